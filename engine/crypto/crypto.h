@@ -1,0 +1,31 @@
+/* crypto: hashes, keys and randomness; the only place that sees OpenSSL. */
+#ifndef PH_CRYPTO_H
+#define PH_CRYPTO_H
+#include "base/base.h"
+
+typedef struct ph_hasher ph_hasher; /* a reusable context; one thread at a time */
+prophet_code ph_hasher_new(ph_hasher **out, prophet_error *err);
+void         ph_hasher_free(ph_hasher *h);
+/* SHA-256 of the parts one after the other. Fails only for lack of memory inside OpenSSL. */
+prophet_code ph_hash_sha256(ph_hasher *h, const prophet_slice *parts, size_t count, uint8_t out[32],
+                            prophet_error *err);
+/* SHA-1, for UUIDv5 only (RFC 9562). */
+prophet_code ph_hash_sha1(ph_hasher *h, const prophet_slice *parts, size_t count, uint8_t out[20],
+                          prophet_error *err);
+
+/* Ed25519 (RFC 8032). */
+typedef struct ph_keypair ph_keypair;
+prophet_code ph_keypair_new(ph_keypair **out, prophet_error *err);                        /* random */
+prophet_code ph_keypair_from_seed(const uint8_t seed[32], ph_keypair **out, prophet_error *err);
+void         ph_keypair_public(const ph_keypair *k, uint8_t out[32]);
+void         ph_keypair_seed(const ph_keypair *k, uint8_t out[32]);
+prophet_code ph_keypair_sign(const ph_keypair *k, prophet_slice message, uint8_t out[64], prophet_error *err);
+void         ph_keypair_free(ph_keypair *k); /* wipes the secret */
+/* 0: good; PROPHET_DONE: the signature does not fit; < 0: could not check. */
+prophet_code ph_verify(const uint8_t key[32], prophet_slice message, const uint8_t signature[64],
+                       prophet_error *err);
+
+prophet_code ph_random(void *out, size_t len, prophet_error *err);
+void         ph_wipe(void *p, size_t len);
+
+#endif
