@@ -8,6 +8,15 @@ typedef struct ph_store  ph_store;
 typedef struct ph_txn    ph_txn;
 typedef struct ph_cursor ph_cursor;
 
+/* The tables of an index file (docs/storage.md says keys and rows). Table numbers are opening order only. */
+typedef enum ph_table {
+    PH_T_META, PH_T_NAMES, PH_T_REPLICAS, PH_T_CHANGESETS, PH_T_IDS, PH_T_CHAINS, PH_T_RECORDS, PH_T_CELLS,
+    PH_T_NUMBERS, PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX, PH_TABLES
+} ph_table;
+#define PH_TABLE_NAMES                                                                                   \
+    { "meta", "names", "replicas", "changesets", "ids", "chains", "records", "cells", "numbers", "history", \
+      "conflicts", "open", "todo", "asked", "local", "ix" }
+
 typedef struct ph_store_options {
     bool        readonly;
     bool        nolock;     /* read-only media: MDB_NOLOCK, only when no writer can be alive */

@@ -1,0 +1,125 @@
+/* index: the lookup tables beside the records. All derived from the log; numbers in keys are big-endian.
+ *
+ * meta        "state"                      -> ph_state
+ * names       'n' name                     -> id u32     |  'i' id u32 -> name
+ * replicas    'k' key32                    -> ridx u32   |  'r' ridx u32 -> ph_replica_row
+ * changesets  version u64                  -> ph_changeset_row
+ * ids         changeset id (32)            -> version varint
+ * chains      ridx u32, seq u64, version u64 -> (empty)
+ * numbers     number u64                   -> type u32, uuid
+ * history     number u64, version u64      -> varint offset of the change in the body + 1; 0: only votes
+ * conflicts   type u32, uuid, field u32    -> (empty): some writes of this cell were concurrent
+ * open        the same                     -> u8 1: decided by votes, 0: by rule
+ * todo        the same                     -> (empty): open, and its question not yet put to the resolvers
+ * asked       the same, question 32, resolver 32 -> what became of it, text
+ * local       name                         -> bytes (peers' state, local settings; from local frames)
+ * ix          index u32, ordered values, number u64 -> (empty) */
+#ifndef PH_INDEX_H
+#define PH_INDEX_H
+#include "store/store.h"
+
+/* ---- state: one small row, written by every commit -------------------------------------------------------- */
+
+typedef struct ph_state {
+    uint64_t position;        /* of the log applied so far (next batch) */
+    uint8_t  chain[16];
+    uint64_t version;         /* changesets applied */
+    uint64_t number, reserved_number; /* last given out */
+    uint64_t lamport;         /* greatest */
+    uint64_t names;           /* last name id given out */
+    uint64_t replicas;        /* last ridx given out */
+    uint64_t schema;          /* counts changes of _type and _voter records and of succession lines */
+    uint64_t absent;          /* changesets whose body is absent or parked */
+    uint64_t *frontier;       /* versions, ascending; in the arena */
+    uint32_t frontier_count;
+} ph_state;
+prophet_code ph_state_load(ph_txn *t, ph_arena *a, ph_state *out, prophet_error *err); /* PROPHET_DONE: new index, *out zero */
+prophet_code ph_state_store(ph_txn *t, const ph_state *s, prophet_error *err);
+
+/* ---- names: type and field names as small numbers, in order of first appearance --------------------------- */
+
+typedef struct ph_names ph_names; /* a cache per handle; grows only */
+prophet_code ph_names_new(ph_names **out, prophet_error *err);
+void         ph_names_free(ph_names *n);
+/* Brings the cache up to state->names (and cuts it back after an abort). */
+prophet_code ph_names_refresh(ph_names *n, ph_txn *t, uint64_t count, prophet_error *err);
+uint32_t     ph_names_find(const ph_names *n, prophet_slice name);      /* 0: unknown */
+prophet_slice ph_names_get(const ph_names *n, uint32_t id);             /* lives as long as the cache; empty: unknown */
+prophet_code ph_names_intern(ph_names *n, ph_txn *t, ph_state *s, prophet_slice name, uint32_t *id, prophet_error *err);
+size_t       ph_names_count(const ph_names *n);
+
+/* ---- replicas, changesets ----------------------------------------------------------------------------------- */
+
+typedef struct ph_tip { uint64_t seq, version; } ph_tip;
+typedef struct ph_replica_row {
+    uint32_t ridx;
+    ph_id    key;
+    uint32_t succeeds;         /* ridx of the key before, 0: none */
+    uint32_t line;             /* ridx of the first key of its succession line (itself if none) */
+    uint64_t signed_version;   /* last changeset known to carry a signature frame of this replica, 0: none */
+    uint64_t signed_seq;
+    bool     forked;
+    ph_tip  *tips;             /* changesets of this replica that no changeset of it follows; several: a fork */
+    uint32_t tip_count;
+} ph_replica_row;
+prophet_code ph_replicas_find(ph_txn *t, const ph_id *key, uint32_t *ridx, prophet_error *err); /* PROPHET_DONE: unknown */
+prophet_code ph_replicas_get(ph_txn *t, uint32_t ridx, ph_arena *a, ph_replica_row *out, prophet_error *err);
+prophet_code ph_replicas_put(ph_txn *t, const ph_replica_row *row, bool is_new, prophet_error *err);
+
+typedef enum ph_changeset_flags { PH_CS_RUN = 1, PH_CS_NO_BODY = 2, PH_CS_PARKED = 4, PH_CS_FORK = 8 } ph_changeset_flags;
+typedef struct ph_changeset_row {
+    ph_id    id;
+    uint64_t position;   /* of its frame in the log */
+    uint32_t ridx;
+    uint64_t seq, lamport;
+    int64_t  time;
+    uint32_t size;       /* of the frame */
+    uint8_t  flags;      /* PH_CS_RUN: its frame continues the run of version - 1 */
+} ph_changeset_row;
+prophet_code ph_changesets_get(ph_txn *t, uint64_t version, ph_changeset_row *out, prophet_error *err);
+prophet_code ph_changesets_put(ph_txn *t, uint64_t version, const ph_changeset_row *row, prophet_error *err);
+/* Decoding of the row for cursors over many. */
+bool         ph_changesets_decode(prophet_slice row, ph_changeset_row *out);
+prophet_code ph_ids_find(ph_txn *t, const ph_id *id, uint64_t *version, prophet_error *err); /* PROPHET_DONE: not here */
+prophet_code ph_ids_put(ph_txn *t, const ph_id *id, uint64_t version, prophet_error *err);
+prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t version, prophet_error *err);
+/* Versions at this seq of a replica (several: a fork), at most `max`. */
+prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *versions, size_t max, size_t *count, prophet_error *err);
+
+/* ---- records -------------------------------------------------------------------------------------------------- */
+
+prophet_code ph_numbers_get(ph_txn *t, uint64_t number, uint32_t *type, ph_uuid *uuid, prophet_error *err); /* PROPHET_DONE */
+prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_uuid *uuid, prophet_error *err);
+/* Records whose id ends in these hex digits (dashes ignored); type 0: any. Scans numbers. At most `max` are returned. */
+typedef struct ph_named { uint64_t number; uint32_t type; ph_uuid uuid; } ph_named;
+prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t len, ph_named *out, size_t max, size_t *count, prophet_error *err);
+prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64_t offset_plus_1, prophet_error *err);
+/* Versions that touched a record, ascending, with their offsets (0: only votes). */
+typedef struct ph_history_entry { uint64_t version, offset_plus_1; } ph_history_entry;
+prophet_code ph_history_list(ph_txn *t, uint64_t number, ph_arena *a, ph_history_entry **out, size_t *count, prophet_error *err);
+
+/* ---- conflicts -------------------------------------------------------------------------------------------------- */
+
+typedef struct ph_cell_key { uint32_t type; ph_uuid uuid; uint32_t field; } ph_cell_key; /* 24 bytes as a key */
+void ph_cell_key_put(const ph_cell_key *k, uint8_t out[24]);
+bool ph_cell_key_read(prophet_slice key, ph_cell_key *out);
+prophet_code ph_conflicts_mark(ph_txn *t, const ph_cell_key *k, prophet_error *err);         /* ever concurrent */
+/* Open or not: writes or removes the rows of `open` and `todo`. `ask`: the question is new. */
+prophet_code ph_conflicts_set(ph_txn *t, const ph_cell_key *k, bool open, bool decided, bool ask, prophet_error *err);
+prophet_code ph_conflicts_done(ph_txn *t, const ph_cell_key *k, prophet_error *err);         /* asked: out of todo */
+/* Cells of `table` (PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO) with a key above *after (NULL: from the start), within one type (0: all). At most max. */
+prophet_code ph_conflicts_list(ph_txn *t, unsigned table, uint32_t type, const ph_cell_key *after, ph_cell_key *out, size_t max, size_t *count, prophet_error *err);
+prophet_code ph_asked_put(ph_txn *t, const ph_cell_key *k, const uint8_t question[32], const uint8_t resolver[32], prophet_slice what, prophet_error *err);
+prophet_code ph_asked_get(ph_txn *t, const ph_cell_key *k, const uint8_t question[32], const uint8_t resolver[32], prophet_slice *what, prophet_error *err);
+
+/* ---- secondary indexes: order-preserving keys -------------------------------------------------------------------- */
+
+/* Appends a value so that bytewise order is index order, within `room` bytes: longer texts are cut and end in 8 bytes of their hash;
+ * descending inverts every byte. Absent values have a code too (lowest). (drawn in index/ordered.c) */
+void ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t room);
+/* key = index u32 .. (filled by ph_ordered_put) .. number u64 */
+prophet_code ph_ix_put(ph_txn *t, prophet_slice key, prophet_error *err);
+prophet_code ph_ix_del(ph_txn *t, prophet_slice key, prophet_error *err);
+#define PH_IX_ROOM 480 /* bytes for all values of a key */
+
+#endif
