@@ -24,7 +24,7 @@ prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
 prophet_code ph_nomem(prophet_error *err); /* out of memory */
 /* Prefixes the message: "pull from x: ...". */
 void ph_context(prophet_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Adds the way out. Returns err->code (or PROPHET_EUSAGE if err is NULL: keep the code yourself). */
+/* Adds the way out. */
 void ph_hint(prophet_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Fills type and field of the error, shortened to fit; empty slices leave them. */
 void ph_error_at(prophet_error *err, prophet_slice type, prophet_slice field);
@@ -65,12 +65,32 @@ char *ph_strdup(const char *s);
 void ph_alloc_fail_at(uint64_t nth);
 
 /* One operation, one arena: freed as a whole. All zero is a valid, empty arena. */
+typedef struct ph_arena_block {
+    struct ph_arena_block *next;
+    size_t                 size; /* bytes of data; a multiple of 16, as is fill */
+    size_t                 fill;
+    _Alignas(16) uint8_t   data[];
+} ph_arena_block;
 typedef struct ph_arena {
     struct ph_arena_block *head;
     size_t                 used;  /* bytes handed out since the last reset */
 } ph_arena;
 #define PH_ARENA_INIT { NULL, 0 }
-void         *ph_arena_alloc(ph_arena *a, size_t size); /* 16-byte aligned, not zeroed; NULL: no memory */
+void *ph_arena_more(ph_arena *a, size_t size); /* the slow path of ph_arena_alloc */
+/* 16-byte aligned, not zeroed; NULL: no memory. */
+static inline void *ph_arena_alloc(ph_arena *a, size_t size)
+{
+#ifndef __SANITIZE_ADDRESS__ /* there the slow path marks every byte that was not handed out */
+    ph_arena_block *b = a->head;
+    if (b && size - 1 < b->size - b->fill) {
+        void *p = b->data + b->fill;
+        b->fill += (size + 15) & ~(size_t)15; /* blocks are multiples of 16: never past the end */
+        a->used += size;
+        return p;
+    }
+#endif
+    return ph_arena_more(a, size);
+}
 void         *ph_arena_zalloc(ph_arena *a, size_t size);
 /* A copy that lives as long as the arena; *ok (may be NULL) becomes false when out of memory. */
 prophet_slice ph_arena_copy(ph_arena *a, prophet_slice s, bool *ok);
@@ -85,15 +105,29 @@ typedef struct ph_buf {
     bool     failed;
 } ph_buf;
 #define PH_BUF_INIT { NULL, 0, 0, false }
-bool ph_buf_reserve(ph_buf *b, size_t more);
-void ph_buf_put(ph_buf *b, const void *data, size_t len);
-void ph_buf_byte(ph_buf *b, uint8_t c);
+bool ph_buf_grow(ph_buf *b, size_t more); /* the slow path of ph_buf_reserve */
+static inline bool ph_buf_reserve(ph_buf *b, size_t more)
+{
+    return more <= b->cap - b->len && !b->failed ? true : ph_buf_grow(b, more);
+}
+static inline void ph_buf_put(ph_buf *b, const void *data, size_t len)
+{
+    if (!ph_buf_reserve(b, len) || len == 0)
+        return;
+    memcpy(b->data + b->len, data, len);
+    b->len += len;
+}
+static inline void ph_buf_byte(ph_buf *b, uint8_t c)
+{
+    if (ph_buf_reserve(b, 1))
+        b->data[b->len++] = c;
+}
 void ph_buf_str(ph_buf *b, const char *s);
 void ph_buf_printf(ph_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void ph_buf_varint(ph_buf *b, uint64_t v); /* LEB128 */
 void ph_buf_u32be(ph_buf *b, uint32_t v);
 void ph_buf_u64be(ph_buf *b, uint64_t v);
-void ph_buf_reset(ph_buf *b);              /* len 0, keeps the memory */
+void ph_buf_reset(ph_buf *b);              /* len 0, not failed; keeps the memory */
 void ph_buf_clear(ph_buf *b);
 static inline prophet_slice ph_buf_slice(const ph_buf *b)
 {
@@ -145,8 +179,11 @@ prophet_code ph_file_write(int fd, const void *buf, size_t len, uint64_t offset,
 prophet_code ph_file_slurp(const char *path, size_t limit, ph_buf *out, prophet_error *err); /* ENOTFOUND if absent */
 /* Writes path.tmp, syncs it, renames it over path, syncs the directory. mode as for open(2). */
 prophet_code ph_file_replace(const char *path, prophet_slice bytes, unsigned mode, prophet_error *err);
+prophet_code ph_file_sync(int fd, prophet_error *err); /* fdatasync */
 prophet_code ph_dir_sync(const char *path, prophet_error *err);
 prophet_code ph_dir_remove(const char *path, prophet_error *err);  /* recursively, never follows links */
+/* PH_DEV builds: the nth write or sync from now on fails with errno `sys` (0: none). Used by tests/fault. */
+void         ph_file_fail_at(uint64_t nth, int sys);
 bool         ph_path_exists(const char *path);
 /* "dir/name" into a buffer of the caller; EUSAGE if it does not fit. */
 prophet_code ph_path_join(char *out, size_t size, const char *dir, const char *name, prophet_error *err);
@@ -157,9 +194,10 @@ prophet_code ph_path_join(char *out, size_t size, const char *dir, const char *n
 typedef struct ph_map {
     struct ph_map_slot *slots;
     size_t              count, cap;
+    uint64_t            seed; /* unknown to peers: nobody can choose keys that collide */
 } ph_map;
-#define PH_MAP_INIT { NULL, 0, 0 }
-/* Keys are borrowed: they must live as long as the map. */
+#define PH_MAP_INIT { NULL, 0, 0, 0 }
+/* Keys are borrowed: they must live as long as the map. Putting a key again replaces its value. */
 void *ph_map_get(const ph_map *m, prophet_slice key);
 bool  ph_map_put(ph_map *m, prophet_slice key, void *value); /* false: no memory */
 void *ph_map_remove(ph_map *m, prophet_slice key);
