@@ -13,6 +13,7 @@
  * todo        the same                     -> (empty): open, and its question not yet put to the resolvers
  * asked       the same, question 32, resolver 32 -> what became of it, text
  * local       name                         -> bytes (peers' state, local settings; from local frames)
+ * signatures  version u64                  -> position u64 of the signature frame
  * ix          index u32, ordered values, number u64 -> (empty) */
 #ifndef PH_INDEX_H
 #define PH_INDEX_H
@@ -83,6 +84,8 @@ bool         ph_changesets_decode(prophet_slice row, ph_changeset_row *out);
 prophet_code ph_ids_find(ph_txn *t, const ph_id *id, uint64_t *version, prophet_error *err); /* PROPHET_DONE: not here */
 prophet_code ph_ids_put(ph_txn *t, const ph_id *id, uint64_t version, prophet_error *err);
 prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t version, prophet_error *err);
+prophet_code ph_signatures_put(ph_txn *t, uint64_t version, uint64_t position, prophet_error *err);
+prophet_code ph_signatures_get(ph_txn *t, uint64_t version, uint64_t *position, prophet_error *err); /* PROPHET_DONE: none */
 /* Versions at this seq of a replica (several: a fork), at most `max`. */
 prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *versions, size_t max, size_t *count, prophet_error *err);
 

@@ -11,11 +11,12 @@ typedef struct ph_cursor ph_cursor;
 /* The tables of an index file (docs/storage.md says keys and rows). Table numbers are opening order only. */
 typedef enum ph_table {
     PH_T_META, PH_T_NAMES, PH_T_REPLICAS, PH_T_CHANGESETS, PH_T_IDS, PH_T_CHAINS, PH_T_RECORDS, PH_T_CELLS,
-    PH_T_NUMBERS, PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX, PH_TABLES
+    PH_T_NUMBERS, PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX,
+    PH_T_SIGNATURES, PH_TABLES
 } ph_table;
 #define PH_TABLE_NAMES                                                                                   \
     { "meta", "names", "replicas", "changesets", "ids", "chains", "records", "cells", "numbers", "history", \
-      "conflicts", "open", "todo", "asked", "local", "ix" }
+      "conflicts", "open", "todo", "asked", "local", "ix", "signatures" }
 
 typedef struct ph_store_options {
     bool        readonly;
@@ -46,6 +47,9 @@ prophet_code ph_store_stats_get(ph_store *s, ph_store_stats *out, prophet_error 
 prophet_code ph_txn_begin(ph_store *s, bool write, ph_txn **out, prophet_error *err);
 prophet_code ph_txn_commit(ph_txn *t, prophet_error *err); /* ends it either way; EFULL: disk or map */
 void         ph_txn_abort(ph_txn *t);
+/* A transaction inside a write transaction (savepoints): while it is open only it may be used; its commit gives its writes to the
+ * parent, its abort drops them. */
+prophet_code ph_txn_begin_child(ph_txn *parent, ph_txn **out, prophet_error *err);
 void         ph_txn_reset(ph_txn *t);                      /* read only: lets go of the snapshot, keeps the slot */
 prophet_code ph_txn_renew(ph_txn *t, prophet_error *err);
 uint64_t     ph_txn_id(const ph_txn *t);
