@@ -300,8 +300,9 @@ int main(int argc, char **argv)
         return 0;
     }
     clock_gettime(CLOCK_REALTIME, &now);
-    T.seed = seed && *seed ? strtoull(seed, NULL, 10)
-                           : (uint64_t)now.tv_nsec ^ ((uint64_t)now.tv_sec << 20) ^ (uint64_t)getpid();
+    T.seed = (uint64_t)now.tv_nsec ^ ((uint64_t)now.tv_sec << 20) ^ (uint64_t)getpid();
+    if (seed && *seed)
+        T.seed = strtoull(seed, NULL, 10);
     printf("seed %llu\n", (unsigned long long)T.seed);
     fflush(stdout);
     for (const test_case *t = T.first; t; t = t->next)
