@@ -1,6 +1,7 @@
 /* rng: a small seeded generator, so that a failing test can be run again from its printed seed.
  *
- * xoroshiro128+ (Blackman and Vigna, 2018: rotations 24, 16, 37), seeded by splitmix64. Not for keys, salts or ids: those come from crypto. */
+ * xoroshiro128+ (Blackman and Vigna, 2018: rotations 24, 16, 37), seeded by splitmix64. Not
+ * for keys, salts or ids: those come from crypto. */
 #include "base/base.h"
 
 static uint64_t splitmix(uint64_t *x)

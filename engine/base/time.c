@@ -51,10 +51,10 @@ static void date_of(int64_t days, int64_t *year, int *month, int *day)
 void ph_time_format(int64_t ms, char out[40])
 {
     int64_t days = floor_div(ms, DAY_MS), year;
-    int rest = (int)(ms - days * DAY_MS), month, day, n;
+    int rest = (int)(ms % DAY_MS), month, day, n;
 
-    if (ms < days * DAY_MS || rest < 0) /* not reached: keeps the compiler's range analysis honest */
-        rest = 0;
+    if (rest < 0)
+        rest += (int)DAY_MS;
     date_of(days, &year, &month, &day);
     if (year >= 0 && year <= 9999)
         n = snprintf(out, 40, "%04d", (int)year);
