@@ -1,0 +1,60 @@
+/* Inside of store: what the files of this folder share. */
+#ifndef PH_STORE_IMPL_H
+#define PH_STORE_IMPL_H
+#include "store/store.h"
+#include <lmdb.h>
+#include <sys/types.h>
+
+#define PH_STORE_MAP_DEFAULT ((uint64_t)1 << 40) /* 1 TiB of address space, not of disk */
+#define PH_STORE_MAP_LEAST   ((uint64_t)1 << 26)
+#define PH_STORE_READERS     1024
+#define PH_STORE_KEY_MAX     511
+
+/* One LMDB environment: one per file and process, shared by the handles on it. */
+typedef struct ph_env {
+    struct ph_env *next;
+    dev_t dev;
+    ino_t inode;
+    uint32_t users;  /* handles */
+    uint32_t active; /* transactions open in this process */
+    pid_t pid;       /* who opened it: LMDB does not survive a fork */
+    bool readonly;
+    MDB_env *env;
+    MDB_dbi *tables;
+    size_t table_count;
+    char *path;
+} ph_env;
+
+struct ph_store {
+    ph_env *env;
+};
+
+struct ph_txn {
+    ph_env *env;
+    MDB_txn *txn; /* NULL after commit or abort */
+    bool write;
+    bool parked; /* reset: holds no snapshot */
+};
+
+struct ph_cursor {
+    MDB_cursor *cursor;
+    ph_txn *txn;
+};
+
+/* Turns an LMDB or system code into ours; `what` names the thing, e.g. "index /x/index.1.mdb". */
+prophet_code ph_store_fail(prophet_error *err, int lmdb, const char *what, const char *path);
+/* EUSAGE in a child after fork. */
+prophet_code ph_env_check_pid(const ph_env *e, prophet_error *err);
+/* Counts transactions; false while the map is being changed never happens: the count is kept under the table's lock. */
+void ph_env_enter(ph_env *e);
+void ph_env_leave(ph_env *e);
+/* Sets the map size (0: as large as another process made it); EBUSY while this process has transactions open. */
+prophet_code ph_env_resize(ph_env *e, size_t size, prophet_error *err);
+
+static inline MDB_val ph_val(prophet_slice s)
+{
+    MDB_val v = { s.len, (void *)(uintptr_t)s.data };
+    return v;
+}
+
+#endif

@@ -1,0 +1,221 @@
+/* Transactions and rows. Values that are returned are LMDB's own memory. */
+#include "store/store_impl.h"
+#include <unistd.h>
+
+/* ---- begin and end --------------------------------------------------------------------------------- */
+
+static int txn_start(ph_env *e, bool write, MDB_txn **out)
+{
+    int dead = 0;
+    int rc = mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, out);
+
+    if (rc == MDB_READERS_FULL && mdb_reader_check(e->env, &dead) == 0 && dead > 0)
+        rc = mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, out);
+    return rc;
+}
+
+prophet_code ph_txn_begin(ph_store *s, bool write, ph_txn **out, prophet_error *err)
+{
+    ph_env *e = s->env;
+    ph_txn *t;
+    prophet_code rc;
+    int lmdb;
+
+    if ((rc = ph_env_check_pid(e, err)) < 0)
+        return rc;
+    if (write && e->readonly)
+        return ph_fail(err, PROPHET_EREADONLY, "index %s is open for reading only", e->path);
+    if (!(t = ph_zalloc(sizeof *t)))
+        return ph_nomem(err);
+    t->env = e;
+    t->write = write;
+    lmdb = txn_start(e, write, &t->txn);
+    if (lmdb == MDB_MAP_RESIZED) { /* another process grew the map */
+        if ((rc = ph_env_resize(e, 0, err)) < 0) {
+            ph_free(t);
+            return rc;
+        }
+        lmdb = txn_start(e, write, &t->txn);
+    }
+    if (lmdb != 0) {
+        ph_free(t);
+        return ph_store_fail(err, lmdb, "index", e->path);
+    }
+    ph_env_enter(e);
+    *out = t;
+    return PROPHET_OK;
+}
+
+static void txn_free(ph_txn *t)
+{
+    if (!t->parked)
+        ph_env_leave(t->env);
+    ph_free(t);
+}
+
+prophet_code ph_txn_commit(ph_txn *t, prophet_error *err)
+{
+    int lmdb = mdb_txn_commit(t->txn);
+    prophet_code rc = lmdb ? ph_store_fail(err, lmdb, "commit to index", t->env->path) : PROPHET_OK;
+
+    txn_free(t);
+    return rc;
+}
+
+void ph_txn_abort(ph_txn *t)
+{
+    if (!t)
+        return;
+    if (t->env->pid == getpid())
+        mdb_txn_abort(t->txn); /* a child after fork must not touch the parent's reader slot */
+    txn_free(t);
+}
+
+void ph_txn_reset(ph_txn *t)
+{
+    if (t->write || t->parked)
+        return;
+    mdb_txn_reset(t->txn);
+    t->parked = true;
+    ph_env_leave(t->env);
+}
+
+prophet_code ph_txn_renew(ph_txn *t, prophet_error *err)
+{
+    prophet_code rc;
+    int lmdb;
+
+    ph_require(!t->write);
+    if ((rc = ph_env_check_pid(t->env, err)) < 0)
+        return rc;
+    ph_txn_reset(t);
+    lmdb = mdb_txn_renew(t->txn);
+    if (lmdb == MDB_MAP_RESIZED) {
+        if ((rc = ph_env_resize(t->env, 0, err)) < 0)
+            return rc;
+        lmdb = mdb_txn_renew(t->txn);
+    }
+    if (lmdb != 0)
+        return ph_store_fail(err, lmdb, "index", t->env->path);
+    t->parked = false;
+    ph_env_enter(t->env);
+    return PROPHET_OK;
+}
+
+uint64_t ph_txn_id(const ph_txn *t)
+{
+    return mdb_txn_id(t->txn);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------- */
+
+static prophet_code check_row(const ph_txn *t, unsigned table, prophet_slice key,
+                              prophet_error *err)
+{
+    ph_require(table < t->env->table_count);
+    if (key.len == 0 || key.len > PH_STORE_KEY_MAX)
+        return ph_fail(err, PROPHET_EUSAGE, "a key of %zu bytes: keys have 1 to %d", key.len,
+                       PH_STORE_KEY_MAX);
+    return PROPHET_OK;
+}
+
+static prophet_code row_fail(const ph_txn *t, int lmdb, prophet_error *err)
+{
+    return ph_store_fail(err, lmdb, "index", t->env->path);
+}
+
+prophet_code ph_txn_get(ph_txn *t, unsigned table, prophet_slice key, prophet_slice *value,
+                        prophet_error *err)
+{
+    MDB_val k = ph_val(key), v;
+    prophet_code rc;
+    int lmdb;
+
+    if ((rc = check_row(t, table, key, err)) < 0)
+        return rc;
+    if ((lmdb = mdb_get(t->txn, t->env->tables[table], &k, &v)) == MDB_NOTFOUND)
+        return PROPHET_DONE;
+    if (lmdb != 0)
+        return row_fail(t, lmdb, err);
+    *value = ph_slice(v.mv_data, v.mv_size);
+    return PROPHET_OK;
+}
+
+prophet_code ph_txn_put(ph_txn *t, unsigned table, prophet_slice key, prophet_slice value,
+                        prophet_error *err)
+{
+    MDB_val k = ph_val(key), v = ph_val(value);
+    prophet_code rc;
+    int lmdb;
+
+    if ((rc = check_row(t, table, key, err)) < 0)
+        return rc;
+    lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, 0);
+    return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
+}
+
+prophet_code ph_txn_put_sorted(ph_txn *t, unsigned table, prophet_slice key, prophet_slice value,
+                               prophet_error *err)
+{
+    MDB_val k = ph_val(key), v = ph_val(value);
+    prophet_code rc;
+    int lmdb;
+
+    if ((rc = check_row(t, table, key, err)) < 0)
+        return rc;
+    lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, MDB_APPEND);
+    if (lmdb == MDB_KEYEXIST) { /* not the greatest key */
+        k = ph_val(key), v = ph_val(value);
+        lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, 0);
+    }
+    return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
+}
+
+prophet_code ph_txn_reserve(ph_txn *t, unsigned table, prophet_slice key, size_t len, void **space,
+                            prophet_error *err)
+{
+    MDB_val k = ph_val(key), v = { len, NULL };
+    prophet_code rc;
+    int lmdb;
+
+    if ((rc = check_row(t, table, key, err)) < 0)
+        return rc;
+    if ((lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, MDB_RESERVE)) != 0)
+        return row_fail(t, lmdb, err);
+    *space = v.mv_data;
+    return PROPHET_OK;
+}
+
+prophet_code ph_txn_del(ph_txn *t, unsigned table, prophet_slice key, prophet_error *err)
+{
+    MDB_val k = ph_val(key);
+    prophet_code rc;
+    int lmdb;
+
+    if ((rc = check_row(t, table, key, err)) < 0)
+        return rc;
+    if ((lmdb = mdb_del(t->txn, t->env->tables[table], &k, NULL)) == MDB_NOTFOUND)
+        return PROPHET_DONE;
+    return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
+}
+
+prophet_code ph_txn_count(ph_txn *t, unsigned table, uint64_t *count, prophet_error *err)
+{
+    MDB_stat st;
+    int lmdb;
+
+    ph_require(table < t->env->table_count);
+    if ((lmdb = mdb_stat(t->txn, t->env->tables[table], &st)) != 0)
+        return row_fail(t, lmdb, err);
+    *count = st.ms_entries;
+    return PROPHET_OK;
+}
+
+prophet_code ph_txn_empty(ph_txn *t, unsigned table, prophet_error *err)
+{
+    int lmdb;
+
+    ph_require(table < t->env->table_count);
+    lmdb = mdb_drop(t->txn, t->env->tables[table], 0);
+    return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
+}
