@@ -27,8 +27,8 @@ static size_t cut_at(const char *text, size_t len)
     return len - start < need ? start : len;
 }
 
-__attribute__((format(printf, 3, 0)))
-static void format_into(char *out, size_t size, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void format_into(char *out, size_t size,
+                                                              const char *fmt, va_list ap)
 {
     int n = vsnprintf(out, size, fmt, ap);
 
@@ -77,12 +77,9 @@ static prophet_code code_of_sys(int sys)
 {
     switch (sys) {
     case ENOSPC:
-    case EDQUOT:
-        return PROPHET_EFULL;
-    case ENOMEM:
-        return PROPHET_EMEMORY;
-    default:
-        return PROPHET_EIO;
+    case EDQUOT: return PROPHET_EFULL;
+    case ENOMEM: return PROPHET_EMEMORY;
+    default: return PROPHET_EIO;
     }
 }
 

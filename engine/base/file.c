@@ -50,13 +50,15 @@ static inline bool must_fail(void)
 
 /* ---- transfers -------------------------------------------------------------------------------- */
 
-prophet_code ph_file_read(int fd, void *buf, size_t len, uint64_t offset, size_t *got, prophet_error *err)
+prophet_code ph_file_read(int fd, void *buf, size_t len, uint64_t offset, size_t *got,
+                          prophet_error *err)
 {
     uint8_t *to = buf;
     size_t done = 0;
 
     if (len > INT64_MAX || offset > INT64_MAX - len)
-        return ph_fail(err, PROPHET_EUSAGE, "offset %llu is out of range", (unsigned long long)offset);
+        return ph_fail(err, PROPHET_EUSAGE, "offset %llu is out of range",
+                       (unsigned long long)offset);
     while (done < len) {
         ssize_t n = pread(fd, to + done, len - done, (off_t)(offset + done));
         if (n == 0)
@@ -76,7 +78,8 @@ prophet_code ph_file_write(int fd, const void *buf, size_t len, uint64_t offset,
     size_t done = 0;
 
     if (len > INT64_MAX || offset > INT64_MAX - len)
-        return ph_fail(err, PROPHET_EUSAGE, "offset %llu is out of range", (unsigned long long)offset);
+        return ph_fail(err, PROPHET_EUSAGE, "offset %llu is out of range",
+                       (unsigned long long)offset);
     if (must_fail())
         return ph_fail_sys(err, errno, "write");
     while (done < len) {
@@ -179,7 +182,8 @@ static prophet_code parent_of(const char *path, char *out, size_t size, prophet_
     return PROPHET_OK;
 }
 
-static prophet_code write_new(const char *path, prophet_slice bytes, unsigned mode, prophet_error *err)
+static prophet_code write_new(const char *path, prophet_slice bytes, unsigned mode,
+                              prophet_error *err)
 {
     prophet_code rc;
     int fd;
@@ -190,7 +194,8 @@ static prophet_code write_new(const char *path, prophet_slice bytes, unsigned mo
     fd = open_retry(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, (mode_t)mode);
     if (fd < 0)
         return ph_fail_sys(err, errno, "create %s", path);
-    if ((rc = ph_file_write(fd, bytes.data, bytes.len, 0, err)) < 0 || (rc = ph_file_sync(fd, err)) < 0)
+    if ((rc = ph_file_write(fd, bytes.data, bytes.len, 0, err)) < 0 ||
+        (rc = ph_file_sync(fd, err)) < 0)
         ph_context(err, "%s", path);
     close_quietly(fd);
     if (rc < 0)
@@ -198,7 +203,8 @@ static prophet_code write_new(const char *path, prophet_slice bytes, unsigned mo
     return rc;
 }
 
-prophet_code ph_file_replace(const char *path, prophet_slice bytes, unsigned mode, prophet_error *err)
+prophet_code ph_file_replace(const char *path, prophet_slice bytes, unsigned mode,
+                             prophet_error *err)
 {
     char temp[PH_PATH_MAX], dir[PH_PATH_MAX];
     prophet_code rc;
@@ -206,7 +212,8 @@ prophet_code ph_file_replace(const char *path, prophet_slice bytes, unsigned mod
 
     if (n < 0 || (size_t)n >= sizeof temp)
         return ph_fail(err, PROPHET_EUSAGE, "path %.60s... is too long", path);
-    if ((rc = parent_of(path, dir, sizeof dir, err)) < 0 || (rc = write_new(temp, bytes, mode, err)) < 0)
+    if ((rc = parent_of(path, dir, sizeof dir, err)) < 0 ||
+        (rc = write_new(temp, bytes, mode, err)) < 0)
         return rc;
     if (rename(temp, path) < 0) {
         rc = ph_fail_sys(err, errno, "rename %s", temp);
@@ -312,7 +319,8 @@ bool ph_path_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-prophet_code ph_path_join(char *out, size_t size, const char *dir, const char *name, prophet_error *err)
+prophet_code ph_path_join(char *out, size_t size, const char *dir, const char *name,
+                          prophet_error *err)
 {
     size_t len = strlen(dir);
     const char *slash = len > 0 && dir[len - 1] != '/' ? "/" : "";

@@ -9,10 +9,10 @@
 #define FIRST_CAP ((size_t)16)
 
 struct ph_map_slot {
-    uint64_t    hash; /* 0: empty */
+    uint64_t hash; /* 0: empty */
     const void *key;
-    size_t      len;
-    void       *value;
+    size_t len;
+    void *value;
 };
 
 __extension__ typedef unsigned __int128 u128;

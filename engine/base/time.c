@@ -59,9 +59,11 @@ void ph_time_format(int64_t ms, char out[40])
     if (year >= 0 && year <= 9999)
         n = snprintf(out, 40, "%04d", (int)year);
     else
-        n = snprintf(out, 40, "%c%06lld", year < 0 ? '-' : '+', (long long)(year < 0 ? -year : year));
-    (void)snprintf(out + n, 40 - (size_t)n, "-%02d-%02dT%02d:%02d:%02d.%03dZ", month, day, rest / 3600000,
-                   rest / 60000 % 60, rest / 1000 % 60, rest % 1000); /* 33 bytes at most */
+        n = snprintf(out, 40, "%c%06lld", year < 0 ? '-' : '+',
+                     (long long)(year < 0 ? -year : year));
+    (void)snprintf(out + n, 40 - (size_t)n, "-%02d-%02dT%02d:%02d:%02d.%03dZ", month, day,
+                   rest / 3600000, rest / 60000 % 60, rest / 1000 % 60,
+                   rest % 1000); /* 33 bytes at most */
 }
 
 typedef struct cursor {
@@ -100,8 +102,8 @@ static bool parse_date(cursor *c, int64_t *days)
     int64_t year, month, day;
     bool negative = take(c, '-'), wide = negative || take(c, '+');
 
-    if (!digits(c, wide ? 6 : 4, wide ? 9 : 4, &year) || !take(c, '-') || !digits(c, 2, 2, &month) ||
-        !take(c, '-') || !digits(c, 2, 2, &day))
+    if (!digits(c, wide ? 6 : 4, wide ? 9 : 4, &year) || !take(c, '-') ||
+        !digits(c, 2, 2, &month) || !take(c, '-') || !digits(c, 2, 2, &day))
         return false;
     if (negative)
         year = -year;
@@ -145,7 +147,8 @@ static bool parse_offset(cursor *c, int64_t *ms)
     west = take(c, '-');
     if (!west && !take(c, '+'))
         return false;
-    if (!digits(c, 2, 2, &hour) || !take(c, ':') || !digits(c, 2, 2, &minute) || hour > 23 || minute > 59)
+    if (!digits(c, 2, 2, &hour) || !take(c, ':') || !digits(c, 2, 2, &minute) || hour > 23 ||
+        minute > 59)
         return false;
     *ms = (hour * 60 + minute) * 60000;
     if (west)

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 
 struct ph_hasher {
-    EVP_MD     *sha256, *sha1; /* sha1: fetched at its first use */
+    EVP_MD *sha256, *sha1;     /* sha1: fetched at its first use */
     EVP_MD_CTX *ctx256, *ctx1; /* one each: changing the algorithm of a context allocates */
 };
 
@@ -48,8 +48,8 @@ void ph_hasher_free(ph_hasher *h)
     ph_free(h);
 }
 
-static prophet_code hash(EVP_MD_CTX *ctx, const EVP_MD *md, const prophet_slice *parts, size_t count,
-                         uint8_t *out, prophet_error *err)
+static prophet_code hash(EVP_MD_CTX *ctx, const EVP_MD *md, const prophet_slice *parts,
+                         size_t count, uint8_t *out, prophet_error *err)
 {
     bool ok = EVP_DigestInit_ex2(ctx, md, NULL) == 1;
 

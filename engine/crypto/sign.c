@@ -8,8 +8,8 @@
 
 struct ph_keypair {
     EVP_PKEY *key;
-    uint8_t   seed[32];
-    uint8_t   public_key[32];
+    uint8_t seed[32];
+    uint8_t public_key[32];
 };
 
 prophet_code ph_keypair_from_seed(const uint8_t seed[32], ph_keypair **out, prophet_error *err)
@@ -69,7 +69,8 @@ static const unsigned char *bytes_of(prophet_slice s)
     return s.len ? s.data : none;
 }
 
-prophet_code ph_keypair_sign(const ph_keypair *k, prophet_slice message, uint8_t out[64], prophet_error *err)
+prophet_code ph_keypair_sign(const ph_keypair *k, prophet_slice message, uint8_t out[64],
+                             prophet_error *err)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     size_t len = 64;
@@ -96,7 +97,7 @@ prophet_code ph_verify(const uint8_t key[32], prophet_slice message, const uint8
         rc = ph_crypto_fail(err, "check a signature");
     } else if (EVP_DigestVerify(ctx, signature, 64, bytes_of(message), message.len) == 1) {
         rc = PROPHET_OK;
-    } else if (ph_crypto_starved()) { /* the check could not be made: says nothing of the signature */
+    } else if (ph_crypto_starved()) { /* not checked: says nothing of the signature */
         rc = ph_crypto_fail(err, "check a signature");
     } else {
         ERR_clear_error();

@@ -16,7 +16,10 @@ TEST(an_untouched_arena_can_be_reset_and_cleared)
 TEST(pieces_are_aligned_and_do_not_overlap)
 {
     enum { COUNT = 3000 };
-    static struct { unsigned char *p; size_t size; } piece[COUNT];
+    static struct {
+        unsigned char *p;
+        size_t size;
+    } piece[COUNT];
     ph_arena a = PH_ARENA_INIT;
     size_t total = 0;
 

@@ -132,7 +132,8 @@ static bool second_opinion(const uint8_t *p, size_t len)
 
 TEST(utf8_agrees_with_a_second_decoder_on_all_short_sequences)
 {
-    static const uint8_t edge[] = { 0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xff };
+    static const uint8_t edge[] = { 0x00, 0x41, 0x7f, 0x80, 0x8f, 0x90,
+                                    0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xff };
     uint8_t s[4];
     unsigned bad = 0;
 
@@ -157,9 +158,20 @@ TEST(utf8_agrees_with_a_second_decoder_on_all_short_sequences)
 
 TEST(utf8_agrees_with_a_second_decoder_on_random_text)
 {
-    static const char *const part[] = { "a", "longer ascii", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x90\x9e",
-                                        "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf4\x8f\xbf\xbf", "", "\x80",
-                                        "\xed\xa0\x80", "\xc0\xaf", "\xe2\x82", "\xf5" };
+    static const char *const part[] = { "a",
+                                        "longer ascii",
+                                        "\xc3\xa4",
+                                        "\xe2\x82\xac",
+                                        "\xf0\x9f\x90\x9e",
+                                        "\xed\x9f\xbf",
+                                        "\xef\xbf\xbf",
+                                        "\xf4\x8f\xbf\xbf",
+                                        "",
+                                        "\x80",
+                                        "\xed\xa0\x80",
+                                        "\xc0\xaf",
+                                        "\xe2\x82",
+                                        "\xf5" };
     for (int round = 0; round < 20000; round++) {
         uint8_t text[256], *exact;
         size_t len = 0, kinds = test_below(4) ? 9 : 14;

@@ -12,10 +12,10 @@ static const char *closest(const char *name)
 TEST(slips_of_the_finger_find_their_name)
 {
     CHECK_EQ_STR(closest("status"), "status");
-    CHECK_EQ_STR(closest("stauts"), "status");   /* swapped */
-    CHECK_EQ_STR(closest("sttus"), "status");    /* left out */
-    CHECK_EQ_STR(closest("statuss"), "status");  /* doubled */
-    CHECK_EQ_STR(closest("statux"), "status");   /* replaced */
+    CHECK_EQ_STR(closest("stauts"), "status");  /* swapped */
+    CHECK_EQ_STR(closest("sttus"), "status");   /* left out */
+    CHECK_EQ_STR(closest("statuss"), "status"); /* doubled */
+    CHECK_EQ_STR(closest("statux"), "status");  /* replaced */
     CHECK_EQ_STR(closest("sumary"), "summary");
     CHECK_EQ_STR(closest("saverety"), "severity"); /* two in eight letters */
     CHECK_EQ_STR(closest("tag"), "tags");

@@ -12,7 +12,8 @@ TEST(fail_fills_all_and_returns_the_code)
     CHECK_EQ_INT(err.code, PROPHET_ETYPE);
     CHECK_EQ_INT(err.sys, 0);
     CHECK_EQ_STR(err.message, "no type \"tsk\"");
-    CHECK(!err.hint[0] && !err.type[0] && !err.field[0] && !err.record[0] && !err.value[0] && !err.cause[0]);
+    CHECK(!err.hint[0] && !err.type[0] && !err.field[0] && !err.record[0] && !err.value[0] &&
+          !err.cause[0]);
 }
 
 TEST(without_a_struct_the_code_is_all)

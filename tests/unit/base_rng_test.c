@@ -2,10 +2,11 @@
 #include "base/base.h"
 #include "support/test.h"
 
-TEST(a_state_gives_the_published_sequence)
+TEST(a_state_gives_the_sequence_of_its_definition)
 {
-    ph_rng r = { { 1, 2 } }; /* worked out by hand from the definition: rotl 24, shift 16, rotl 37 */
+    ph_rng r = { { 1, 2 } };
 
+    /* worked out by hand from the definition: rotl 24, shift 16, rotl 37 */
     CHECK_EQ_UINT(ph_rng_next(&r), 3);
     CHECK_EQ_UINT(r.s[0], (UINT64_C(1) << 24) ^ 3 ^ (UINT64_C(3) << 16));
     CHECK_EQ_UINT(r.s[1], UINT64_C(3) << 37);

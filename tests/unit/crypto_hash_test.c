@@ -32,11 +32,14 @@ TEST(published_vectors)
 
     REQUIRE(ph_hasher_new(&h, &err) == PROPHET_OK);
     for (int again = 0; again < 2; again++) { /* the context is reused, and the two do not mix */
-        check_sha256(h, ph_slice(NULL, 0), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        check_sha256(h, ph_slice(NULL, 0),
+                     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         check_sha1(h, ph_slice(NULL, 0), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
-        check_sha256(h, ph_slice_str("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        check_sha256(h, ph_slice_str("abc"),
+                     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         check_sha1(h, ph_slice_str("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
-        check_sha256(h, ph_slice_str(two), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+        check_sha256(h, ph_slice_str(two),
+                     "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
         check_sha1(h, ph_slice_str(two), "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
     }
     ph_hasher_free(h);
