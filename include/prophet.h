@@ -70,6 +70,426 @@ typedef struct prophet_slice {
     size_t      len;
 } prophet_slice;
 
+/* "0.1.0". Static. */
+PROPHET_API const char *prophet_version(void);
+/* The name of a code as Lua and the command line show it: "not_found"; "ok" and "done" for those. Static, never NULL. */
+PROPHET_API const char *prophet_code_name(prophet_code code);
+
+/* ---- vocabulary ---------------------------------------------------------------------------- */
+
+typedef struct prophet_db     prophet_db;     /* an open replica */
+typedef struct prophet_txn    prophet_txn;    /* a change: one transaction, one changeset */
+typedef struct prophet_doc    prophet_doc;    /* an immutable document: fields in order, read lazily */
+typedef struct prophet_iter   prophet_iter;   /* a list of documents */
+typedef struct prophet_ballot prophet_ballot; /* what a policy fills in */
+typedef struct prophet_vm     prophet_vm;     /* Lua with limits, for hosts without lua.h */
+typedef struct prophet_call   prophet_call;   /* one call from such a Lua into the host */
+
+typedef struct prophet_uuid { uint8_t b[16]; } prophet_uuid; /* a record or a database */
+typedef struct prophet_hash { uint8_t b[32]; } prophet_hash; /* a changeset, a replica, a source text */
+
+/* ---- values: plain data, never freed by themselves -------------------------------------------- */
+
+typedef enum prophet_kind { /* in the order values sort */
+    PROPHET_NIL,   /* absent; where a value is given: unset */
+    PROPHET_BOOL,
+    PROPHET_INT,
+    PROPHET_FLOAT, /* finite; sorts with PROPHET_INT */
+    PROPHET_TEXT,  /* UTF-8, checked */
+    PROPHET_BYTES,
+    PROPHET_TIME,  /* milliseconds UTC */
+    PROPHET_REF,   /* a record's id */
+    PROPHET_BLOB,
+    PROPHET_LIST,
+    PROPHET_MAP
+} prophet_kind;
+
+typedef struct prophet_value prophet_value;
+typedef struct prophet_field prophet_field;
+typedef struct prophet_blob {
+    uint8_t       sha256[32];
+    uint64_t      size;
+    prophet_slice media, name; /* text */
+} prophet_blob;
+struct prophet_value {
+    prophet_kind kind;
+    union {
+        bool                boolean;
+        int64_t             integer; /* PROPHET_INT, PROPHET_TIME */
+        double              number;  /* PROPHET_FLOAT */
+        prophet_slice       bytes;   /* PROPHET_TEXT, PROPHET_BYTES */
+        prophet_uuid        ref;
+        const prophet_blob *blob;
+        struct { const prophet_value *items; size_t count; } list;
+        struct { const prophet_field *items; size_t count; } map; /* input: any order, no key twice; output: sorted */
+    } as;
+};
+struct prophet_field { /* a named value: an entry of a map, a field of a record, an option */
+    prophet_slice name;
+    prophet_value value;
+};
+
+static inline prophet_value prophet_nil(void)
+{
+    prophet_value v = { PROPHET_NIL, { false } };
+    return v;
+}
+static inline prophet_value prophet_bool(bool b)
+{
+    prophet_value v = { PROPHET_BOOL, { false } };
+    v.as.boolean = b;
+    return v;
+}
+static inline prophet_value prophet_int(int64_t i)
+{
+    prophet_value v = { PROPHET_INT, { false } };
+    v.as.integer = i;
+    return v;
+}
+static inline prophet_value prophet_float(double d)
+{
+    prophet_value v = { PROPHET_FLOAT, { false } };
+    v.as.number = d;
+    return v;
+}
+static inline prophet_value prophet_time(int64_t ms)
+{
+    prophet_value v = { PROPHET_TIME, { false } };
+    v.as.integer = ms;
+    return v;
+}
+static inline prophet_value prophet_text_n(const char *s, size_t len)
+{
+    prophet_value v = { PROPHET_TEXT, { false } };
+    v.as.bytes.data = s;
+    v.as.bytes.len = len;
+    return v;
+}
+static inline prophet_value prophet_text(const char *s) /* NUL-terminated; borrowed like all pointers in values */
+{
+    size_t n = 0;
+    while (s[n])
+        n++;
+    return prophet_text_n(s, n);
+}
+static inline prophet_value prophet_bytes(const void *data, size_t len)
+{
+    prophet_value v = prophet_text_n((const char *)data, len);
+    v.kind = PROPHET_BYTES;
+    return v;
+}
+static inline prophet_value prophet_ref(prophet_uuid id)
+{
+    prophet_value v = { PROPHET_REF, { false } };
+    v.as.ref = id;
+    return v;
+}
+static inline prophet_value prophet_list(const prophet_value *items, size_t count)
+{
+    prophet_value v = { PROPHET_LIST, { false } };
+    v.as.list.items = items;
+    v.as.list.count = count;
+    return v;
+}
+static inline prophet_value prophet_map(const prophet_field *items, size_t count)
+{
+    prophet_value v = { PROPHET_MAP, { false } };
+    v.as.map.items = items;
+    v.as.map.count = count;
+    return v;
+}
+static inline prophet_field prophet_put(const char *name, prophet_value value)
+{
+    prophet_field f = { prophet_text(name).as.bytes, value };
+    return f;
+}
+
+/* A new random id (UUIDv7), rising within a process. */
+PROPHET_API prophet_code prophet_uuid_new(prophet_uuid *out, prophet_error *err);
+/* 8-4-4-4-12, lower case, NUL-terminated. */
+PROPHET_API void prophet_uuid_format(const prophet_uuid *id, char out[37]);
+/* With or without dashes, any case. EUSAGE: not an id. */
+PROPHET_API prophet_code prophet_uuid_parse(const char *text, size_t len, prophet_uuid *out, prophet_error *err);
+/* SHA-256 of bytes: how policies name their source. */
+PROPHET_API prophet_code prophet_hash_of(prophet_slice bytes, prophet_hash *out, prophet_error *err);
+
+/* ---- documents --------------------------------------------------------------------------------- */
+
+/* A document answers by name or by position. Everything it gives (nested lists included) belongs to it and lives as long as it does.
+ * Documents are immutable, may outlive the handle they came from, and are used by one thread at a time. Absent members are left out:
+ * below, "{a, b}" says which members a document can have; "?" marks those that may be absent. */
+
+/* true and *out: the field is there. A record's document opens just the field asked for. false: absent (*out is nil).
+ * Names a record's type does not know are just absent here: hosts that want an error ask prophet_schema. */
+PROPHET_API bool prophet_doc_get(const prophet_doc *d, const char *name, prophet_value *out);
+/* The i-th field, i from 0; false behind the last. A record's fields come in declared order, then others by name; what is absent is passed over,
+ * so are empty sets. Elements of a list document have empty names. name may be NULL. */
+PROPHET_API bool prophet_doc_at(const prophet_doc *d, size_t i, prophet_slice *name, prophet_value *out);
+/* What a record's document says of the record itself; false (and *out zero) if d is no record. */
+typedef struct prophet_record {
+    const char  *type;      /* lives as long as the document */
+    prophet_uuid id;
+    uint64_t     number;    /* #12 */
+    uint64_t     version;   /* of the database, when it was touched last; in a change: what the change will be */
+    bool         deleted;
+    bool         conflict;  /* some field, or its life, has several values now */
+} prophet_record;
+PROPHET_API bool prophet_doc_record(const prophet_doc *d, prophet_record *out);
+/* An own copy of an iterator's row. EMEMORY. */
+PROPHET_API prophet_code prophet_doc_copy(const prophet_doc *d, prophet_doc **out, prophet_error *err);
+PROPHET_API void prophet_doc_free(prophet_doc *d); /* NULL is fine */
+
+/* The next document, borrowed until the next step; PROPHET_DONE at the end, and ever after. EINTERRUPTED, EBUDGET (more keys read than
+ * prophet_options.reads), ECORRUPT. */
+PROPHET_API prophet_code prophet_iter_next(prophet_iter *it, const prophet_doc **row, prophet_error *err);
+PROPHET_API void prophet_iter_close(prophet_iter *it); /* NULL is fine; before the handle is closed */
+
+/* Where text goes that is too long for memory. A failure ends the call it was given to. */
+typedef prophet_code (*prophet_sink_fn)(void *ctx, prophet_slice chunk, prophet_error *err);
+/* Appends the document as one JSON object (a record: its fields), docs/formats.md. No newline. */
+PROPHET_API prophet_code prophet_doc_json(const prophet_doc *d, prophet_sink_fn sink, void *ctx, prophet_error *err);
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+typedef enum prophet_durability { PROPHET_FULL, PROPHET_RELAXED /* no fsync a commit: an import */ } prophet_durability;
+typedef enum prophet_voting { PROPHET_LAZY, PROPHET_EAGER /* vote also where the outcome is already right */ } prophet_voting;
+typedef struct prophet_options {
+    uint32_t           size;        /* sizeof(prophet_options): lets this struct grow */
+    bool               create;      /* make the directory if it is not there */
+    bool               readonly;
+    prophet_durability durability;
+    prophet_voting     voting;
+    const char        *user;        /* author of changes; NULL: none. Copied */
+    uint64_t           reads;       /* most keys a query that scans may read; 0: 200,000 */
+    int64_t          (*clock)(void *ctx); /* milliseconds UTC; NULL: the wall clock */
+    void              *clock_ctx;
+    uint32_t           lock_timeout_ms;   /* how long a change waits for other writers; 0: 60,000 */
+} prophet_options;
+#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0 }
+
+/* Opens the replica in the directory `path`; options NULL: all defaults. ENOTFOUND (no replica there, and not create), EBUSY, ECORRUPT, EVERSION,
+ * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. */
+PROPHET_API prophet_code prophet_open(const char *path, const prophet_options *o, prophet_db **out, prophet_error *err);
+/* Makes `path` (must not exist: EEXISTS) a new replica with all that `source` has, and opens it. On failure nothing is left there.
+ * report (NULL is fine): as prophet_pull. */
+PROPHET_API prophet_code prophet_clone(const char *source, const char *path, const prophet_options *o, prophet_db **out,
+                                       prophet_doc **report, prophet_error *err);
+/* Signs, flushes, closes; aborts an open change. Iterators must be closed before; documents may live on. NULL is fine. */
+PROPHET_API void prophet_close(prophet_db *db);
+/* What a person should be told about this open ("this directory is a copy: .."), or "". Lives as long as db. */
+PROPHET_API const char *prophet_notice(const prophet_db *db);
+PROPHET_API prophet_code prophet_set_user(prophet_db *db, const char *user, prophet_error *err);
+/* The one call allowed from another thread (also from a signal handler): what the handle is doing now, or does next if nothing, ends soon with EINTERRUPTED. */
+PROPHET_API void prophet_interrupt(prophet_db *db);
+
+/* ---- upkeep ------------------------------------------------------------------------------------- */
+
+/* {database (ref), replica (hex), path, user?, readonly, version (int), digest (hex), head (list of hex, sorted), conflicts {open, decided}}. */
+PROPHET_API prophet_code prophet_info(prophet_db *db, prophet_doc **out, prophet_error *err);
+/* Just the number of the newest changeset here; cheap. In a change: of the last committed one. */
+PROPHET_API prophet_code prophet_db_version(prophet_db *db, uint64_t *out, prophet_error *err);
+/* {changesets, records, types, replicas, conflicts, log_bytes, log_unused, index_bytes, ..}: numbers for people. */
+PROPHET_API prophet_code prophet_stats(prophet_db *db, prophet_doc **out, prophet_error *err);
+/* Reads everything: checksums, hashes, signatures, and the index against one built anew; also values that do not fit their schema.
+ * {faults (int; 0: sound), changesets, signatures, records, forks, unsigned, parked, mixed, invalid, notes: list of {fault (bool), text}}. */
+PROPHET_API prophet_code prophet_check(prophet_db *db, prophet_doc **out, prophet_error *err);
+PROPHET_API prophet_code prophet_rebuild(prophet_db *db, prophet_error *err); /* a new index from the log. EBUSY: others have it open */
+PROPHET_API prophet_code prophet_flush(prophet_db *db, prophet_error *err);   /* all that was committed is on disk */
+PROPHET_API prophet_code prophet_sign(prophet_db *db, prophet_error *err);    /* flushes and signs what this replica wrote */
+PROPHET_API prophet_code prophet_adopt(prophet_db *db, prophet_error *err);   /* the directory was moved, not copied: keep the key. EBUSY */
+
+/* ---- types --------------------------------------------------------------------------------------- */
+
+/* A descriptor is a map {name, fields: list of maps {name, kind, + options}, indexes?: list of lists of text ("-due": descending),
+ * key?: list of text (natural key), summary?, doc?, life? (rule)}.
+ * kinds: string text int float bool bytes time enum user ref blob list map set counter computed many.
+ * options: required, immutable, open, hidden (bool); min, max (number; length of text); values (list, or text "setting:NAME"); of (kind of elements); to (type a ref
+ * points at); type, by (of many); index (bool), fulltext (bool or int), rule, doc (text), default (a constant). Others are kept as they are. */
+
+/* Every defined type as a descriptor, by name; reserved ones (with a leading _) are left out. */
+PROPHET_API prophet_code prophet_types(prophet_db *db, prophet_iter **out, prophet_error *err);
+/* One type's descriptor. ETYPE, with the closest name as hint. */
+PROPHET_API prophet_code prophet_schema(prophet_db *db, const char *type, prophet_doc **out, prophet_error *err);
+/* Stores a descriptor. The same again, or an older copy of a newer one, writes nothing; additions merge; another kind for a field: ESCHEMA. */
+PROPHET_API prophet_code prophet_txn_define(prophet_txn *t, prophet_value descriptor, prophet_error *err);
+/* The id a natural key gives: fields holds at least the key's. PROPHET_DONE: the type has no natural key. EVALIDATION: one of them is missing. */
+PROPHET_API prophet_code prophet_natural_id(prophet_db *db, const char *type, const prophet_field *fields, size_t count,
+                                            prophet_uuid *out, prophet_error *err);
+
+/* ---- changes --------------------------------------------------------------------------------------- */
+
+/* One change at a time a handle; while it is open, everything read through the handle sees what it wrote. It holds the write lock: no
+ * network, no waiting for people inside. EREADONLY, EBUSY, EFULL, EFORKED; EUSAGE: one is open already. message NULL: none. */
+PROPHET_API prophet_code prophet_txn_begin(prophet_db *db, const char *message, prophet_txn **out, prophet_error *err);
+/* Writes one changeset and ends the change, whatever is returned. PROPHET_DONE: there was nothing to write. id, version may be NULL.
+ * EIO with "unknown" in its message: the disk failed so that nobody can tell whether it was written. */
+PROPHET_API prophet_code prophet_txn_commit(prophet_txn *t, prophet_hash *id, uint64_t *version, prophet_error *err);
+PROPHET_API void prophet_txn_abort(prophet_txn *t); /* NULL is fine */
+/* Savepoints nest (up to 8): rollback takes back all since the newest one, release keeps it; both end it. */
+PROPHET_API prophet_code prophet_txn_savepoint(prophet_txn *t, prophet_error *err);
+PROPHET_API prophet_code prophet_txn_release(prophet_txn *t, prophet_error *err);
+PROPHET_API prophet_code prophet_txn_rollback(prophet_txn *t, prophet_error *err);
+
+/* Records. Values are checked against the type: ETYPE, EFIELD, EVALIDATION, EIMMUTABLE fill type, field and value of err. A failed call
+ * wrote nothing, and the change goes on. doc (NULL is fine): the record as it is now. A type nobody defined takes any field: its values are registers. */
+
+/* A new record of `fields` (values of set fields are lists; of counters not allowed: EUSAGE; nil: left out). id NULL: a new one, or the natural key's.
+ * EEXISTS: a living record has it; a dead one is revived. */
+PROPHET_API prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_uuid *id, const prophet_field *fields,
+                                            size_t count, prophet_doc **doc, prophet_error *err);
+typedef enum prophet_op {
+    PROPHET_SET,    /* a register; on a set: a list, of which the difference is written; nil: as unset */
+    PROPHET_UNSET,  /* value ignored; removes the elements of a set */
+    PROPHET_ADD,    /* one element */
+    PROPHET_REMOVE, /* one element */
+    PROPHET_INCR    /* an integer */
+} prophet_op;
+typedef struct prophet_edit {
+    prophet_op    op;
+    prophet_slice field;
+    prophet_value value;
+} prophet_edit;
+/* Edits a living record. Setting what is there already writes nothing. since: the version of the document the caller has read; if a field that is
+ * set or unset was written after it, ESTALE; 0: no such check. ENOTFOUND: there is none, or it is deleted. */
+PROPHET_API prophet_code prophet_txn_update(prophet_txn *t, const char *type, const prophet_uuid *id, uint64_t since,
+                                            const prophet_edit *edits, size_t count, prophet_doc **doc, prophet_error *err);
+/* ENOTFOUND: there never was such a record. Deleting a dead or restoring a living one writes nothing. */
+PROPHET_API prophet_code prophet_txn_delete(prophet_txn *t, const char *type, const prophet_uuid *id, prophet_doc **doc, prophet_error *err);
+PROPHET_API prophet_code prophet_txn_restore(prophet_txn *t, const char *type, const prophet_uuid *id, prophet_doc **doc, prophet_error *err);
+
+/* Reserved types are records as well, read and written by the same calls: _setting {name, value} (key: name), _voter {replica (hex), weight (int)}
+ * (key: replica). _type is read only: prophet_txn_define writes it. */
+
+/* ---- reading ------------------------------------------------------------------------------------------ */
+
+/* Between begin and end (they nest) all reads of the handle see one snapshot. Not inside a change. Do not wait for anything meanwhile. */
+PROPHET_API prophet_code prophet_view_begin(prophet_db *db, prophet_error *err);
+PROPHET_API void prophet_view_end(prophet_db *db);
+
+/* One record; name is its id (PROPHET_REF: the fast way), its local number (PROPHET_INT), or text: "#12", an id, a unique tail of an id. type NULL: any.
+ * Deleted ones are found when named by id or number: look at prophet_record.deleted. PROPHET_DONE: no such record. EAMBIGUOUS, ETYPE. */
+PROPHET_API prophet_code prophet_get(prophet_db *db, const char *type, prophet_value name, prophet_doc **out, prophet_error *err);
+
+/* Living records that fit. spec: a map
+ *   type    text
+ *   where?  a condition: a list that starts with its name:
+ *           {"and", c..} {"or", c..} {"not", c}     "and" of none holds, "or" of none does not
+ *           {"eq" | "lt" | "le" | "gt" | "ge", field, value}  {"between", field, low, high} (both included)  {"in", field, {values..}}
+ *           {"has", field, element} of sets and lists   {"prefix" | "contains", field, text} bytewise   {"present" | "missing", field}
+ *           1 equals 1.0; all but "missing" and "not" fail for an absent field. field is a field's name, a path along references
+ *           ("milestone.due"), or one of id, n, version if the type has no field so named.
+ *   order?  list of field names, descending with a leading "-"; absent values lowest; ties by local number. Without it: by local number
+ *   limit?  int       after? list: the order fields' values (nil: absent) and the local number of the last row seen: rows strictly after it
+ *   deleted? bool: the dead ones instead          scan? bool: no limit on keys read
+ * Unknown members, types and fields are errors (EUSAGE, ETYPE, EFIELD with a hint). The rows are records as they are now, whatever is
+ * written while the iterator is open; inside a change: as the change sees them now. */
+PROPHET_API prophet_code prophet_query(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
+PROPHET_API prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, prophet_error *err);
+
+/* ---- history ------------------------------------------------------------------------------------------- */
+
+/* Every changeset that touched the record, oldest first: {id (hex), version, time, author?, message?, replica (hex), action
+ * ("create" "update" "delete"; absent if it only voted), changes: list of {field ("life" with life=true for life), op ("set" "unset" "add" "remove" "incr"),
+ * value? (given), old?, new? (what the field showed here before and after)}, votes: list of {field, value?, by, resolver?, reason?}}. */
+PROPHET_API prophet_code prophet_history(prophet_db *db, const char *type, const prophet_uuid *id, prophet_iter **out, prophet_error *err);
+/* {field: {value?, changeset (hex), version, author?, time, replica (hex), decided_by? ("votes" "rule")}, ..}: who is behind what each field shows; of sets and
+ * counters: the last write. */
+PROPHET_API prophet_code prophet_blame(prophet_db *db, const char *type, const prophet_uuid *id, prophet_doc **out, prophet_error *err);
+/* Changesets by ascending version: {id, replica, seq, prev?, parents?, lamport, version, time, author?, message?,
+ * changes: list of {type, record (ref), number, action, fields: map field -> {set? unset? inc? add? remove?}}, votes: list of {type, record, field (""), value? unset? by resolver? reason?}}.
+ * spec: a map {author?, type?, record? (ref), replica? (hex), since?, until? (times), after? (version), id? (hex, or a unique head of it), limit? (the newest so many),
+ * newest? (bool: descending)}; nil: all. */
+PROPHET_API prophet_code prophet_log(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
+/* The same as JSON lines, and the living records as JSON lines (all: reserved types too): the contract of docs/formats.md. */
+PROPHET_API prophet_code prophet_log_json(prophet_db *db, prophet_value spec, prophet_sink_fn sink, void *ctx, prophet_error *err);
+PROPHET_API prophet_code prophet_export(prophet_db *db, bool all, prophet_sink_fn sink, void *ctx, prophet_error *err);
+
+/* ---- conflicts ------------------------------------------------------------------------------------------ */
+
+/* A conflict: {id (hex, a hash of the cell), type, record (ref), number, field ("life" with life=true for life), kind, status ("open" "closed"), decided (bool),
+ * base?, candidates: list of {value?, unset (bool), author?, time, replica (hex), changeset (hex), changesets (list of hex)} by canonical bytes,
+ * outcome {value?, unset, decided_by ("votes" "rule" "write")}, votes: list of {replica (hex), by ("person" "resolver"), value?, unset, reason?, resolver?, counts (bool),
+ * author?, time, changeset (hex)}, closed_by? (hex), episodes (int), question (hex)}. */
+
+/* By type, record, field. spec: a map {status? ("open" "closed"; both without it), type?, record? (ref), field?, life? (bool), id? (hex, or a unique head of it)}; nil: all. */
+PROPHET_API prophet_code prophet_conflicts(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
+typedef struct prophet_cell { /* names a field of a record, or its life */
+    const char  *type;
+    prophet_uuid record;
+    const char  *field; /* NULL: life */
+} prophet_cell;
+/* A person's vote; value nil: unset; life: the texts "alive" and "dead". reason NULL: none. ENOTFOUND: that cell has no open conflict. */
+PROPHET_API prophet_code prophet_txn_vote(prophet_txn *t, const prophet_cell *cell, prophet_value value, const char *reason, prophet_error *err);
+/* A write that has seen every head: ends the conflict. As above. */
+PROPHET_API prophet_code prophet_txn_resolve(prophet_txn *t, const prophet_cell *cell, prophet_value value, prophet_error *err);
+
+/* Policies make this replica's votes. They are asked once a question, outside of changes, by prophet_pull and prophet_poll. */
+typedef enum prophet_cast { PROPHET_ABSTAIN, PROPHET_VOTE, PROPHET_ASK /* leave it to people: no other policy is asked */ } prophet_cast;
+/* Inside a policy: its answer, copied at once; value nil: unset. reason NULL: none. */
+PROPHET_API prophet_code prophet_ballot_cast(prophet_ballot *b, prophet_cast cast, prophet_value value, const char *reason, prophet_error *err);
+/* Looks at an open conflict and casts. Without a cast, or when it fails, it abstains (the error's message is the reason). Must not use the handle. */
+typedef prophet_code (*prophet_policy_fn)(void *ctx, const prophet_doc *conflict, prophet_ballot *ballot, prophet_error *err);
+typedef struct prophet_policy {
+    uint32_t           size;
+    const char        *name;    /* copied */
+    const char *const *on;      /* "type.field", "type:life", "type.*" (fields), "kind:text" (all fields of a kind), "*"; copied */
+    size_t             on_count;
+    prophet_hash       source;  /* of its text, for hosts without one: of anything that names what it does */
+    prophet_policy_fn  fn;
+    void              *ctx;
+    void             (*drop)(void *ctx); /* called when the handle is closed or the policy replaced; NULL: nothing to do */
+} prophet_policy;
+/* Adds a policy, or replaces the one of that name. Asked in this order until one votes or asks: type.field and type:life, type.*, kind:.., *; within each in order
+ * of addition. fn NULL: takes the named one away. */
+PROPHET_API prophet_code prophet_policy_set(prophet_db *db, const prophet_policy *p, prophet_error *err);
+/* Puts what is due to the policies, writes the votes. {asked, voted, abstained, notes: list of {conflict (hex), type, record, field, resolver, outcome ("voted" "asked people"
+ * "abstained"), reason?}}; report may be NULL. Nothing to do is not an error; on a read-only handle nothing is asked. EUSAGE inside a change. */
+PROPHET_API prophet_code prophet_poll(prophet_db *db, prophet_doc **report, prophet_error *err);
+
+/* ---- exchange ------------------------------------------------------------------------------------------------ */
+
+typedef struct prophet_exchange {
+    uint32_t size;
+    bool     dry_run;  /* say what would come, write nothing */
+    /* Called now and then, also outside of any lock; a code below 0 ends the exchange with it (what was applied stays applied). */
+    prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
+    void    *ctx;
+} prophet_exchange;
+#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL }
+/* source: the directory of another replica (read-only ones too). Brings what is missing, then lets the policies vote. report (NULL is fine):
+ * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?}.
+ * options NULL: defaults. EUNRELATED (another database), EUNTRUSTED (a signature does not fit), ECORRUPT, EVERSION, ENOTFOUND, EUSAGE inside a change. */
+PROPHET_API prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
+/* The other way: the report is about the other side. EREADONLY: it cannot be written. */
+PROPHET_API prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
+/* Pull, then push: {pull: a report, push: a report}. */
+PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
+
+/* ---- scripts with limits ---------------------------------------------------------------------------------------- */
+
+typedef struct prophet_limits { /* 0: the default */
+    uint32_t size;
+    uint64_t instructions; /* 10,000,000 */
+    size_t   memory;       /* 64 MiB */
+    uint32_t milliseconds; /* 10,000 */
+} prophet_limits;
+#define PROPHET_LIMITS_INIT { sizeof(prophet_limits), 0, 0, 0 }
+/* A host function: args are borrowed; answers with prophet_call_return, once a result. A code below 0 raises err in the script. Must not run the vm again. */
+typedef prophet_code (*prophet_host_fn)(void *ctx, prophet_call *call, const prophet_value *args, size_t count, prophet_error *err);
+/* A sealed Lua state: no files, no clock, no loading, no bytecode. db (NULL is fine) becomes its global `db`, with what LUA_API lets a script do on an
+ * open database; it stays the host's and must outlive the vm. limits NULL: defaults. */
+PROPHET_API prophet_code prophet_vm_new(prophet_db *db, const prophet_limits *limits, prophet_vm **out, prophet_error *err);
+PROPHET_API prophet_code prophet_vm_register(prophet_vm *vm, const char *name, prophet_host_fn fn, void *ctx, prophet_error *err);
+/* Runs a text chunk with fresh budgets; globals stay from run to run. result (NULL is fine): a list document of what it returned. ESCRIPT, EBUDGET, EINTERRUPTED, EMEMORY,
+ * and whatever a call of the script raised and it did not catch. */
+PROPHET_API prophet_code prophet_vm_run(prophet_vm *vm, prophet_slice source, const char *chunk, prophet_doc **result, prophet_error *err);
+PROPHET_API prophet_code prophet_call_return(prophet_call *call, prophet_value value);
+PROPHET_API void prophet_vm_interrupt(prophet_vm *vm); /* as prophet_interrupt, for a running script */
+PROPHET_API void prophet_vm_free(prophet_vm *vm);      /* NULL is fine */
+
+/* A document of one's own, from a map or a list (deep copy): what hosts and tests hand to functions that take documents. */
+PROPHET_API prophet_code prophet_doc_new(prophet_value from, prophet_doc **out, prophet_error *err);
+
 #ifdef __cplusplus
 }
 #endif
