@@ -18,14 +18,14 @@ enum { PATHS = 256, PATH_SIZE = 4096, SKIPPED = 77 };
 
 static struct {
     test_case *first, **last;
-    unsigned   passed, failed, skipped, checks;
-    bool       test_failed;
-    jmp_buf    end;
-    uint64_t   seed, state;
-    char       context[256];
-    char       dir[PATH_SIZE];
-    char      *paths[PATHS];
-    size_t     path_count;
+    unsigned passed, failed, skipped, checks;
+    bool test_failed;
+    jmp_buf end;
+    uint64_t seed, state;
+    char context[256];
+    char dir[PATH_SIZE];
+    char *paths[PATHS];
+    size_t path_count;
 } T;
 
 void test_register(test_case *t)
@@ -72,7 +72,8 @@ bool test_eq_int(long long got, long long want, const char *file, int line, cons
     return test_check(got == want, file, line, "%s is %lld, want %lld", what, got, want);
 }
 
-bool test_eq_uint(unsigned long long got, unsigned long long want, const char *file, int line, const char *what)
+bool test_eq_uint(unsigned long long got, unsigned long long want, const char *file, int line,
+                  const char *what)
 {
     return test_check(got == want, file, line, "%s is %llu, want %llu", what, got, want);
 }
@@ -86,8 +87,8 @@ bool test_eq_str(const char *got, const char *want, const char *file, int line, 
 
 bool test_has(const char *got, const char *part, const char *file, int line, const char *what)
 {
-    return test_check(got && strstr(got, part), file, line, "%s is \"%s\", which has no \"%s\"", what,
-                      got ? got : "(null)", part);
+    return test_check(got && strstr(got, part), file, line, "%s is \"%s\", which has no \"%s\"",
+                      what, got ? got : "(null)", part);
 }
 
 static void print_bytes(const unsigned char *p, size_t len, size_t at)
@@ -98,7 +99,8 @@ static void print_bytes(const unsigned char *p, size_t len, size_t at)
         fprintf(stderr, i == at ? " [%02x]" : " %02x", p[i]);
 }
 
-bool test_mem(const void *got, const void *want, size_t len, const char *file, int line, const char *what)
+bool test_mem(const void *got, const void *want, size_t len, const char *file, int line,
+              const char *what)
 {
     const unsigned char *g = got, *w = want;
     size_t at = 0;
@@ -116,7 +118,8 @@ bool test_mem(const void *got, const void *want, size_t len, const char *file, i
     return fail_tail();
 }
 
-bool test_slice(prophet_slice got, const void *want, size_t len, const char *file, int line, const char *what)
+bool test_slice(prophet_slice got, const void *want, size_t len, const char *file, int line,
+                const char *what)
 {
     if (got.len == len)
         return test_mem(got.data, want, len, file, line, what);
@@ -127,10 +130,12 @@ static void print_error(const prophet_error *err)
 {
     if (!err || !err->message[0])
         return;
-    fprintf(stderr, ": %s%s%s%s", err->message, err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+    fprintf(stderr, ": %s%s%s%s", err->message, err->hint[0] ? " (" : "", err->hint,
+            err->hint[0] ? ")" : "");
 }
 
-bool test_code(bool ok, int rc, const prophet_error *err, const char *file, int line, const char *what)
+bool test_code(bool ok, int rc, const prophet_error *err, const char *file, int line,
+               const char *what)
 {
     T.checks++;
     if (ok)
@@ -141,7 +146,8 @@ bool test_code(bool ok, int rc, const prophet_error *err, const char *file, int 
     return fail_tail();
 }
 
-bool test_code_is(int rc, int want, const prophet_error *err, const char *file, int line, const char *what)
+bool test_code_is(int rc, int want, const prophet_error *err, const char *file, int line,
+                  const char *what)
 {
     T.checks++;
     if (rc == want)
@@ -273,7 +279,8 @@ static void run_one(const test_case *t)
         fprintf(stderr, "  %s was skipped\n", t->name);
     } else if (T.test_failed) {
         T.failed++;
-        fprintf(stderr, "FAILED %s (PROPHET_TEST_SEED=%llu)\n", t->name, (unsigned long long)T.seed);
+        fprintf(stderr, "FAILED %s (PROPHET_TEST_SEED=%llu)\n", t->name,
+                (unsigned long long)T.seed);
     } else {
         T.passed++;
     }
