@@ -202,7 +202,7 @@ local function check_public(path, text)
         names[#names + 1] = name
         if not documented and not lines[i]:find("/%*") then fault(path, first, "%s has no comment", name) end
       end
-    elseif line:find("^%s*$") or line:find("^#") or line:find("^}") then
+    elseif line:find("^%s*$") or line:find("^#") then
       documented = false
     elseif line:find("%*/%s*$") then
       documented = line:find("^%s*/?%*") ~= nil or line:find("^%s+") ~= nil or documented
