@@ -11,6 +11,9 @@ typedef enum ph_rule {
 } ph_rule;
 bool        ph_rule_parse(prophet_slice name, ph_rule *out); /* "latest" "first" .. "alive-wins" "dead-wins" */
 const char *ph_rule_name(ph_rule rule);
+/* The rule of a cell, given what the `_type` record says (the bytes of the text; empty: nothing): `latest` for reserved
+ * types, else the one named, else the default: alive-wins for life, latest for fields. Unknown names count as absent. */
+ph_rule     ph_rule_for(prophet_slice type, bool life, prophet_slice name);
 
 /* ---- heads and sets: what a write does to a cell ------------------------------------------------- */
 
@@ -66,12 +69,14 @@ typedef struct ph_outcome {
     size_t               value_count;
     const prophet_slice *choices;        /* C: what people are still asked about (subset or merged values) */
     size_t               choice_count;
+    const bool          *counted;        /* per ballot, in the order given: did it count? NULL when clean */
 } ph_outcome;
 
 /* settle() of DESIGN 4. Arrays of the result live in the arena; values are borrowed from the input. */
 prophet_code ph_settle(const ph_cell_question *q, ph_arena *arena, ph_outcome *out, prophet_error *err);
 /* Does this ballot count on these heads? (See settle: used to drop ballots that can never count again:
- * a ballot that names no present head stays without effect for ever.) */
+ * a ballot that names no present head stays without effect for ever.) These two look at one ballot, need no memory
+ * and cost heads x seen; for many ballots read ph_outcome.counted. */
 bool ph_ballot_counts(const ph_cell_question *q, const ph_ballot *b);
 bool ph_ballot_is_spent(const ph_cell_question *q, const ph_ballot *b);
 
@@ -88,6 +93,7 @@ typedef struct ph_cell_write { /* one SET of the cell */
     size_t          over_count;
 } ph_cell_write;
 
+#define PH_EPISODE_HEADS 64 /* heads listed for one value of a closed episode: the newest; all of them were settled */
 typedef struct ph_episode { /* from the first moment with two values to the write that ended it */
     const ph_candidate_head *heads;      /* at its fullest: the heads just before it ended, or now */
     size_t                   head_count;
