@@ -1,0 +1,271 @@
+/* Settles the cells a session touched: loads stamps and ballots, asks merge/settle.c, keeps what is shown and the rows of
+ * the conflict tables. Runs once before the commit, on the final state: a pure function of heads, ballots, rules and weights. */
+#include "replica/replica_impl.h"
+#include <stdlib.h>
+
+static prophet_code changeset_row(const ph_lookup *l, uint64_t version, ph_changeset_row *out, prophet_error *err)
+{
+    return l->s ? ph_session_changeset_row(l->s, version, out, err) : ph_changesets_get(l->txn, version, out, err);
+}
+
+static prophet_code load_heads(const ph_lookup *l, const ph_cell *c, ph_arena *a, ph_cell_question *q,
+                               prophet_error *err)
+{
+    ph_candidate_head *heads = ph_arena_alloc(a, (c->head_count + 1u) * sizeof *heads);
+    if (!heads)
+        return ph_nomem(err);
+    for (uint32_t i = 0; i < c->head_count; i++) {
+        ph_changeset_row row;
+        prophet_code rc = changeset_row(l, c->heads[i].version, &row, err);
+        if (rc < 0)
+            return rc;
+        heads[i].version = c->heads[i].version;
+        heads[i].stamp.lamport = row.lamport;
+        heads[i].stamp.id = row.id;
+        heads[i].value = c->heads[i].value;
+    }
+    q->heads = heads;
+    q->head_count = c->head_count;
+    return PROPHET_OK;
+}
+
+static prophet_code load_ballot(const ph_lookup *l, const ph_stored_ballot *from, ph_arena *a, ph_ballot *to,
+                                prophet_error *err)
+{
+    ph_changeset_row row;
+    prophet_code rc = changeset_row(l, from->version, &row, err);
+    if (rc < 0)
+        return rc;
+    ph_seen *seen = ph_arena_alloc(a, (from->seen_count + 1u) * sizeof *seen);
+    if (!seen)
+        return ph_nomem(err);
+    for (uint32_t i = 0; i < from->seen_count; i++) {
+        seen[i].version = from->seen[i];
+        seen[i].value = from->seen_values[i];
+    }
+    to->by_resolver = from->by_resolver;
+    to->stamp.lamport = row.lamport;
+    to->stamp.id = row.id;
+    to->choice = from->choice;
+    to->seen = seen;
+    to->seen_count = from->seen_count;
+    return ph_schemas_weight(l->r, l->txn, l->stamp, row.ridx, &to->voter, &to->weight, err);
+}
+
+prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *c, prophet_slice type,
+                                   prophet_slice field, ph_arena *a, ph_cell_question *out,
+                                   ph_stored_ballot **ballots, prophet_error *err)
+{
+    const ph_schema *schema;
+    size_t count = 0;
+    prophet_code rc;
+
+    *out = (ph_cell_question){ .life = field.len == 0,
+                               .rule = field.len == 0 ? PH_RULE_ALIVE_WINS : PH_RULE_LATEST };
+    *ballots = NULL;
+    if (!c->loaded && (rc = ph_cell_load(l->txn, rec, c, a, err)) < 0)
+        return rc;
+    if ((rc = load_heads(l, c, a, out, err)) < 0)
+        return rc;
+    if (ph_type_reserved(type)) /* `latest`, whatever anybody votes */
+        return PROPHET_OK;
+    if ((rc = ph_schemas_get(l->r, l->txn, l->stamp, type, &schema, err)) < 0)
+        return rc;
+    const ph_field_def *def = field.len ? ph_schema_field(schema, field) : NULL;
+    out->rule = field.len == 0 ? schema->life_rule : def ? def->rule : PH_RULE_LATEST;
+    if (c->ballot_count == 0)
+        return PROPHET_OK;
+    if ((rc = ph_cell_ballots(l->txn, rec, c, a, ballots, &count, err)) < 0)
+        return rc;
+    ph_ballot *b = ph_arena_zalloc(a, (count + 1) * sizeof *b);
+    if (!b)
+        return ph_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        if ((rc = load_ballot(l, &(*ballots)[i], a, &b[i], err)) < 0)
+            return rc;
+    out->ballots = b;
+    out->ballot_count = count;
+    return PROPHET_OK;
+}
+
+static prophet_code drop_spent(ph_session *s, ph_work_record *wr, ph_cell *c, const ph_cell_question *q,
+                               const ph_stored_ballot *stored, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < q->ballot_count && rc >= 0; i++)
+        if (ph_ballot_is_spent(q, &q->ballots[i]))
+            rc = ph_cell_ballot_drop(s->txn, &wr->rec, c, stored[i].version, err);
+    return rc;
+}
+
+/* Was this question put to the resolvers before? */
+static prophet_code was_asked(ph_session *s, const ph_cell_key *key, const uint8_t question[32], bool *asked,
+                              prophet_error *err)
+{
+    uint8_t prefix[56];
+    ph_cursor *cur;
+    prophet_slice k, v;
+    ph_cell_key_put(key, prefix);
+    memcpy(prefix + 24, question, 32);
+    prophet_code rc = ph_cursor_open(s->txn, PH_T_ASKED, &cur, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &k, &v, err);
+    *asked = rc == PROPHET_OK && k.len >= sizeof prefix && memcmp(k.data, prefix, sizeof prefix) == 0;
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, const ph_outcome *o,
+                                 prophet_error *err)
+{
+    ph_cell_key key = { wr->rec.type, wr->rec.uuid, c->field };
+    uint8_t question[32];
+    bool open = o->status != PH_CLEAN, asked = true, life = c->field == PH_LIFE;
+    prophet_code rc;
+    if (open && ((rc = ph_question_hash(s->r->hasher, o, question, err)) < 0 ||
+                 (rc = was_asked(s, &key, question, &asked, err)) < 0))
+        return rc;
+    if (c->forked && (!life || c->was_dead) && (rc = ph_conflicts_mark(s->txn, &key, err)) < 0)
+        return rc;
+    if ((open || c->conflict) &&
+        (rc = ph_conflicts_set(s->txn, &key, open, o->status == PH_DECIDED, open && !asked, err)) < 0)
+        return rc;
+    if (open && !c->conflict)
+        s->opened++;
+    c->conflict = open;
+    c->decided = o->status == PH_DECIDED;
+    c->shown = o->value;
+    if (life)
+        wr->rec.alive = ph_slice_eq(o->value, ph_life_alive);
+    c->dirty = wr->rec.dirty = true;
+    return ph_work_queue(s, wr) ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code settle_cell(ph_session *s, ph_work_record *wr, uint32_t field, prophet_error *err)
+{
+    ph_lookup l = { s->r, s->txn, s, s->state.schema };
+    ph_cell *c = ph_record_cell(&wr->rec, field);
+    ph_cell_question q;
+    ph_stored_ballot *stored;
+    ph_outcome o;
+    prophet_code rc;
+    if (!c || !c->is_register)
+        return PROPHET_OK;
+    prophet_slice type = ph_names_get(s->r->names, wr->rec.type);
+    prophet_slice name = field == PH_LIFE ? ph_slice(NULL, 0) : ph_names_get(s->r->names, field);
+    if ((rc = ph_cell_question_load(&l, &wr->rec, c, type, name, &s->arena, &q, &stored, err)) < 0 ||
+        (rc = drop_spent(s, wr, c, &q, stored, err)) < 0 || (rc = ph_settle(&q, &s->arena, &o, err)) < 0)
+        return rc;
+    return keep_outcome(s, wr, c, &o, err);
+}
+
+/* ---- rules and weights that changed ----------------------------------------------------------------------- */
+
+static bool is_reserved(ph_session *s, const ph_work_record *wr)
+{
+    return ph_type_reserved(ph_names_get(s->r->names, wr->rec.type));
+}
+
+static prophet_code touch_open(ph_session *s, uint32_t type, prophet_error *err)
+{
+    ph_cell_key keys[256], after;
+    const ph_cell_key *from = NULL;
+    size_t n;
+    do {
+        prophet_code rc = ph_conflicts_list(s->txn, PH_T_OPEN, type, from, keys, 256, &n, err);
+        if (rc < 0)
+            return rc;
+        for (size_t i = 0; i < n; i++) {
+            ph_work_record *wr;
+            if ((rc = ph_work_record_get(s, keys[i].type, &keys[i].uuid, &wr, err)) < 0)
+                return rc;
+            ph_touched t = { wr, keys[i].field };
+            if (!PH_PUSH(s->touched, t))
+                return ph_nomem(err);
+        }
+        if (n) {
+            after = keys[n - 1];
+            from = &after;
+        }
+    } while (n == 256);
+    return PROPHET_OK;
+}
+
+/* Types whose `_type` record is among the work: their rules and indexes may be other ones now. */
+static prophet_code changed_types(ph_session *s, ph_work_record *const *work, size_t n, prophet_error *err)
+{
+    uint32_t type_type = ph_names_find(s->r->names, ph_slice_str("_type"));
+    uint32_t name_field = ph_names_find(s->r->names, ph_slice_str("name"));
+    prophet_code rc = s->all_types ? touch_open(s, 0, err) : PROPHET_OK;
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        const ph_schema *schema;
+        ph_item name;
+        const ph_cell *c = work[i]->rec.type == type_type ? ph_record_cell(&work[i]->rec, name_field) : NULL;
+        if (!c || !ph_value_open(c->shown, &name) || name.kind != PH_TEXT)
+            continue;
+        uint32_t type = ph_names_find(s->r->names, name.s);
+        if (type && !s->all_types && (rc = touch_open(s, type, err)) < 0)
+            return rc;
+        if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, name.s, &schema, err)) >= 0)
+            rc = ph_secondary_declare(s, schema, err);
+    }
+    return rc;
+}
+
+/* The rows of reserved records come first: rules and weights are read from them. */
+static prophet_code new_rules(ph_session *s, prophet_error *err)
+{
+    size_t n = s->queue.count;
+    ph_work_record **work = ph_arena_alloc(&s->arena, (n + 1) * sizeof *work);
+    prophet_code rc;
+    if (!work)
+        return ph_nomem(err);
+    if (n)
+        memcpy(work, s->queue.at, n * sizeof *work);
+    s->schema_touched = false;
+    if ((rc = ph_work_store_reserved(s, err)) < 0 || (rc = ph_session_store_replicas(s, err)) < 0)
+        return rc;
+    s->state.schema++;
+    ph_schemas_forget(s->r);
+    rc = changed_types(s, work, n, err);
+    s->all_types = false;
+    return rc;
+}
+
+static int by_cell(const void *a, const void *b)
+{
+    const ph_touched *x = a, *y = b;
+    int c = memcmp(x->wr->key, y->wr->key, sizeof x->wr->key);
+    return c ? c : (x->field > y->field) - (x->field < y->field);
+}
+
+static prophet_code settle_all(ph_session *s, bool reserved, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < s->touched.count && rc >= 0; i++) {
+        ph_touched *t = &s->touched.at[i];
+        bool again = i > 0 && t->wr == t[-1].wr && t->field == t[-1].field;
+        if (!again && is_reserved(s, t->wr) == reserved)
+            rc = settle_cell(s, t->wr, t->field, err);
+    }
+    return rc;
+}
+
+prophet_code ph_settle_touched(ph_session *s, prophet_error *err)
+{
+    prophet_code rc;
+    if (s->touched.count == 0 && !s->schema_touched)
+        return PROPHET_OK;
+    qsort(s->touched.at, s->touched.count, sizeof *s->touched.at, by_cell);
+    if ((rc = settle_all(s, true, err)) < 0) /* first what rules and weights come from */
+        return rc;
+    if (s->schema_touched) {
+        if ((rc = new_rules(s, err)) < 0)
+            return rc;
+        qsort(s->touched.at, s->touched.count, sizeof *s->touched.at, by_cell);
+    }
+    rc = settle_all(s, false, err);
+    s->touched.count = 0;
+    return rc;
+}

@@ -1,0 +1,126 @@
+/* What a voter weighs. Keys of one succession line are one voter: a copy of a directory has one voice with its original.
+ * The line's weight is the one set last, by (lamport, id), on a living `_voter` record of any of its keys; 1 if there is none. */
+#include "replica/replica_impl.h"
+#include "replica/schema_impl.h"
+
+#define LINE_MAX 64 /* keys a line is followed back; longer ones are cut there, the same everywhere */
+
+typedef struct voter_line {
+    ph_id    root;
+    uint64_t weight;
+    ph_stamp set_by;
+    bool     has_weight;
+} voter_line;
+
+/* The first key of the line; of a circle (two keys that name each other) the least key. */
+static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root, prophet_error *err)
+{
+    uint32_t seen[LINE_MAX];
+    size_t n = 0;
+    ph_replica_row row;
+    prophet_code rc = ph_replicas_get(t, ridx, a, &row, err);
+    while (rc >= 0 && row.succeeds && n < LINE_MAX) {
+        seen[n++] = row.ridx;
+        rc = ph_replicas_get(t, row.succeeds, a, &row, err);
+        for (size_t i = 0; i < n && rc >= 0; i++) {
+            if (seen[i] != row.ridx)
+                continue;
+            *root = row.key; /* a circle */
+            for (size_t k = i; k < n && rc >= 0; k++)
+                if ((rc = ph_replicas_get(t, seen[k], a, &row, err)) >= 0 && ph_id_cmp(&row.key, root) < 0)
+                    *root = row.key;
+            return rc;
+        }
+    }
+    if (rc >= 0)
+        *root = row.key;
+    return rc;
+}
+
+static prophet_code find_line(struct ph_schemas *c, const ph_id *root, voter_line **out, prophet_error *err)
+{
+    voter_line *line = ph_map_get(&c->lines, ph_slice(root->b, sizeof root->b));
+    if (!line) {
+        if (!(line = ph_arena_zalloc(&c->arena, sizeof *line)))
+            return ph_nomem(err);
+        line->root = *root;
+        line->weight = 1;
+        if (!ph_map_put(&c->lines, ph_slice(line->root.b, sizeof line->root.b), line))
+            return ph_nomem(err);
+    }
+    *out = line;
+    return PROPHET_OK;
+}
+
+static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, ph_record *rec, prophet_error *err)
+{
+    const ph_cell *key_cell = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("replica")));
+    const ph_cell *weight = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("weight")));
+    ph_item key, w;
+    ph_id id, root;
+    ph_changeset_row row;
+    uint32_t ridx;
+    voter_line *line;
+    prophet_code rc;
+    if (!rec->alive || !key_cell || !weight || key_cell == &rec->life || weight == &rec->life ||
+        !ph_value_open(key_cell->shown, &key) || key.kind != PH_TEXT || !ph_unhex(key.s.data, key.s.len, &id, 32) ||
+        !ph_value_open(weight->shown, &w) || w.kind != PH_INT)
+        return PROPHET_OK;
+    if ((rc = ph_replicas_find(t, &id, &ridx, err)) != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    if ((rc = line_root(t, ridx, &c->arena, &root, err)) < 0 || (rc = find_line(c, &root, &line, err)) < 0)
+        return rc;
+    ph_stamp newest = { 0, { { 0 } } };
+    for (uint32_t i = 0; i < weight->head_count; i++) {
+        if ((rc = ph_changesets_get(t, weight->heads[i].version, &row, err)) < 0)
+            return rc;
+        ph_stamp s = { row.lamport, row.id };
+        if (ph_stamp_cmp(&s, &newest) > 0)
+            newest = s;
+    }
+    if (line->has_weight && ph_stamp_cmp(&newest, &line->set_by) <= 0)
+        return PROPHET_OK;
+    line->has_weight = true;
+    line->set_by = newest;
+    line->weight = w.i < 0 ? 0 : w.i > (1 << 20) ? 1u << 20 : (uint64_t)w.i;
+    return PROPHET_OK;
+}
+
+static prophet_code load_weights(ph_replica *r, ph_txn *t, struct ph_schemas *c, prophet_error *err)
+{
+    uint32_t type = ph_names_find(r->names, ph_slice_str("_voter"));
+    uint8_t prefix[4];
+    ph_cursor *cur;
+    prophet_slice k, v;
+    prophet_code rc;
+    c->weights_loaded = true;
+    if (!type)
+        return PROPHET_OK;
+    ph_u32be_put(prefix, type);
+    if ((rc = ph_cursor_open(t, PH_T_RECORDS, &cur, err)) < 0)
+        return rc;
+    rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
+    while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, prefix, 4) == 0) {
+        ph_record rec;
+        if ((rc = ph_record_decode(k, v, false, &c->arena, &rec, err)) < 0 ||
+            (rc = take_voter(r, t, c, &rec, err)) < 0)
+            break;
+        rc = ph_cursor_next(cur, &k, &v, err);
+    }
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx, ph_id *voter, uint64_t *weight,
+                               prophet_error *err)
+{
+    voter_line *line;
+    prophet_code rc;
+    if ((rc = ph_schemas_ready(r, stamp, err)) < 0 ||
+        (!r->schemas->weights_loaded && (rc = load_weights(r, t, r->schemas, err)) < 0) ||
+        (rc = line_root(t, ridx, &r->schemas->arena, voter, err)) < 0 ||
+        (rc = find_line(r->schemas, voter, &line, err)) < 0)
+        return rc;
+    *weight = line->weight;
+    return PROPHET_OK;
+}

@@ -1,0 +1,156 @@
+/* The records one write session works on: loaded once, changed in memory by any number of changesets, settled
+ * and written back in key order when the session flushes. Sorted writes are several times faster than writes in
+ * order of arrival, and a record that changes often is written once.
+ * Called by apply.c and change.c; calls record/, index/, settle.c. */
+#include "replica/replica_impl.h"
+#include <stdlib.h>
+
+bool ph_list_grow(void *at, size_t *cap, size_t count, size_t size)
+{
+    if (count < *cap)
+        return true;
+    size_t more = *cap ? *cap * 2 : 16;
+    void *old, *grown;
+    memcpy(&old, at, sizeof old);
+    if (!(grown = ph_realloc(old, more * size)))
+        return false;
+    memcpy(at, &grown, sizeof grown);
+    *cap = more;
+    return true;
+}
+
+static void record_key(uint8_t key[20], uint32_t type, const ph_uuid *uuid)
+{
+    ph_u32be_put(key, type);
+    memcpy(key + 4, uuid->b, 16);
+}
+
+prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uuid,
+                                ph_work_record **out, prophet_error *err)
+{
+    uint8_t key[20];
+    record_key(key, type, uuid);
+    if ((*out = ph_map_get(&s->records, ph_slice(key, sizeof key))))
+        return PROPHET_OK;
+
+    ph_work_record *wr = ph_arena_zalloc(&s->arena, sizeof *wr);
+    if (!wr)
+        return ph_nomem(err);
+    memcpy(wr->key, key, sizeof key);
+    prophet_code rc = ph_record_load(s->txn, type, uuid, &s->arena, &wr->rec, err);
+    if (rc < 0)
+        return rc;
+    wr->is_new = rc == PROPHET_DONE;
+    if (!ph_map_put(&s->records, ph_slice(wr->key, sizeof wr->key), wr))
+        return ph_nomem(err);
+    *out = wr;
+    return PROPHET_OK;
+}
+
+prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice type, prophet_error *err)
+{
+    if (wr->rec.number)
+        return PROPHET_OK;
+    wr->rec.number = ph_type_reserved(type) ? PH_RESERVED_BASE + ++s->state.reserved_number
+                                            : ++s->state.number;
+    wr->rec.dirty = true;
+    (void)err;
+    return PROPHET_OK;
+}
+
+bool ph_work_queue(ph_session *s, ph_work_record *wr)
+{
+    if (wr->queued)
+        return true;
+    wr->queued = true;
+    return PH_PUSH(s->queue, wr);
+}
+
+bool ph_work_touch(ph_session *s, ph_work_record *wr, const ph_cell *c)
+{
+    if (c->head_count <= 1 && !c->forked && !c->conflict && !c->ballot_count)
+        return true;
+    size_t n = s->touched.count;
+    if (n && s->touched.at[n - 1].wr == wr && s->touched.at[n - 1].field == c->field)
+        return true;
+    ph_touched t = { wr, c->field };
+    return PH_PUSH(s->touched, t);
+}
+
+/* ---- flushing ------------------------------------------------------------------------------------------ */
+
+static int by_key(const void *a, const void *b)
+{
+    const ph_work_record *x = *(ph_work_record *const *)a, *y = *(ph_work_record *const *)b;
+    return memcmp(x->key, y->key, sizeof x->key);
+}
+
+static int by_history(const void *a, const void *b)
+{
+    const ph_new_history *x = a, *y = b;
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_error *err)
+{
+    const ph_schema *schema;
+    prophet_code rc;
+    wr->queued = false;
+    if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, ph_names_get(s->r->names, wr->rec.type), &schema,
+                             err)) < 0 ||
+        (schema->index_count && (rc = ph_secondary_update(s, schema, wr, err)) < 0) ||
+        (wr->is_new &&
+         (rc = ph_numbers_put(s->txn, wr->rec.number, wr->rec.type, &wr->rec.uuid, err)) < 0))
+        return rc;
+    wr->is_new = false;
+    return ph_record_store(s->txn, &wr->rec, true, &s->r->scratch, err);
+}
+
+static prophet_code store_records(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    if (s->queue.count > 1)
+        qsort(s->queue.at, s->queue.count, sizeof *s->queue.at, by_key);
+    for (size_t i = 0; i < s->queue.count && rc >= 0; i++)
+        rc = store_record(s, s->queue.at[i], err);
+    s->queue.count = 0;
+    return rc;
+}
+
+prophet_code ph_work_store_reserved(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->queue.count; i++) {
+        ph_work_record *wr = s->queue.at[i];
+        if (rc >= 0 && ph_type_reserved(ph_names_get(s->r->names, wr->rec.type)))
+            rc = store_record(s, wr, err);
+        else
+            s->queue.at[kept++] = wr;
+    }
+    s->queue.count = kept;
+    return rc;
+}
+
+static prophet_code store_history(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    if (s->history.count > 1)
+        qsort(s->history.at, s->history.count, sizeof *s->history.at, by_history);
+    for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
+        const ph_new_history *h = &s->history.at[i];
+        rc = ph_history_put(s->txn, h->number, h->version, h->offset_plus_1, err);
+    }
+    s->history.count = 0;
+    return rc;
+}
+
+prophet_code ph_work_flush(ph_session *s, prophet_error *err)
+{
+    prophet_code rc;
+    if ((rc = ph_settle_touched(s, err)) < 0 || (rc = store_records(s, err)) < 0)
+        return rc;
+    return store_history(s, err);
+}
