@@ -36,6 +36,13 @@ bool ph_uuid_parse(const char *text, size_t len, ph_uuid *out);   /* with or wit
 
 bool ph_name_valid(prophet_slice name);                      /* [a-z_][a-z0-9_]*, at most 64 bytes */
 bool ph_field_valid(prophet_slice type, prophet_slice field); /* the same; dots and 96 bytes in reserved types */
+/* Names lie as their encodings do: a shorter one first, then bytewise. */
+static inline int ph_name_cmp(prophet_slice a, prophet_slice b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len ? memcmp(a.data, b.data, a.len) : 0;
+}
 static inline bool ph_type_reserved(prophet_slice type)
 {
     return type.len > 0 && *(const char *)type.data == '_';
@@ -145,7 +152,7 @@ typedef struct ph_change {
     ph_uuid       record;
     ph_action     action;
     ph_over       over;     /* life heads */
-    const ph_op  *ops;      /* sorted by kind (set, unset, inc, add, remove), then field, then value bytes */
+    const ph_op  *ops;      /* sorted by kind (set, unset, inc, add, remove), then field (ph_name_cmp), then value bytes */
     size_t        op_count;
     size_t        offset;   /* of this change in the body, filled by decoder and encoder */
 } ph_change;
@@ -181,6 +188,8 @@ typedef struct ph_header {
     uint8_t       succeeds_sig[64];
     bool          has_vouches;
     ph_id         vouches;      /* last id of a tail whose key is lost */
+    size_t        extra_count;  /* members of a later format: keys above 10, only when format > PH_FORMAT */
+    prophet_slice extra;        /* their bytes, as they came */
 } ph_header;
 
 typedef struct ph_body {
@@ -198,7 +207,7 @@ typedef struct ph_changeset {
     ph_body       body;
     bool          has_body;      /* false: erased, or of a format we do not read (parked) */
     ph_id         id;
-    prophet_slice body_bytes;    /* as they are hashed; empty when absent. The header's bytes follow from `header` */
+    prophet_slice body_bytes;    /* as they are hashed; empty when absent, kept when parked. The header's bytes follow from `header` */
 } ph_changeset;
 
 /* The id behind a position, or NULL when out of range (a decoded changeset has none out of range). */
@@ -209,6 +218,11 @@ static inline size_t ph_changeset_names(const ph_header *h)
 }
 /* The position of an id in the names, or -1. */
 int64_t ph_changeset_position(const ph_header *h, const ph_id *id);
+
+/* The orders the encoder wants. Names compare by ph_name_cmp, records and values bytewise. */
+void ph_changes_sort(ph_change *changes, size_t count);
+void ph_ops_sort(ph_op *ops, size_t count);
+void ph_votes_sort(ph_vote *votes, size_t count);
 
 /* Encodes the body (changes and votes must be sorted as said above: checked; limits enforced: EUSAGE names the thing). */
 prophet_code ph_body_encode(const ph_body *body, size_t names, ph_buf *out, prophet_error *err);
