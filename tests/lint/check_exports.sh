@@ -1,5 +1,5 @@
 #!/bin/sh
-# What libprophet.so exports is what include/prophet.h declares, no more and no less; prophet.so exports
+# What libprophet.so exports is what include/prophet.h and prophet_lua.h declare, no more and no less; prophet.so exports
 # luaopen_prophet alone and does not bring a Lua of its own.
 cd "${PROPHET_SOURCE_DIR:-$(dirname "$0")/../..}" || exit 2
 build=${PROPHET_BUILD_DIR:-build/dev}
@@ -9,7 +9,9 @@ build=${PROPHET_BUILD_DIR:-build/dev}
 work=$(mktemp -d) || exit 2
 trap 'rm -r "$work"' EXIT
 tr '\n' ' ' <include/prophet.h | sed 's:/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/::g; s/PROPHET_API/\n&/g' |
-    sed -n 's/^PROPHET_API[^(;]*[ *]\(prophet_[a-z0-9_]*\) *(.*/\1/p' | sort -u >"$work/declared"
+    sed -n 's/^PROPHET_API[^(;]*[ *]\(prophet_[a-z0-9_]*\) *(.*/\1/p' >"$work/declared"
+[ -f include/prophet_lua.h ] && echo luaopen_prophet >>"$work/declared"
+sort -u -o "$work/declared" "$work/declared"
 exported() { nm -D --defined-only "$1" | awk '$2 ~ /^[TDBRVW]$/ { print $3 }' | grep -v -e '^_' -e '^__' | sort -u; }
 exported "$build/libprophet.so" >"$work/exported"
 status=0
