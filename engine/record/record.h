@@ -3,7 +3,7 @@
  *
  * records: type u32, uuid (20 bytes)          -> row (drawn in record/row.c)
  * cells:   number u64, field u32, part u8, sub -> part 'v': sub version -> value of a head above PH_INLINE_VALUE, or one of many heads
- *                                                 part 's': sub first 16 bytes of SHA-256(value) -> an element of a large set
+ *                                                 part 's': sub the value up to 64 bytes, else ff and its SHA-256 -> an element of a large set
  *                                                 part 'b': sub version u64 -> a ballot
  * Field 0 is the life cell; field and type numbers come from index/names. */
 #ifndef PH_RECORD_H
@@ -33,9 +33,9 @@ typedef struct ph_cell {
     bool       was_dead;   /* life only: some write ever was "dead" */
     bool       conflict;   /* several distinct values now */
     bool       decided;    /* conflict: by votes */
-    ph_head   *heads;      /* loaded values; a head with external == true has its value in a row until ph_cell_load */
+    ph_head   *heads;      /* NULL until ph_cell_load when there are more than PH_INLINE_HEADS; a long value is empty until then */
     uint32_t   head_count, head_cap;
-    prophet_slice shown;   /* the visible value; == heads[0].value when clean. Empty: absent */
+    prophet_slice shown;   /* the visible value; == heads[0].value when clean. Empty: absent, or long and not loaded */
     /* set */
     bool       is_set;
     ph_element *elements;  /* of a large set: only those asked for by ph_cell_element, or all after ph_cell_load */
@@ -63,6 +63,7 @@ typedef struct ph_record {
     ph_cell *cells;     /* sorted by field number */
     uint32_t cell_count, cell_cap;
     bool     dirty;
+    ph_arena *arena;    /* private to record/: where its memory lives */
 } ph_record;
 
 /* Loads the whole row (rows of their own are left until asked for). Memory from the arena. PROPHET_DONE: no such record
@@ -96,7 +97,9 @@ typedef struct ph_row { /* an opened row; borrows the bytes */
     ph_uuid       uuid;
     uint32_t      type;
     uint64_t      number, version;
+    uint64_t      base;   /* version of the heads that tell none */
     bool          alive;
+    const uint8_t *life;  /* the life cell; NULL: one head "alive" of `version` */
     const uint8_t *cells; /* where the cells begin */
     uint32_t      cell_count;
 } ph_row;
