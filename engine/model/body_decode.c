@@ -1,10 +1,16 @@
-/* body_decode: a changeset's body, strictly, in one pass. Called for every changeset read from the log or a peer;
- * changes are read by change_decode.c. Slices of the result point into the bytes.
+/* body_decode: a changeset's body, strictly, in one pass. Called for every changeset read from
+ * the log or a peer; changes are read by change_decode.c. Slices of the result point into the
+ * bytes.
  *
- * body = map: 1 salt (16 bytes), 2 time (integer, ms), 3 author, 4 message (texts), 5 [change ..], 6 [vote ..];
- *   3 to 6 are left out when empty.
- * vote = map: 1 type, 2 record, 3 field ("": life), 4 [position ..] heads, 5 choice (absent: unset), 6 by (0 person,
- *   1 resolver), 7 resolver name, 8 its source's hash (both exactly when by is 1), 9 reason. */
+ * body = map: 1 salt      16 bytes             vote = map: 1 type      text
+ *             2 time      integer, ms                      2 record    16 bytes
+ *             3 author    text                             3 field     text, "": life
+ *             4 message   text                             4 heads     [position ..]
+ *             5 changes   [change ..]                      5 choice    value, absent: unset
+ *             6 votes     [vote ..]                        6 by        0 person, 1 resolver
+ *        3 to 6 are absent when empty                      7 resolver  text, with by = 1
+ *                                                          8 hash      32 bytes, with by = 1
+ *                                                          9 reason    text, absent when empty */
 #include "model/body_impl.h"
 
 /* The shortest change: a3 01 61 t 02 50 16 bytes 03 00; the shortest vote is longer. */
@@ -54,14 +60,16 @@ static bool read_changes(ph_body_reader *r, ph_body *out)
         at = r->c.p;
         if (!ph_read_change(r, last, change))
             return false;
-        int order = last ? ph_record_cmp(last->type, &last->record, change->type, &change->record) : -1;
+        int order =
+            last ? ph_record_cmp(last->type, &last->record, change->type, &change->record) : -1;
         if (order >= 0)
-            return ph_cursor_refuse(&r->c, at, order == 0 ? "second change of one record" : "changes out of order");
+            return ph_cursor_refuse(
+                &r->c, at, order == 0 ? "second change of one record" : "changes out of order");
     }
     return true;
 }
 
-/* ---- votes ------------------------------------------------------------------------------------------------ */
+/* ---- votes ----------------------------------------------------------------------------------- */
 
 static bool read_vote_field(ph_body_reader *r, prophet_slice type, prophet_slice *out)
 {
@@ -75,9 +83,13 @@ static bool read_vote_field(ph_body_reader *r, prophet_slice type, prophet_slice
 /* Life has two values, and is never unset. */
 static bool check_life_choice(ph_body_reader *r, const ph_vote *v, const uint8_t *at)
 {
-    static const char alive[] = "\x65" "alive", dead[] = "\x64" "dead";
+    static const char alive[] = "\x65"
+                                "alive",
+                      dead[] = "\x64"
+                               "dead";
 
-    if (v->field.len > 0 || ph_slice_eq(v->choice, ph_slice_str(alive)) || ph_slice_eq(v->choice, ph_slice_str(dead)))
+    if (v->field.len > 0 || ph_slice_eq(v->choice, ph_slice_str(alive)) ||
+        ph_slice_eq(v->choice, ph_slice_str(dead)))
         return true;
     return ph_cursor_refuse(&r->c, at, "choice for life is neither alive nor dead");
 }
@@ -111,8 +123,7 @@ static bool read_vote_member(ph_body_reader *r, const ph_keys *k, ph_vote *out, 
         return true;
     case PH_VOTE_REASON:
         return read_some_text(&r->c, PH_REASON_MAX, &out->reason, "reason is not text");
-    default:
-        return ph_cursor_refuse(&r->c, k->at, "unknown key");
+    default: return ph_cursor_refuse(&r->c, k->at, "unknown key");
     }
 }
 
@@ -124,9 +135,12 @@ static bool read_vote(ph_body_reader *r, const ph_vote *last, ph_vote *out)
     if (!ph_keys_open(&r->c, &k, "vote is not a map") ||
         !ph_keys_want(&r->c, &k, PH_VOTE_TYPE, "vote has no type") ||
         !ph_read_type(r, last ? &last->type : NULL, &out->type) ||
-        !ph_keys_want(&r->c, &k, PH_VOTE_RECORD, "vote has no record") || !ph_read_record(r, &out->record) ||
-        !ph_keys_want(&r->c, &k, PH_VOTE_FIELD, "vote has no field") || !read_vote_field(r, out->type, &out->field) ||
-        !ph_keys_want(&r->c, &k, PH_VOTE_HEADS, "vote has no heads") || !ph_read_over(r, &out->heads))
+        !ph_keys_want(&r->c, &k, PH_VOTE_RECORD, "vote has no record") ||
+        !ph_read_record(r, &out->record) ||
+        !ph_keys_want(&r->c, &k, PH_VOTE_FIELD, "vote has no field") ||
+        !read_vote_field(r, out->type, &out->field) ||
+        !ph_keys_want(&r->c, &k, PH_VOTE_HEADS, "vote has no heads") ||
+        !ph_read_over(r, &out->heads))
         return false;
     while (k.left > 0)
         if (!ph_keys_next(&r->c, &k) || !read_vote_member(r, &k, out, &has_by))
@@ -160,12 +174,13 @@ static bool read_votes(ph_body_reader *r, ph_body *out)
         if (order == 0)
             order = ph_name_cmp(last->field, vote->field);
         if (order >= 0)
-            return ph_cursor_refuse(&r->c, at, order == 0 ? "second vote on one cell" : "votes out of order");
+            return ph_cursor_refuse(&r->c, at,
+                                    order == 0 ? "second vote on one cell" : "votes out of order");
     }
     return true;
 }
 
-/* ---- the body --------------------------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 static bool read_body_member(ph_body_reader *r, const ph_keys *k, ph_body *out)
 {
@@ -174,12 +189,9 @@ static bool read_body_member(ph_body_reader *r, const ph_keys *k, ph_body *out)
         return read_some_text(&r->c, PH_TEXT_MAX, &out->author, "author is not text");
     case PH_BODY_MESSAGE:
         return read_some_text(&r->c, PH_TEXT_MAX, &out->message, "message is not text");
-    case PH_BODY_CHANGES:
-        return read_changes(r, out);
-    case PH_BODY_VOTES:
-        return read_votes(r, out);
-    default:
-        return ph_cursor_refuse(&r->c, k->at, "unknown key");
+    case PH_BODY_CHANGES: return read_changes(r, out);
+    case PH_BODY_VOTES: return read_votes(r, out);
+    default: return ph_cursor_refuse(&r->c, k->at, "unknown key");
     }
 }
 
@@ -202,7 +214,8 @@ static bool read_body(ph_body_reader *r, ph_body *out)
     return r->c.p == r->c.end ? true : ph_cursor_refuse(&r->c, r->c.p, "trailing bytes");
 }
 
-prophet_code ph_body_decode(prophet_slice bytes, size_t names, ph_arena *arena, ph_body *out, prophet_error *err)
+prophet_code ph_body_decode(prophet_slice bytes, size_t names, ph_arena *arena, ph_body *out,
+                            prophet_error *err)
 {
     ph_body_reader r = { 0 };
     ph_body body = { 0 };

@@ -1,5 +1,6 @@
-/* body_encode: a changeset's body as canonical bytes (drawn in body_decode.c). Called once for every local commit;
- * changes are written by change_encode.c. Refuses, as EUSAGE, whatever a strict decoder would. */
+/* body_encode: a changeset's body as canonical bytes (drawn in body_decode.c). Called once for
+ * every local commit; changes are written by change_encode.c. Refuses, as EUSAGE, whatever a
+ * strict decoder would. */
 #include "model/body_impl.h"
 
 static prophet_code check_text(prophet_slice text, size_t max, const char *what, prophet_error *err)
@@ -19,7 +20,8 @@ static void write_some_text(ph_buf *out, unsigned key, prophet_slice text)
     ph_put_text(out, text);
 }
 
-static prophet_code write_changes(const ph_body *body, size_t names, size_t start, ph_buf *out, prophet_error *err)
+static prophet_code write_changes(const ph_body *body, size_t names, size_t start, ph_buf *out,
+                                  prophet_error *err)
 {
     prophet_code rc;
 
@@ -30,7 +32,8 @@ static prophet_code write_changes(const ph_body *body, size_t names, size_t star
     for (size_t i = 0; i < body->change_count; i++) {
         ph_change *change = &body->changes[i], *last = i > 0 ? change - 1 : NULL;
         if (last && ph_record_cmp(last->type, &last->record, change->type, &change->record) >= 0)
-            return ph_fail(err, PROPHET_EUSAGE, "%.*s: changes out of order, or two of one record", PH_FMT(change->type));
+            return ph_fail(err, PROPHET_EUSAGE, "%.*s: changes out of order, or two of one record",
+                           PH_FMT(change->type));
         change->offset = out->len - start;
         if ((rc = ph_write_change(change, names, out, err)) < 0)
             return rc;
@@ -40,7 +43,7 @@ static prophet_code write_changes(const ph_body *body, size_t names, size_t star
     return PROPHET_OK;
 }
 
-/* ---- votes ------------------------------------------------------------------------------------------------- */
+/* ---- votes ----------------------------------------------------------------------------------- */
 
 static prophet_code check_vote(const ph_vote *v, const ph_vote *last, prophet_error *err)
 {
@@ -57,10 +60,15 @@ static prophet_code check_vote(const ph_vote *v, const ph_vote *last, prophet_er
     }
     if (v->heads.count == 0)
         return ph_fail(err, PROPHET_EUSAGE, "vote names no heads");
-    if (v->by_resolver ? v->resolver.len == 0 || v->resolver_hash.len != 32 : v->resolver.len > 0 || v->resolver_hash.len > 0)
-        return ph_fail(err, PROPHET_EUSAGE, "a resolver's vote, and only it, has the resolver's name and hash");
-    if (v->field.len == 0 && !ph_slice_eq(v->choice, ph_slice_str("\x65" "alive")) &&
-        !ph_slice_eq(v->choice, ph_slice_str("\x64" "dead")))
+    if (v->by_resolver ? v->resolver.len == 0 || v->resolver_hash.len != 32
+                       : v->resolver.len > 0 || v->resolver_hash.len > 0)
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "a resolver's vote, and only it, has the resolver's name and hash");
+    if (v->field.len == 0 &&
+        !ph_slice_eq(v->choice, ph_slice_str("\x65"
+                                             "alive")) &&
+        !ph_slice_eq(v->choice, ph_slice_str("\x64"
+                                             "dead")))
         return ph_fail(err, PROPHET_EUSAGE, "choice for life is neither alive nor dead");
     if ((rc = check_text(v->resolver, PH_REASON_MAX, "name of a resolver", err)) < 0)
         return rc;
@@ -112,7 +120,8 @@ static prophet_code write_votes(const ph_body *body, size_t names, ph_buf *out, 
         if (rc >= 0)
             rc = write_vote(v, names, out, err);
         if (rc < 0) {
-            ph_context(err, "vote on %.*s%s%.*s", PH_FMT(v->type), v->field.len ? "." : "", PH_FMT(v->field));
+            ph_context(err, "vote on %.*s%s%.*s", PH_FMT(v->type), v->field.len ? "." : "",
+                       PH_FMT(v->field));
             ph_error_at(err, v->type, v->field);
             return rc;
         }
@@ -120,7 +129,7 @@ static prophet_code write_votes(const ph_body *body, size_t names, ph_buf *out, 
     return PROPHET_OK;
 }
 
-/* ---- the body ---------------------------------------------------------------------------------------------- */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 prophet_code ph_body_encode(const ph_body *body, size_t names, ph_buf *out, prophet_error *err)
 {
@@ -142,7 +151,8 @@ prophet_code ph_body_encode(const ph_body *body, size_t names, ph_buf *out, prop
     ph_put_int(out, body->time);
     write_some_text(out, PH_BODY_AUTHOR, body->author);
     write_some_text(out, PH_BODY_MESSAGE, body->message);
-    if ((rc = write_changes(body, names, start, out, err)) < 0 || (rc = write_votes(body, names, out, err)) < 0)
+    if ((rc = write_changes(body, names, start, out, err)) < 0 ||
+        (rc = write_votes(body, names, out, err)) < 0)
         return rc;
     if (out->failed)
         return ph_nomem(err);

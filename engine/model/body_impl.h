@@ -31,6 +31,7 @@ bool ph_read_record(ph_body_reader *r, ph_uuid *out);
 bool ph_read_field(ph_body_reader *r, prophet_slice type, prophet_slice *out);
 /* A list of positions with its head; never empty. */
 bool ph_read_over(ph_body_reader *r, ph_over *out);
+bool ph_read_positions(ph_body_reader *r, uint64_t count, ph_over *out);
 
 /* Writers refuse (EUSAGE) what readers would. */
 prophet_code ph_write_change(const ph_change *change, size_t names, ph_buf *out, prophet_error *err);

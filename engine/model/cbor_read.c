@@ -1,17 +1,16 @@
-/* cbor_read: the slow paths of the strict CBOR cursor (cbor_impl.h): refusals, heads longer than a byte, and
- * passing over items nobody here understands. Called by every decoder of model/. */
+/* cbor_read: the slow paths of the strict CBOR cursor (cbor_impl.h): refusals, heads longer than
+ * a byte, and passing over items nobody here understands. Called by every decoder of model/. */
 #include "model/cbor_impl.h"
 
-__attribute__((cold, noinline))
-void ph_cursor_refused(ph_cursor *c, const uint8_t *at, const char *reason)
+__attribute__((cold, noinline)) void ph_cursor_refused(ph_cursor *c, const uint8_t *at,
+                                                       const char *reason)
 {
     if (c->rc == PROPHET_OK)
         c->rc = ph_fail(c->err, PROPHET_ECORRUPT, "%s: %s at byte %zu", c->what, reason,
                         c->base + (size_t)(at - c->start));
 }
 
-__attribute__((cold, noinline))
-void ph_cursor_out_of_memory(ph_cursor *c)
+__attribute__((cold, noinline)) void ph_cursor_out_of_memory(ph_cursor *c)
 {
     if (c->rc == PROPHET_OK)
         c->rc = ph_nomem(c->err);
@@ -39,7 +38,7 @@ bool ph_cursor_long_head(ph_cursor *c, uint64_t *arg)
     return true;
 }
 
-/* Floats of any width, simple values, false, true, null, undefined: all fine in what we do not know. */
+/* Floats of any width, simple values, null, undefined: all fine in what we do not know. */
 static bool skip_simple(ph_cursor *c)
 {
     const uint8_t *at = c->p;

@@ -1,10 +1,14 @@
-/* cbor_write: appends canonical CBOR to a buffer. The encoders of model/ and everyone who makes values call it;
- * sorting and limits are the caller's. Formats of values: docs/formats.md. */
+/* cbor_write: appends canonical CBOR to a buffer. The encoders of model/ and everyone who makes
+ * values call it; sorting and limits are the caller's. Formats of values: docs/formats.md. */
 #include "model/cbor_impl.h"
 
 void ph_put_long_head(ph_buf *b, unsigned major, uint64_t arg)
 {
-    unsigned size = arg < 24 ? 0 : arg <= UINT8_MAX ? 1 : arg <= UINT16_MAX ? 2 : arg <= UINT32_MAX ? 4 : 8;
+    unsigned size = arg < 24            ? 0
+                    : arg <= UINT8_MAX  ? 1
+                    : arg <= UINT16_MAX ? 2
+                    : arg <= UINT32_MAX ? 4
+                                        : 8;
     uint8_t head[9], *p = head;
 
     *p++ = (uint8_t)(major << 5 | (size == 0 ? arg : size == 8 ? 27 : 24 + size / 2));
@@ -68,7 +72,8 @@ void ph_put_ref(ph_buf *b, const ph_uuid *record)
     ph_put_bytes(b, ph_slice(record->b, sizeof record->b));
 }
 
-void ph_put_blob(ph_buf *b, const uint8_t sha256[32], uint64_t size, prophet_slice media, prophet_slice name)
+void ph_put_blob(ph_buf *b, const uint8_t sha256[32], uint64_t size, prophet_slice media,
+                 prophet_slice name)
 {
     ph_put_head(b, PH_CBOR_TAG, PH_TAG_BLOB);
     ph_put_head(b, PH_CBOR_LIST, 4);

@@ -1,12 +1,20 @@
-/* change_decode: one change of a body, strictly. Called by body_decode.c for each, and on its own through
- * ph_change_decode_at when history looks at a single change.
+/* change_decode: one change of a body, strictly. Called by body_decode.c for each, and on its
+ * own through ph_change_decode_at when history looks at a single change.
  *
- * change = map: 1 type, 2 record (16 bytes), 3 action (0 create, 1 update, 2 delete), 4 [position ..] life heads,
- *   5 {field: value}, 6 [field ..], 7 {field: [position ..]} for fields of 5 and 6, 8 {field: integer},
- *   9 and 10 {field: [[value, position ..] ..]}; 4 to 10 are left out when empty, a delete has none of 5 to 10.
+ * change = map:  1 type     text
+ *                2 record   16 bytes
+ *                3 action   0 create, 1 update, 2 delete
+ *                4 over     [position ..], life heads
+ *                5 set      {field: value}
+ *                6 unset    [field ..]
+ *                7 over     {field: [position ..]}, for fields of 5 and 6
+ *                8 inc      {field: integer}
+ *                9 add      {field: [[value, position ..] ..]}
+ *               10 remove   the same, at least one position each
+ * 4 to 10 are absent when empty; a delete has none of 5 to 10.
  *
- * Operations of all changes lie one after the other in a few arrays: a head tells how many come, and no head is
- * believed that claims more than its bytes can hold. */
+ * Operations of all changes lie one after the other in a few arrays: a head tells how many come,
+ * and no head is believed that claims more than its bytes can hold. */
 #include "model/body_impl.h"
 
 #define OPS_AT_ONCE ((size_t)1024)
@@ -45,100 +53,15 @@ static ph_op *new_op(ph_body_reader *r, ph_op_kind kind, prophet_slice field)
     return op;
 }
 
-/* ---- parts that votes have as well --------------------------------------------------------------------- */
-
-bool ph_read_type(ph_body_reader *r, const prophet_slice *checked, prophet_slice *out)
-{
-    const uint8_t *at = r->c.p;
-
-    if (!ph_cursor_raw_text(&r->c, PH_TEXT_MAX, out, "type is not text"))
-        return false;
-    if (checked && ph_slice_eq(*checked, *out))
-        return true;
-    return ph_name_valid(*out) ? true : ph_cursor_refuse(&r->c, at, "bad type name");
-}
-
-bool ph_read_record(ph_body_reader *r, ph_uuid *out)
-{
-    const uint8_t *bytes = NULL;
-
-    if (!ph_cursor_bytes(&r->c, sizeof out->b, &bytes, "record is not 16 bytes"))
-        return false;
-    memcpy(out->b, bytes, sizeof out->b);
-    return true;
-}
-
-bool ph_read_field(ph_body_reader *r, prophet_slice type, prophet_slice *out)
-{
-    const uint8_t *at = r->c.p;
-
-    if (!ph_cursor_raw_text(&r->c, PH_TEXT_MAX, out, "field is not text"))
-        return false;
-    return ph_field_valid(type, *out) ? true : ph_cursor_refuse(&r->c, at, "bad field name");
-}
-
-static bool read_position(ph_body_reader *r, uint64_t *out)
-{
-    const uint8_t *at = r->c.p;
-
-    if (!ph_cursor_expect(&r->c, PH_CBOR_UINT, out, "position is not an unsigned integer"))
-        return false;
-    return *out < r->names ? true : ph_cursor_refuse(&r->c, at, "position out of range");
-}
-
-static bool read_positions(ph_body_reader *r, uint64_t count, ph_over *out)
-{
-    static const uint32_t single[24] = {
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23
-    };
-    uint64_t pos = 0, last = 0;
-    const uint8_t *at;
-    uint32_t *list;
-
-    out->count = (uint32_t)count;
-    out->pos = NULL;
-    if (count == 0)
-        return true;
-    if (!read_position(r, &pos))
-        return false;
-    if (count == 1 && pos < 24) { /* nearly always */
-        out->pos = &single[pos];
-        return true;
-    }
-    if (!(list = ph_arena_alloc(r->arena, (size_t)count * sizeof *list)))
-        return ph_cursor_nomem(&r->c);
-    out->pos = list;
-    for (list[0] = (uint32_t)pos; --count > 0; *++list = (uint32_t)pos) {
-        last = pos;
-        at = r->c.p;
-        if (!read_position(r, &pos))
-            return false;
-        if (pos <= last)
-            return ph_cursor_refuse(&r->c, at, pos == last ? "duplicate position" : "positions out of order");
-    }
-    return true;
-}
-
-bool ph_read_over(ph_body_reader *r, ph_over *out)
-{
-    const uint8_t *at = r->c.p;
-    uint64_t count = 0;
-
-    if (!ph_cursor_count(&r->c, PH_CBOR_LIST, 1, &count, "positions are not a list"))
-        return false;
-    if (count == 0)
-        return ph_cursor_refuse(&r->c, at, "empty list of positions");
-    return read_positions(r, count, out);
-}
-
-/* ---- the maps and lists of fields ------------------------------------------------------------------------ */
+/* ---- the maps and lists of fields ------------------------------------------------------------ */
 
 /* Head of one of the members 5 to 10: never empty, fields of a change are limited. */
 static bool open_fields(ph_body_reader *r, unsigned major, size_t least, uint64_t *count)
 {
     const uint8_t *at = r->c.p;
 
-    if (!ph_cursor_count(&r->c, major, least, count, major == PH_CBOR_MAP ? "fields are not a map" : "fields are not a list"))
+    if (!ph_cursor_count(&r->c, major, least, count,
+                         major == PH_CBOR_MAP ? "fields are not a map" : "fields are not a list"))
         return false;
     if (*count == 0)
         return ph_cursor_refuse(&r->c, at, "empty fields");
@@ -259,8 +182,9 @@ static bool read_incs(ph_body_reader *r, prophet_slice type)
     return true;
 }
 
-/* [value, position ..]; `least` positions at least. Elements of one field lie in the order of their bytes. */
-static bool read_element(ph_body_reader *r, ph_op_kind kind, prophet_slice field, prophet_slice *last)
+/* [value, position ..]. The elements of one field lie in the order of their bytes. */
+static bool read_element(ph_body_reader *r, ph_op_kind kind, prophet_slice field,
+                         prophet_slice *last)
 {
     const uint8_t *at = r->c.p, *start;
     uint64_t count = 0;
@@ -278,11 +202,12 @@ static bool read_element(ph_body_reader *r, ph_op_kind kind, prophet_slice field
     value = ph_slice(start, (size_t)(r->c.p - start));
     int order = last->len ? ph_slice_cmp(*last, value) : -1;
     if (order >= 0)
-        return ph_cursor_refuse(&r->c, start, order == 0 ? "duplicate element" : "elements out of order");
+        return ph_cursor_refuse(&r->c, start,
+                                order == 0 ? "duplicate element" : "elements out of order");
     *last = value;
     ph_op *op = new_op(r, kind, field);
     op->value = value;
-    return read_positions(r, count - 1, &op->over);
+    return ph_read_positions(r, count - 1, &op->over);
 }
 
 static bool read_elements(ph_body_reader *r, ph_op_kind kind, prophet_slice type, size_t *elements)
@@ -339,7 +264,7 @@ static bool check_added_and_removed(ph_body_reader *r)
     return true;
 }
 
-/* ---- a change ---------------------------------------------------------------------------------------------- */
+/* ---- a change -------------------------------------------------------------------------------- */
 
 static bool read_head(ph_body_reader *r, ph_keys *k, const ph_change *last, ph_change *out)
 {
@@ -349,7 +274,8 @@ static bool read_head(ph_body_reader *r, ph_keys *k, const ph_change *last, ph_c
     if (!ph_keys_open(&r->c, k, "change is not a map") ||
         !ph_keys_want(&r->c, k, PH_CHANGE_TYPE, "change has no type") ||
         !ph_read_type(r, last ? &last->type : NULL, &out->type) ||
-        !ph_keys_want(&r->c, k, PH_CHANGE_RECORD, "change has no record") || !ph_read_record(r, &out->record) ||
+        !ph_keys_want(&r->c, k, PH_CHANGE_RECORD, "change has no record") ||
+        !ph_read_record(r, &out->record) ||
         !ph_keys_want(&r->c, k, PH_CHANGE_ACTION, "change has no action"))
         return false;
     at = r->c.p;
@@ -366,22 +292,15 @@ static bool read_member(ph_body_reader *r, const ph_keys *k, ph_change *out, siz
     if (k->key >= PH_CHANGE_SET && k->key <= PH_CHANGE_REMOVE && out->action == PH_DELETE)
         return ph_cursor_refuse(&r->c, k->at, "delete with fields");
     switch (k->key) {
-    case PH_CHANGE_LIFE:
-        return ph_read_over(r, &out->over);
-    case PH_CHANGE_SET:
-        return read_sets(r, out->type);
-    case PH_CHANGE_UNSET:
-        return read_unsets(r, out->type);
-    case PH_CHANGE_OVER:
-        return read_overs(r, out->type);
-    case PH_CHANGE_INC:
-        return read_incs(r, out->type);
-    case PH_CHANGE_ADD:
-        return read_elements(r, PH_ADD, out->type, elements);
+    case PH_CHANGE_LIFE: return ph_read_over(r, &out->over);
+    case PH_CHANGE_SET: return read_sets(r, out->type);
+    case PH_CHANGE_UNSET: return read_unsets(r, out->type);
+    case PH_CHANGE_OVER: return read_overs(r, out->type);
+    case PH_CHANGE_INC: return read_incs(r, out->type);
+    case PH_CHANGE_ADD: return read_elements(r, PH_ADD, out->type, elements);
     case PH_CHANGE_REMOVE:
         return read_elements(r, PH_REMOVE, out->type, elements) && check_added_and_removed(r);
-    default:
-        return ph_cursor_refuse(&r->c, k->at, "unknown key");
+    default: return ph_cursor_refuse(&r->c, k->at, "unknown key");
     }
 }
 
@@ -404,7 +323,8 @@ bool ph_read_change(ph_body_reader *r, const ph_change *last, ph_change *out)
     return true;
 }
 
-prophet_code ph_change_decode_at(prophet_slice body, size_t offset, ph_arena *arena, ph_change *out, prophet_error *err)
+prophet_code ph_change_decode_at(prophet_slice body, size_t offset, ph_arena *arena, ph_change *out,
+                                 prophet_error *err)
 {
     ph_body_reader r = { 0 };
 
@@ -414,7 +334,7 @@ prophet_code ph_change_decode_at(prophet_slice body, size_t offset, ph_arena *ar
     r.c.p += offset;
     r.c.end = body.data ? (const uint8_t *)body.data + body.len : r.c.p;
     r.arena = arena;
-    r.names = UINT64_C(1) << 32; /* checked when the body was */
+    r.names = UINT64_C(1) << 32;         /* checked when the body was */
     (void)ph_read_change(&r, NULL, out); /* kept in r.c.rc */
     return r.c.rc;
 }

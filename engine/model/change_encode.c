@@ -1,21 +1,22 @@
-/* change_encode: one change of a body as canonical bytes (drawn in change_decode.c). Called by body_encode.c.
+/* change_encode: one change of a body as canonical bytes (drawn in change_decode.c). Called by
+ * body_encode.c.
  *
- * Two steps: survey the operations (their order, names and limits, how many members the maps get), then write.
- * Whatever the strict decoder of a peer would refuse is refused here first, as EUSAGE naming type and field:
- * once signed it could not be taken back. */
+ * Two steps: survey the operations (their order, names and limits, how many members the maps
+ * get), then write. Whatever the strict decoder of a peer would refuse is refused here first, as
+ * EUSAGE naming type and field: once signed it could not be taken back. */
 #include "model/body_impl.h"
 
 enum { OP_KINDS = PH_REMOVE + 1 };
 
-typedef struct survey { /* operations lie in runs, one a kind */
+typedef struct survey {        /* operations lie in runs, one a kind */
     size_t from[OP_KINDS + 1]; /* run of kind k: ops[from[k]] up to ops[from[k + 1]] */
     size_t fields[OP_KINDS];   /* distinct fields of each run */
     size_t overs;              /* sets and unsets that name heads */
 } survey;
 
-__attribute__((cold, noinline, format(printf, 5, 6)))
-static prophet_code refuse(prophet_error *err, const ph_change *change, const ph_op *op, prophet_code code,
-                           const char *fmt, ...)
+__attribute__((cold, noinline, format(printf, 5, 6))) static prophet_code refuse(
+    prophet_error *err, const ph_change *change, const ph_op *op, prophet_code code,
+    const char *fmt, ...)
 {
     char reason[160];
     va_list ap;
@@ -31,7 +32,7 @@ static prophet_code refuse(prophet_error *err, const ph_change *change, const ph
     return code;
 }
 
-/* ---- values and positions: votes have them as well -------------------------------------------------------- */
+/* ---- values and positions: votes have them as well ------------------------------------------- */
 
 prophet_code ph_write_value(prophet_slice value, ph_buf *out, prophet_error *err)
 {
@@ -47,7 +48,8 @@ prophet_code ph_write_positions(const ph_over *over, size_t names, ph_buf *out, 
 {
     for (uint32_t i = 0; i < over->count; i++) {
         if (over->pos[i] >= names)
-            return ph_fail(err, PROPHET_EUSAGE, "position %u of %zu names", (unsigned)over->pos[i], names);
+            return ph_fail(err, PROPHET_EUSAGE, "position %u of %zu names", (unsigned)over->pos[i],
+                           names);
         if (i > 0 && over->pos[i] <= over->pos[i - 1])
             return ph_fail(err, PROPHET_EUSAGE, "positions out of order");
         ph_put_head(out, PH_CBOR_UINT, over->pos[i]);
@@ -61,7 +63,7 @@ prophet_code ph_write_over(const ph_over *over, size_t names, ph_buf *out, proph
     return ph_write_positions(over, names, out, err);
 }
 
-/* ---- survey ----------------------------------------------------------------------------------------------- */
+/* ---- survey ---------------------------------------------------------------------------------- */
 
 static bool has_value(const ph_op *op)
 {
@@ -69,7 +71,8 @@ static bool has_value(const ph_op *op)
 }
 
 /* `last` is the operation before, of the same kind, or NULL. */
-static prophet_code survey_op(survey *s, const ph_change *change, const ph_op *last, const ph_op *op, prophet_error *err)
+static prophet_code survey_op(survey *s, const ph_change *change, const ph_op *last,
+                              const ph_op *op, prophet_error *err)
 {
     int order = last ? ph_name_cmp(last->field, op->field) : -1;
 
@@ -84,7 +87,8 @@ static prophet_code survey_op(survey *s, const ph_change *change, const ph_op *l
         return refuse(err, change, op, PROPHET_EUSAGE,
                       order == 0 ? "two operations on one cell" : "operations out of order");
     if (has_value(op) != (op->value.len > 0))
-        return refuse(err, change, op, PROPHET_EUSAGE, op->value.len > 0 ? "value where none belongs" : "no value");
+        return refuse(err, change, op, PROPHET_EUSAGE,
+                      op->value.len > 0 ? "value where none belongs" : "no value");
     if (op->kind == PH_REMOVE && op->over.count == 0)
         return refuse(err, change, op, PROPHET_EUSAGE, "removed element names no add");
     if (op->kind == PH_INC && op->over.count > 0)
@@ -111,15 +115,16 @@ static prophet_code survey_ops(survey *s, const ph_change *change, prophet_error
         s->from[++kind] = change->op_count;
     for (kind = 0; kind < OP_KINDS; kind++)
         if (s->fields[kind] > PH_ELEMENTS_MAX)
-            return refuse(err, change, NULL, PROPHET_EUSAGE, "more than %d fields", PH_ELEMENTS_MAX);
+            return refuse(err, change, NULL, PROPHET_EUSAGE, "more than %d fields",
+                          PH_ELEMENTS_MAX);
     if (change->op_count - s->from[PH_ADD] > PH_ELEMENTS_MAX)
         return refuse(err, change, NULL, PROPHET_EUSAGE, "more than %d elements", PH_ELEMENTS_MAX);
     return PROPHET_OK;
 }
 
 /* No cell is in both runs: set and unset by field, add and remove by element. */
-static prophet_code survey_pair(const survey *s, const ph_change *change, ph_op_kind one, const char *message,
-                                prophet_error *err)
+static prophet_code survey_pair(const survey *s, const ph_change *change, ph_op_kind one,
+                                const char *message, prophet_error *err)
 {
     const ph_op *ops = change->ops;
     size_t a = s->from[one], b = s->from[one + 1], a_end = b, b_end = s->from[one + 2];
@@ -154,9 +159,10 @@ static prophet_code survey_change(survey *s, const ph_change *change, prophet_er
     return survey_pair(s, change, PH_ADD, "element is both added and removed", err);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
-static prophet_code write_sets(const survey *s, const ph_change *change, ph_buf *out, prophet_error *err)
+static prophet_code write_sets(const survey *s, const ph_change *change, ph_buf *out,
+                               prophet_error *err)
 {
     prophet_code rc;
 
@@ -183,7 +189,8 @@ static void write_unsets(const survey *s, const ph_change *change, ph_buf *out)
         ph_put_name(out, change->ops[i].field);
 }
 
-static prophet_code write_over_of(const ph_change *change, const ph_op *op, size_t names, ph_buf *out, prophet_error *err)
+static prophet_code write_over_of(const ph_change *change, const ph_op *op, size_t names,
+                                  ph_buf *out, prophet_error *err)
 {
     prophet_code rc;
 
@@ -196,7 +203,8 @@ static prophet_code write_over_of(const ph_change *change, const ph_op *op, size
 }
 
 /* The heads of sets and unsets in one map: merges the two runs. */
-static prophet_code write_overs(const survey *s, const ph_change *change, size_t names, ph_buf *out, prophet_error *err)
+static prophet_code write_overs(const survey *s, const ph_change *change, size_t names, ph_buf *out,
+                                prophet_error *err)
 {
     size_t a = s->from[PH_SET], b = s->from[PH_UNSET], a_end = b, b_end = s->from[PH_INC];
     prophet_code rc = PROPHET_OK;
@@ -206,7 +214,8 @@ static prophet_code write_overs(const survey *s, const ph_change *change, size_t
     ph_put_head(out, PH_CBOR_UINT, PH_CHANGE_OVER);
     ph_put_head(out, PH_CBOR_MAP, s->overs);
     while (rc >= 0 && (a < a_end || b < b_end)) {
-        bool first = b == b_end || (a < a_end && ph_name_cmp(change->ops[a].field, change->ops[b].field) < 0);
+        bool first = b == b_end ||
+                     (a < a_end && ph_name_cmp(change->ops[a].field, change->ops[b].field) < 0);
         rc = write_over_of(change, &change->ops[first ? a++ : b++], names, out, err);
     }
     return rc;
@@ -224,8 +233,8 @@ static void write_incs(const survey *s, const ph_change *change, ph_buf *out)
     }
 }
 
-static prophet_code write_elements(const survey *s, const ph_change *change, ph_op_kind kind, size_t names, ph_buf *out,
-                                   prophet_error *err)
+static prophet_code write_elements(const survey *s, const ph_change *change, ph_op_kind kind,
+                                   size_t names, ph_buf *out, prophet_error *err)
 {
     size_t end = s->from[kind + 1];
     const ph_op *ops = change->ops;
@@ -250,7 +259,8 @@ static prophet_code write_elements(const survey *s, const ph_change *change, ph_
     return PROPHET_OK;
 }
 
-static prophet_code write_head(const survey *s, const ph_change *change, size_t names, ph_buf *out, prophet_error *err)
+static prophet_code write_head(const survey *s, const ph_change *change, size_t names, ph_buf *out,
+                               prophet_error *err)
 {
     unsigned members = 3;
     prophet_code rc;
@@ -279,7 +289,8 @@ prophet_code ph_write_change(const ph_change *change, size_t names, ph_buf *out,
     survey s = { { 0 }, { 0 }, 0 };
     prophet_code rc;
 
-    if ((rc = survey_change(&s, change, err)) < 0 || (rc = write_head(&s, change, names, out, err)) < 0 ||
+    if ((rc = survey_change(&s, change, err)) < 0 ||
+        (rc = write_head(&s, change, names, out, err)) < 0 ||
         (rc = write_sets(&s, change, out, err)) < 0)
         return rc;
     write_unsets(&s, change, out);

@@ -1,5 +1,6 @@
-/* changelog_json: one changeset as one line of `prophet log --json`, the contract for independent programs. Called by the
- * command line and the API; members and their order are those of docs/formats.md. Absent members are left out. */
+/* changelog_json: one changeset as one line of `prophet log --json`, the contract for
+ * independent programs. Called by the command line and the API; members and their order are
+ * those of docs/formats.md. Absent members are left out. */
 #include "model/model.h"
 
 static void put_key(ph_buf *out, bool *first, const char *key)
@@ -52,7 +53,7 @@ static void put_over(ph_buf *out, const ph_header *h, const ph_over *over)
     ph_buf_byte(out, ']');
 }
 
-/* ---- the fields of a change: operations lie by kind, JSON wants them by field -------------------------------- */
+/* ---- the fields of a change: operations lie by kind, JSON wants them by field ---------------- */
 
 typedef struct runs {
     const ph_op *next[PH_REMOVE + 1], *end[PH_REMOVE + 1];
@@ -78,7 +79,8 @@ static bool next_field(const runs *r, prophet_slice *field)
     bool any = false;
 
     for (unsigned kind = 0; kind <= PH_REMOVE; kind++)
-        if (r->next[kind] < r->end[kind] && (!any || ph_name_cmp(r->next[kind]->field, *field) < 0)) {
+        if (r->next[kind] < r->end[kind] &&
+            (!any || ph_name_cmp(r->next[kind]->field, *field) < 0)) {
             *field = r->next[kind]->field;
             any = true;
         }
@@ -90,7 +92,8 @@ static bool takes(const runs *r, ph_op_kind kind, prophet_slice field)
     return r->next[kind] < r->end[kind] && ph_slice_eq(r->next[kind]->field, field);
 }
 
-static void put_elements(ph_buf *out, const ph_header *h, runs *r, ph_op_kind kind, prophet_slice field)
+static void put_elements(ph_buf *out, const ph_header *h, runs *r, ph_op_kind kind,
+                         prophet_slice field)
 {
     const char *comma = "";
 
@@ -168,7 +171,7 @@ static void put_change(ph_buf *out, const ph_header *h, const ph_change *change)
     ph_buf_byte(out, '}');
 }
 
-/* ---- votes --------------------------------------------------------------------------------------------------- */
+/* ---- votes ----------------------------------------------------------------------------------- */
 
 static void put_resolver(ph_buf *out, const ph_vote *v)
 {
@@ -217,9 +220,10 @@ static void put_vote(ph_buf *out, const ph_header *h, const ph_vote *v)
     ph_buf_byte(out, '}');
 }
 
-/* ---- the line -------------------------------------------------------------------------------------------------- */
+/* ---- the line -------------------------------------------------------------------------------- */
 
-static void put_header(ph_buf *out, const ph_changeset *cs, uint64_t version, uint64_t lamport, bool *first)
+static void put_header(ph_buf *out, const ph_changeset *cs, uint64_t version, uint64_t lamport,
+                       bool *first)
 {
     const ph_header *h = &cs->header;
 

@@ -1,5 +1,6 @@
-/* changeset: what a changeset is called. Its id, made of a domain string and the header's bytes; the names its body
- * uses, which are positions in prev, parents, refs; and sealing, the author's last step. */
+/* changeset: what a changeset is called. Its id, made of a domain string and the header's bytes;
+ * the names its body uses, which are positions in prev, parents, refs; and sealing, the author's
+ * last step. */
 #include "model/header_impl.h"
 
 static const char id_domain[] = "prophet changeset v1"; /* with its zero byte */
@@ -47,7 +48,8 @@ int64_t ph_changeset_position(const ph_header *h, const ph_id *id)
     return -1;
 }
 
-prophet_code ph_header_id(ph_hasher *h, const ph_header *header, ph_buf *scratch, ph_id *out, prophet_error *err)
+prophet_code ph_header_id(ph_hasher *h, const ph_header *header, ph_buf *scratch, ph_id *out,
+                          prophet_error *err)
 {
     ph_buf_reset(scratch);
     ph_header_encode(header, scratch);

@@ -1,13 +1,17 @@
-/* frame: a changeset as it lies in the log and in segments. Called for every changeset written, read or pulled.
+/* frame: a changeset as it lies in the log and in segments. Called for every changeset written,
+ * read or pulled.
  *
- * frame = header map without what the reader can compute, then the body's bytes up to the end of the frame:
- *   key 2 (database) is never there; 3, 4 and 5 (replica, seq, prev) are left out together when the changeset continues
- *   the run, that is when its prev is the changeset frame before it; 8 (body hash) is there exactly when the body is not.
- * Members 1, 6, 7, 9, 10 are as in header.c. A writer may always write 3 to 5; a reader takes both. */
+ * frame = header map (header.c) without what the reader can compute, then the body's bytes to the
+ * end of the frame:
+ *   key 2 (database)         is never there
+ *   3 4 5 (replica seq prev) are left out together when the changeset continues the run: its prev
+ *                            is the changeset frame before. A writer may always write them
+ *   key 8 (body hash)        is there exactly when the body is not */
 #include "model/header_impl.h"
 
 enum {
-    RUN_KEYS = PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ) | PH_HEADER_BIT(PH_HEADER_PREV)
+    RUN_KEYS = PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ) |
+               PH_HEADER_BIT(PH_HEADER_PREV)
 };
 
 static bool continues(const ph_header *h, const ph_frame_context *ctx)
@@ -49,8 +53,8 @@ static bool continue_run(ph_cursor *c, const ph_frame_context *ctx, ph_header *h
     return true;
 }
 
-static bool read_frame(ph_cursor *c, const ph_uuid *database, const ph_frame_context *ctx, ph_arena *arena,
-                       ph_changeset *out)
+static bool read_frame(ph_cursor *c, const ph_uuid *database, const ph_frame_context *ctx,
+                       ph_arena *arena, ph_changeset *out)
 {
     unsigned seen = 0, wanted = PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ);
     ph_header *h = &out->header;
@@ -74,8 +78,9 @@ static bool read_frame(ph_cursor *c, const ph_uuid *database, const ph_frame_con
     return flaw ? ph_cursor_refuse(c, c->start, flaw) : true;
 }
 
-prophet_code ph_frame_decode(prophet_slice frame, const ph_uuid *database, bool decode_body, ph_hasher *h, ph_buf *scratch,
-                             ph_frame_context *ctx, ph_arena *arena, ph_changeset *out, prophet_error *err)
+prophet_code ph_frame_decode(prophet_slice frame, const ph_uuid *database, bool decode_body,
+                             ph_hasher *h, ph_buf *scratch, ph_frame_context *ctx, ph_arena *arena,
+                             ph_changeset *out, prophet_error *err)
 {
     ph_cursor c = ph_cursor_of(frame, "changeset frame", 0, err);
     ph_changeset cs;
@@ -84,15 +89,18 @@ prophet_code ph_frame_decode(prophet_slice frame, const ph_uuid *database, bool 
     memset(&cs, 0, sizeof cs);
     if (!read_frame(&c, database, ctx, arena, &cs))
         return c.rc;
-    if (cs.body_bytes.len > 0 && (rc = ph_hash_sha256(h, &cs.body_bytes, 1, cs.header.body.b, err)) < 0)
+    if (cs.body_bytes.len > 0 &&
+        (rc = ph_hash_sha256(h, &cs.body_bytes, 1, cs.header.body.b, err)) < 0)
         return rc;
     if ((rc = ph_header_id(h, &cs.header, scratch, &cs.id, err)) < 0)
         return rc;
     if (scratch->len + cs.body_bytes.len > PH_CHANGESET_MAX)
-        return ph_fail(err, PROPHET_ECORRUPT, "changeset frame: header and body are longer than 8 MiB");
+        return ph_fail(err, PROPHET_ECORRUPT,
+                       "changeset frame: header and body are longer than 8 MiB");
     cs.has_body = cs.body_bytes.len > 0 && cs.header.format <= PH_FORMAT;
     if (cs.has_body && decode_body &&
-        (rc = ph_body_decode(cs.body_bytes, ph_changeset_names(&cs.header), arena, &cs.body, err)) < 0)
+        (rc = ph_body_decode(cs.body_bytes, ph_changeset_names(&cs.header), arena, &cs.body, err)) <
+            0)
         return rc;
     *out = cs;
     if (ctx)

@@ -1,13 +1,21 @@
-/* header: a changeset's header and its canonical bytes, which are what ids are made of. Called by frame.c, by the
- * author's side (changeset.c) and through ph_header_encode / ph_header_decode.
+/* header: a changeset's header and its canonical bytes, which are what ids are made of. Called by
+ * frame.c, by the author's side (changeset.c) and through ph_header_encode and ph_header_decode.
  *
- * header = map: 1 format (1), 2 database (16 bytes), 3 replica (32), 4 seq (1 and up), 5 prev (32; absent exactly when seq is 1),
- *   6 [parent (32) ..], 7 [ref (32) ..] (sorted, unique, absent when empty), 8 body (32: its SHA-256),
- *   9 [old replica (32), signature (64)] only with seq 1, 10 vouches (32). prev, parents and refs name nothing twice.
- *   A format above 1 may have further keys above 10; they are kept as they came. */
+ * header = map:
+ *    1 format     1
+ *    2 database   16 bytes
+ *    3 replica    32 bytes
+ *    4 seq        1 and up
+ *    5 prev       32 bytes; absent exactly when seq is 1
+ *    6 parents    [32 bytes ..] sorted, unique, absent when empty
+ *    7 refs       the same; prev, parents and refs name nothing twice
+ *    8 body       32 bytes, SHA-256 of the body
+ *    9 succeeds   [old replica 32 bytes, signature 64 bytes], only with seq 1
+ *   10 vouches    32 bytes
+ * A format above 1 may have further keys above 10; they are kept as they came. */
 #include "model/header_impl.h"
 
-/* ---- reading ------------------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static bool read_id(ph_cursor *c, ph_id *out, const char *reason)
 {
@@ -103,28 +111,20 @@ static bool read_member(ph_cursor *c, const ph_keys *k, ph_arena *arena, ph_head
             return false;
         out->format = (uint32_t)format;
         return true;
-    case PH_HEADER_DATABASE:
-        return read_database(c, out);
-    case PH_HEADER_REPLICA:
-        return read_id(c, &out->replica, "replica is not 32 bytes");
-    case PH_HEADER_SEQ:
-        return read_number(c, INT64_MAX, &out->seq, "bad sequence number");
+    case PH_HEADER_DATABASE: return read_database(c, out);
+    case PH_HEADER_REPLICA: return read_id(c, &out->replica, "replica is not 32 bytes");
+    case PH_HEADER_SEQ: return read_number(c, INT64_MAX, &out->seq, "bad sequence number");
     case PH_HEADER_PREV:
         out->has_prev = true;
         return read_id(c, &out->prev, "prev is not 32 bytes");
-    case PH_HEADER_PARENTS:
-        return read_ids(c, arena, &out->parents, &out->parent_count);
-    case PH_HEADER_REFS:
-        return read_ids(c, arena, &out->refs, &out->ref_count);
-    case PH_HEADER_BODY:
-        return read_id(c, &out->body, "body hash is not 32 bytes");
-    case PH_HEADER_SUCCEEDS:
-        return read_succeeds(c, out);
+    case PH_HEADER_PARENTS: return read_ids(c, arena, &out->parents, &out->parent_count);
+    case PH_HEADER_REFS: return read_ids(c, arena, &out->refs, &out->ref_count);
+    case PH_HEADER_BODY: return read_id(c, &out->body, "body hash is not 32 bytes");
+    case PH_HEADER_SUCCEEDS: return read_succeeds(c, out);
     case PH_HEADER_VOUCHES:
         out->has_vouches = true;
         return read_id(c, &out->vouches, "vouched id is not 32 bytes");
-    default:
-        return read_extra(c, k, out);
+    default: return read_extra(c, k, out);
     }
 }
 
@@ -147,10 +147,15 @@ bool ph_read_header(ph_cursor *c, ph_arena *arena, ph_header *out, unsigned *see
 
 bool ph_header_wants(ph_cursor *c, unsigned seen, unsigned wanted)
 {
-    static const char *const missing[] = {
-        NULL, "format is missing", "database is missing", "replica is missing", "sequence number is missing",
-        "prev is missing", "parents are missing", "refs are missing", "body hash is missing"
-    };
+    static const char *const missing[] = { NULL,
+                                           "format is missing",
+                                           "database is missing",
+                                           "replica is missing",
+                                           "sequence number is missing",
+                                           "prev is missing",
+                                           "parents are missing",
+                                           "refs are missing",
+                                           "body hash is missing" };
 
     for (unsigned key = PH_HEADER_FORMAT; key <= PH_HEADER_BODY; key++)
         if (wanted & ~seen & PH_HEADER_BIT(key))
@@ -158,7 +163,7 @@ bool ph_header_wants(ph_cursor *c, unsigned seen, unsigned wanted)
     return true;
 }
 
-/* ---- rules between members ------------------------------------------------------------------------------------ */
+/* ---- rules between members ------------------------------------------------------------------- */
 
 static bool in_order(const ph_id *ids, size_t count)
 {
@@ -213,17 +218,20 @@ const char *ph_header_flaw(const ph_header *h)
     return NULL;
 }
 
-prophet_code ph_header_decode(prophet_slice bytes, ph_arena *arena, ph_header *out, prophet_error *err)
+prophet_code ph_header_decode(prophet_slice bytes, ph_arena *arena, ph_header *out,
+                              prophet_error *err)
 {
     const unsigned wanted = PH_HEADER_BIT(PH_HEADER_FORMAT) | PH_HEADER_BIT(PH_HEADER_DATABASE) |
-                            PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ) | PH_HEADER_BIT(PH_HEADER_BODY);
+                            PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ) |
+                            PH_HEADER_BIT(PH_HEADER_BODY);
     ph_cursor c = ph_cursor_of(bytes, "changeset header", 0, err);
     const char *flaw;
     unsigned seen = 0;
     ph_header h;
 
     if (bytes.len > PH_CHANGESET_MAX)
-        (void)ph_cursor_refuse(&c, c.start + PH_CHANGESET_MAX, "longer than 8 MiB"); /* kept in c.rc */
+        (void)ph_cursor_refuse(&c, c.start + PH_CHANGESET_MAX,
+                               "longer than 8 MiB"); /* kept in c.rc */
     else if (ph_read_header(&c, arena, &h, &seen) && c.p != c.end)
         (void)ph_cursor_refuse(&c, c.p, "trailing bytes");
     else if (c.rc == PROPHET_OK && ph_header_wants(&c, seen, wanted) && (flaw = ph_header_flaw(&h)))
@@ -233,7 +241,7 @@ prophet_code ph_header_decode(prophet_slice bytes, ph_arena *arena, ph_header *o
     return c.rc;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void write_id(ph_buf *out, unsigned key, const ph_id *id)
 {
@@ -252,7 +260,8 @@ static void write_ids(ph_buf *out, unsigned key, const ph_id *ids, size_t count)
 static unsigned members_of(const ph_header *h)
 {
     unsigned members = PH_HEADER_BIT(PH_HEADER_FORMAT) | PH_HEADER_BIT(PH_HEADER_DATABASE) |
-                       PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ) | PH_HEADER_BIT(PH_HEADER_BODY);
+                       PH_HEADER_BIT(PH_HEADER_REPLICA) | PH_HEADER_BIT(PH_HEADER_SEQ) |
+                       PH_HEADER_BIT(PH_HEADER_BODY);
 
     members |= h->has_prev ? PH_HEADER_BIT(PH_HEADER_PREV) : 0;
     members |= h->parent_count ? PH_HEADER_BIT(PH_HEADER_PARENTS) : 0;

@@ -1,8 +1,8 @@
-/* name: which type and field names exist, and in which order they lie. Called by the body codec for every name
- * of every changeset, so: one table lookup a byte.
+/* name: which type and field names exist, and in which order they lie. Called by the body codec
+ * for every name of every changeset, so: one table lookup a byte.
  *
- * name = [a-z_][a-z0-9_]*, at most 64 bytes. Fields of reserved types (their name starts with _): dots after the
- * first byte too, at most 96 bytes. */
+ * name = [a-z_][a-z0-9_]*, at most 64 bytes. Fields of reserved types (their name starts with
+ * _): dots after the first byte too, at most 96 bytes. */
 #include "model/model.h"
 
 enum { FIRST = 1, REST = 2, DOTTED = 4 };
@@ -11,13 +11,13 @@ enum { FIRST = 1, REST = 2, DOTTED = 4 };
 #define OTHER  REST | DOTTED
 
 static const uint8_t classes[256] = {
-    ['a'] = LETTER, ['b'] = LETTER, ['c'] = LETTER, ['d'] = LETTER, ['e'] = LETTER, ['f'] = LETTER, ['g'] = LETTER,
-    ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER, ['k'] = LETTER, ['l'] = LETTER, ['m'] = LETTER, ['n'] = LETTER,
-    ['o'] = LETTER, ['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER, ['s'] = LETTER, ['t'] = LETTER, ['u'] = LETTER,
-    ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER, ['z'] = LETTER, ['_'] = LETTER,
-    ['0'] = OTHER, ['1'] = OTHER, ['2'] = OTHER, ['3'] = OTHER, ['4'] = OTHER,
-    ['5'] = OTHER, ['6'] = OTHER, ['7'] = OTHER, ['8'] = OTHER, ['9'] = OTHER,
-    ['.'] = DOTTED,
+    ['a'] = LETTER, ['b'] = LETTER, ['c'] = LETTER, ['d'] = LETTER, ['e'] = LETTER, ['f'] = LETTER,
+    ['g'] = LETTER, ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER, ['k'] = LETTER, ['l'] = LETTER,
+    ['m'] = LETTER, ['n'] = LETTER, ['o'] = LETTER, ['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER,
+    ['s'] = LETTER, ['t'] = LETTER, ['u'] = LETTER, ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER,
+    ['y'] = LETTER, ['z'] = LETTER, ['_'] = LETTER, ['0'] = OTHER,  ['1'] = OTHER,  ['2'] = OTHER,
+    ['3'] = OTHER,  ['4'] = OTHER,  ['5'] = OTHER,  ['6'] = OTHER,  ['7'] = OTHER,  ['8'] = OTHER,
+    ['9'] = OTHER,  ['.'] = DOTTED,
 };
 
 static bool matches(prophet_slice name, size_t max, uint8_t rest)

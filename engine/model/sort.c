@@ -1,5 +1,6 @@
-/* sort: brings changes, operations and votes into the one order their encoding has. Called by the replica layer
- * before it encodes. What is sorted already costs one pass; little is sorted by insertion. */
+/* sort: brings changes, operations and votes into the one order their encoding has. Called by
+ * the replica layer before it encodes. What is sorted already costs one pass; little is sorted
+ * by insertion. */
 #include "model/body_impl.h"
 #include <stdlib.h>
 

@@ -1,13 +1,20 @@
-/* value_check: is this exactly one canonical value within the limits? Every value that comes from a peer, a file
- * or a host passes here once; after that it is trusted (ph_read_item). Called by the body codec and the API.
+/* value_check: is this exactly one canonical value within the limits? Every value that comes from
+ * a peer, a file or a host passes here once; after that it is trusted (ph_read_item). Called by
+ * the body codec and the API.
  *
- * A value is one of (docs/formats.md): f4 f5 | integer of int64 | fb + 8 bytes | text | bytes | list | map with text keys
- * d9 5054 + integer (time) | d8 25 + 50 + 16 bytes (reference) | d9 5042 + 84 [sha256, size, media, name] (blob). */
+ * value = f4 | f5                    false, true
+ *       | integer                    of 64 bits with sign
+ *       | fb + 8 bytes               float: finite, not -0
+ *       | text | bytes               at most 1 MiB; text is UTF-8
+ *       | d9 5054 + integer          time, ms
+ *       | d8 25 50 + 16 bytes        reference
+ *       | d9 5042 84 + 32 bytes, unsigned integer, text, text     blob
+ *       | list | map                 16 deep, 4,096 entries in all; keys are sorted texts */
 #include "model/cbor_impl.h"
 
 typedef struct checker {
     ph_cursor *c;
-    size_t     elements; /* entries of lists and maps so far */
+    size_t elements; /* entries of lists and maps so far */
 } checker;
 
 static bool check_value(checker *k, unsigned depth);
@@ -48,7 +55,9 @@ static bool check_simple(ph_cursor *c)
         return true;
     }
     if (*at != PH_CBOR_DOUBLE)
-        return ph_cursor_refuse(c, at, *at == 0xf9 || *at == 0xfa ? "float is not 64 bits wide" : "unknown simple value");
+        return ph_cursor_refuse(c, at,
+                                *at == 0xf9 || *at == 0xfa ? "float is not 64 bits wide"
+                                                           : "unknown simple value");
     if (ph_cursor_left(c) < 9)
         return ph_cursor_refuse(c, at, "bytes end too early");
     bits = ph_u64be(at + 1);
@@ -93,16 +102,13 @@ static bool check_tagged(ph_cursor *c)
         if (c->p < c->end && *c->p >> 5 > PH_CBOR_NEGATIVE)
             return ph_cursor_refuse(c, c->p, "time is not an integer");
         return check_int(c);
-    case PH_TAG_REF:
-        return ph_cursor_bytes(c, 16, &id, "reference is not 16 bytes");
-    case PH_TAG_BLOB:
-        return check_blob(c);
-    default:
-        return ph_cursor_refuse(c, at, "unknown tag");
+    case PH_TAG_REF: return ph_cursor_bytes(c, 16, &id, "reference is not 16 bytes");
+    case PH_TAG_BLOB: return check_blob(c);
+    default: return ph_cursor_refuse(c, at, "unknown tag");
     }
 }
 
-/* Counts the entries before any is read: no list can claim more than the limit, or than there are bytes. */
+/* Counts entries before any is read: none can claim more than the limit, or than there are bytes. */
 static bool check_head(checker *k, unsigned major, unsigned depth, uint64_t *count)
 {
     const uint8_t *at = k->c->p;
@@ -145,7 +151,8 @@ static bool check_map(checker *k, unsigned depth)
             return ph_cursor_refuse(k->c, at, "map key starts with $");
         int order = last.data ? ph_name_cmp(last, key) : -1;
         if (order >= 0)
-            return ph_cursor_refuse(k->c, at, order == 0 ? "duplicate map key" : "map keys out of order");
+            return ph_cursor_refuse(k->c, at,
+                                    order == 0 ? "duplicate map key" : "map keys out of order");
         last = key;
         if (!check_value(k, depth + 1))
             return false;
@@ -162,20 +169,13 @@ static bool check_value(checker *k, unsigned depth)
         return ph_cursor_refuse(c, c->p, "bytes end too early");
     switch (*c->p >> 5) {
     case PH_CBOR_UINT:
-    case PH_CBOR_NEGATIVE:
-        return check_int(c);
-    case PH_CBOR_BYTES:
-        return check_bytes(c);
-    case PH_CBOR_TEXT:
-        return ph_cursor_text(c, PH_TEXT_MAX, &text, "text expected");
-    case PH_CBOR_LIST:
-        return check_list(k, depth);
-    case PH_CBOR_MAP:
-        return check_map(k, depth);
-    case PH_CBOR_TAG:
-        return check_tagged(c);
-    default:
-        return check_simple(c);
+    case PH_CBOR_NEGATIVE: return check_int(c);
+    case PH_CBOR_BYTES: return check_bytes(c);
+    case PH_CBOR_TEXT: return ph_cursor_text(c, PH_TEXT_MAX, &text, "text expected");
+    case PH_CBOR_LIST: return check_list(k, depth);
+    case PH_CBOR_MAP: return check_map(k, depth);
+    case PH_CBOR_TAG: return check_tagged(c);
+    default: return check_simple(c);
     }
 }
 

@@ -1,5 +1,6 @@
-/* value_read: opens values that were checked before. Trusts that they are canonical, so it skips the rules, but never
- * reads past the end: wrong bytes give false, not a crash. Called wherever a value is looked into. */
+/* value_read: opens values that were checked before. Trusts that they are canonical, so it skips
+ * the rules, but never reads past the end: wrong bytes give false, not a crash. Called wherever
+ * a value is looked into. */
 #include "model/cbor_impl.h"
 
 /* A head of any major type but 7. */
@@ -105,8 +106,7 @@ static bool open_tagged(ph_reader *r, uint64_t tag, ph_item *out)
     uint64_t arg = 0;
 
     switch (tag) {
-    case PH_TAG_TIME:
-        return open_int(r, out, PH_TIME);
+    case PH_TAG_TIME: return open_int(r, out, PH_TIME);
     case PH_TAG_REF:
         out->kind = PH_REF;
         return read_string(r, PH_CBOR_BYTES, &out->s) && out->s.len == 16;
@@ -117,9 +117,9 @@ static bool open_tagged(ph_reader *r, uint64_t tag, ph_item *out)
             !read_head(r, &major, &arg) || major != PH_CBOR_UINT || arg > INT64_MAX)
             return false;
         out->i = (int64_t)arg;
-        return read_string(r, PH_CBOR_TEXT, &out->media) && read_string(r, PH_CBOR_TEXT, &out->name);
-    default:
-        return false;
+        return read_string(r, PH_CBOR_TEXT, &out->media) &&
+               read_string(r, PH_CBOR_TEXT, &out->name);
+    default: return false;
     }
 }
 
@@ -158,10 +158,8 @@ static bool open_item(ph_reader *r, ph_item *out)
     case PH_CBOR_TEXT:
         out->kind = major == PH_CBOR_TEXT ? PH_TEXT : PH_BYTES;
         return read_run(r, arg, &out->s);
-    case PH_CBOR_TAG:
-        return open_tagged(r, arg, out);
-    default:
-        return open_nested(r, major, arg, out);
+    case PH_CBOR_TAG: return open_tagged(r, arg, out);
+    default: return open_nested(r, major, arg, out);
     }
 }
 
@@ -205,9 +203,8 @@ ph_kind ph_value_kind(prophet_slice value)
 
 const char *ph_kind_name(ph_kind k)
 {
-    static const char *const names[] = {
-        "absent", "boolean", "integer", "float", "text", "bytes", "time", "reference", "blob", "list", "map"
-    };
+    static const char *const names[] = { "absent", "boolean",   "integer", "float", "text", "bytes",
+                                         "time",   "reference", "blob",    "list",  "map" };
 
     return (size_t)k < sizeof names / sizeof *names ? names[k] : "unknown";
 }
