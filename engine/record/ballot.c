@@ -8,7 +8,8 @@
 
 #define BALLOT_RESOLVER 0x01
 
-static uint64_t value_index(const prophet_slice *values, uint64_t *count, prophet_slice *add, prophet_slice v)
+static uint64_t value_index(const prophet_slice *values, uint64_t *count, prophet_slice *add,
+                            prophet_slice v)
 {
     uint64_t i = 0;
 
@@ -56,20 +57,23 @@ static prophet_code encode(const ph_stored_ballot *v, ph_buf *b, prophet_error *
     return failed ? ph_nomem(err) : PROPHET_OK;
 }
 
-prophet_code ph_cell_ballot_put(ph_txn *t, const ph_record *r, ph_cell *c, const ph_stored_ballot *b, ph_buf *scratch, prophet_error *err)
+prophet_code ph_cell_ballot_put(ph_txn *t, const ph_record *r, ph_cell *c,
+                                const ph_stored_ballot *b, ph_buf *scratch, prophet_error *err)
 {
     part_key key = ph_part_u64(r->number, c->field, PART_BALLOT, b->version);
     prophet_slice there;
     prophet_code rc;
 
-    if ((rc = encode(b, scratch, err)) < 0 || (rc = ph_txn_get(t, PH_T_CELLS, part_slice(&key), &there, err)) < 0)
+    if ((rc = encode(b, scratch, err)) < 0 ||
+        (rc = ph_txn_get(t, PH_T_CELLS, part_slice(&key), &there, err)) < 0)
         return rc;
     c->ballot_count += rc == PROPHET_DONE;
     c->dirty |= rc == PROPHET_DONE;
     return ph_txn_put(t, PH_T_CELLS, part_slice(&key), ph_buf_slice(scratch), err);
 }
 
-prophet_code ph_cell_ballot_drop(ph_txn *t, const ph_record *r, ph_cell *c, uint64_t version, prophet_error *err)
+prophet_code ph_cell_ballot_drop(ph_txn *t, const ph_record *r, ph_cell *c, uint64_t version,
+                                 prophet_error *err)
 {
     part_key key = ph_part_u64(r->number, c->field, PART_BALLOT, version);
     prophet_code rc = ph_txn_del(t, PH_T_CELLS, part_slice(&key), err);
@@ -100,9 +104,9 @@ static bool decode(row_in *in, ph_arena *a, ph_stored_ballot *out)
     prophet_slice *values, *seen_values;
     uint64_t count, choice, *seen, at;
 
-    if (!in_byte(in, &flags) || (flags & ~BALLOT_RESOLVER) || !read_values(in, a, &values, &count) ||
-        !in_varint(in, &choice) || choice >= count || !in_u32(in, &out->seen_count) ||
-        out->seen_count > (size_t)(in->end - in->p))
+    if (!in_byte(in, &flags) || (flags & ~BALLOT_RESOLVER) ||
+        !read_values(in, a, &values, &count) || !in_varint(in, &choice) || choice >= count ||
+        !in_u32(in, &out->seen_count) || out->seen_count > (size_t)(in->end - in->p))
         return false;
     seen = ph_arena_alloc(a, (out->seen_count + 1) * sizeof *seen);
     seen_values = ph_arena_alloc(a, (out->seen_count + 1) * sizeof *seen_values);
@@ -118,10 +122,12 @@ static bool decode(row_in *in, ph_arena *a, ph_stored_ballot *out)
     out->seen = seen;
     out->seen_values = seen_values;
     out->resolver = ph_slice(NULL, 0);
-    return in_bytes(in, &out->reason) && (!out->by_resolver || in_bytes(in, &out->resolver)) && in->p == in->end;
+    return in_bytes(in, &out->reason) && (!out->by_resolver || in_bytes(in, &out->resolver)) &&
+           in->p == in->end;
 }
 
-prophet_code ph_cell_ballots(ph_txn *t, const ph_record *r, const ph_cell *c, ph_arena *a, ph_stored_ballot **out, size_t *count, prophet_error *err)
+prophet_code ph_cell_ballots(ph_txn *t, const ph_record *r, const ph_cell *c, ph_arena *a,
+                             ph_stored_ballot **out, size_t *count, prophet_error *err)
 {
     part_key prefix = ph_part_prefix(r->number, c->field, PART_BALLOT);
     ph_stored_ballot *list = ph_arena_alloc(a, (c->ballot_count + 1) * sizeof *list);

@@ -28,7 +28,8 @@ ph_cell *ph_record_cell(ph_record *r, uint32_t field)
     return at < r->cell_count && r->cells[at].field == field ? &r->cells[at] : NULL;
 }
 
-prophet_code ph_record_cell_make(ph_record *r, uint32_t field, ph_arena *a, ph_cell **out, prophet_error *err)
+prophet_code ph_record_cell_make(ph_record *r, uint32_t field, ph_arena *a, ph_cell **out,
+                                 prophet_error *err)
 {
     ph_cell *found = ph_record_cell(r, field);
 
@@ -111,7 +112,8 @@ static bool in_part(prophet_slice key, const part_key *prefix)
     return key.len > prefix->len && memcmp(key.data, prefix->b, prefix->len) == 0;
 }
 
-static prophet_code load_many_heads(ph_txn *t, const ph_record *r, ph_cell *c, ph_arena *a, prophet_error *err)
+static prophet_code load_many_heads(ph_txn *t, const ph_record *r, ph_cell *c, ph_arena *a,
+                                    prophet_error *err)
 {
     part_key prefix = ph_part_prefix(r->number, c->field, PART_VALUE);
     ph_cell_store *s = c->store;
@@ -125,13 +127,15 @@ static prophet_code load_many_heads(ph_txn *t, const ph_record *r, ph_cell *c, p
         return rc;
     c->head_count = c->head_cap = 0;
     rc = ph_cursor_seek(cur, part_slice(&prefix), &key, &value, err);
-    for (; rc == PROPHET_OK && in_part(key, &prefix) && key.len == 21; rc = ph_cursor_next(cur, &key, &value, err)) {
+    for (; rc == PROPHET_OK && in_part(key, &prefix) && key.len == 21;
+         rc = ph_cursor_next(cur, &key, &value, err)) {
         uint64_t version = ph_u64be((const uint8_t *)key.data + 13);
         if (version == MERGED_ROW)
             continue;
         if ((rc = ph_cell_head_room(c, a, err)) < 0)
             break;
-        c->heads[c->head_count++] = (ph_head){ version, value.len ? ph_arena_copy(a, value, &ok) : ph_slice(NULL, 0) };
+        c->heads[c->head_count++] =
+            (ph_head){ version, value.len ? ph_arena_copy(a, value, &ok) : ph_slice(NULL, 0) };
     }
     ph_cursor_close(cur);
     if (rc < 0)
@@ -147,7 +151,8 @@ static prophet_code load_many_heads(ph_txn *t, const ph_record *r, ph_cell *c, p
     return PROPHET_OK;
 }
 
-static prophet_code load_heads(ph_txn *t, const ph_record *r, ph_cell *c, ph_arena *a, prophet_error *err)
+static prophet_code load_heads(ph_txn *t, const ph_record *r, ph_cell *c, ph_arena *a,
+                               prophet_error *err)
 {
     ph_cell_store *s = c->store;
     prophet_code rc;
@@ -159,7 +164,8 @@ static prophet_code load_heads(ph_txn *t, const ph_record *r, ph_cell *c, ph_are
         for (uint32_t i = 0; i < c->head_count; i++)
             for (uint32_t k = 0; k < s->row_count; k++)
                 if (s->rows[k] == c->heads[i].version && c->heads[i].value.len == 0 &&
-                    (rc = ph_part_value(t, &r->uuid, r->number, c->field, s->rows[k], a, &c->heads[i].value, err)) < 0)
+                    (rc = ph_part_value(t, &r->uuid, r->number, c->field, s->rows[k], a,
+                                        &c->heads[i].value, err)) < 0)
                     return rc;
     }
     if (s->shown_in_row && s->shown_sub == MERGED_ROW && c->shown.len == 0 &&
@@ -196,7 +202,10 @@ static uint32_t element_place(const ph_cell *c, uint32_t count, prophet_slice va
     return low;
 }
 
-typedef struct loaded_element { ph_element e; element_was was; } loaded_element;
+typedef struct loaded_element {
+    ph_element e;
+    element_was was;
+} loaded_element;
 
 static int by_value(const void *a, const void *b)
 {
@@ -221,7 +230,8 @@ static prophet_code sort_loaded(ph_cell *c, ph_arena *a, prophet_error *err)
     return PROPHET_OK;
 }
 
-prophet_code ph_cell_load_elements(ph_txn *t, const ph_record *r, ph_cell *c, ph_arena *a, prophet_error *err)
+prophet_code ph_cell_load_elements(ph_txn *t, const ph_record *r, ph_cell *c, ph_arena *a,
+                                   prophet_error *err)
 {
     part_key prefix = ph_part_prefix(r->number, c->field, PART_ELEMENT);
     uint32_t had = c->element_count, rows = 0;
@@ -287,8 +297,9 @@ static bool room_for_add(ph_element *e, ph_arena *a)
     return true;
 }
 
-static prophet_code read_element(ph_txn *t, const ph_record *r, const ph_cell *c, prophet_slice value, ph_arena *a,
-                                 ph_element *out, prophet_error *err)
+static prophet_code read_element(ph_txn *t, const ph_record *r, const ph_cell *c,
+                                 prophet_slice value, ph_arena *a, ph_element *out,
+                                 prophet_error *err)
 {
     part_key key;
     prophet_slice row;
@@ -301,7 +312,8 @@ static prophet_code read_element(ph_txn *t, const ph_record *r, const ph_cell *c
     return ph_part_element_decode(part_slice(&key), row, &r->uuid, a, out, err);
 }
 
-prophet_code ph_cell_element(ph_txn *t, ph_record *r, ph_cell *c, prophet_slice value, ph_arena *a, ph_element **out, prophet_error *err)
+prophet_code ph_cell_element(ph_txn *t, ph_record *r, ph_cell *c, prophet_slice value, ph_arena *a,
+                             ph_element **out, prophet_error *err)
 {
     ph_element e = { .value = { NULL, 0 }, .adds = NULL, .add_count = 0 };
     bool found, ok = true;
@@ -309,7 +321,8 @@ prophet_code ph_cell_element(ph_txn *t, ph_record *r, ph_cell *c, prophet_slice 
     prophet_code rc;
 
     if (!found) {
-        if (c->store && c->store->large && !c->loaded && (rc = read_element(t, r, c, value, a, &e, err)) < 0)
+        if (c->store && c->store->large && !c->loaded &&
+            (rc = read_element(t, r, c, value, a, &e, err)) < 0)
             return rc;
         if (e.add_count == 0)
             e.value = ph_arena_copy(a, value, &ok);
@@ -334,7 +347,8 @@ static int by_version(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-prophet_code ph_cell_clear(ph_txn *t, ph_record *r, ph_cell *c, const uint64_t *versions, size_t count, ph_arena *a, prophet_error *err)
+prophet_code ph_cell_clear(ph_txn *t, ph_record *r, ph_cell *c, const uint64_t *versions,
+                           size_t count, ph_arena *a, prophet_error *err)
 {
     prophet_code rc;
 

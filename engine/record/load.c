@@ -5,7 +5,9 @@
 #include "record/record_impl.h"
 
 /* Space for heads: two a cell, so that a concurrent write needs no more. */
-typedef struct head_pool { ph_head *next, *end; } head_pool;
+typedef struct head_pool {
+    ph_head *next, *end;
+} head_pool;
 
 static bool take_heads(ph_cell *c, uint32_t want, head_pool *pool, ph_arena *a)
 {
@@ -20,7 +22,8 @@ static bool take_heads(ph_cell *c, uint32_t want, head_pool *pool, ph_arena *a)
     return c->heads != NULL;
 }
 
-static prophet_code row_head(ph_cell *c, const ph_row *row, uint32_t count, ph_arena *a, prophet_error *err)
+static prophet_code row_head(ph_cell *c, const ph_row *row, uint32_t count, ph_arena *a,
+                             prophet_error *err)
 {
     ph_cell_store *s = ph_cell_private(c, a);
 
@@ -60,7 +63,8 @@ static prophet_code decode_shown(ph_cell *c, const reg_view *reg, ph_arena *a, p
     return PROPHET_OK;
 }
 
-static prophet_code decode_register(cell_view *v, const ph_row *row, head_pool *pool, ph_arena *a, ph_cell *c, prophet_error *err)
+static prophet_code decode_register(cell_view *v, const ph_row *row, head_pool *pool, ph_arena *a,
+                                    ph_cell *c, prophet_error *err)
 {
     reg_view reg;
     head_view h = { 0, { NULL, 0 }, false };
@@ -93,7 +97,8 @@ static prophet_code decode_register(cell_view *v, const ph_row *row, head_pool *
     return decode_shown(c, &reg, a, err);
 }
 
-static prophet_code decode_adds(row_in *in, const ph_row *row, bool plain, ph_arena *a, ph_element *e, prophet_error *err)
+static prophet_code decode_adds(row_in *in, const ph_row *row, bool plain, ph_arena *a,
+                                ph_element *e, prophet_error *err)
 {
     uint64_t count = 1, delta;
 
@@ -111,7 +116,8 @@ static prophet_code decode_adds(row_in *in, const ph_row *row, bool plain, ph_ar
     return PROPHET_OK;
 }
 
-static prophet_code decode_set(cell_view *v, const ph_row *row, ph_arena *a, ph_cell *c, prophet_error *err)
+static prophet_code decode_set(cell_view *v, const ph_row *row, ph_arena *a, ph_cell *c,
+                               prophet_error *err)
 {
     set_view set;
 
@@ -131,7 +137,8 @@ static prophet_code decode_set(cell_view *v, const ph_row *row, ph_arena *a, ph_
     if (!(c->elements = ph_arena_alloc(a, (set.total + 1) * sizeof *c->elements)))
         return ph_nomem(err);
     c->element_cap = set.total + 1;
-    row_in list = { (const uint8_t *)set.list.data + 1, (const uint8_t *)set.list.data + set.list.len };
+    row_in list = { (const uint8_t *)set.list.data + 1,
+                    (const uint8_t *)set.list.data + set.list.len };
     for (uint32_t i = 0; i < set.total; i++) {
         ph_element *e = &c->elements[i];
         (void)ph_row_value(&list, &e->value); /* ph_row_set walked over them */
@@ -145,7 +152,8 @@ static prophet_code decode_set(cell_view *v, const ph_row *row, ph_arena *a, ph_
     return PROPHET_OK;
 }
 
-static prophet_code decode_cell(cell_view *v, const ph_row *row, head_pool *pool, ph_arena *a, ph_cell *c, prophet_error *err)
+static prophet_code decode_cell(cell_view *v, const ph_row *row, head_pool *pool, ph_arena *a,
+                                ph_cell *c, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     prophet_slice counter;
@@ -165,13 +173,15 @@ static prophet_code decode_cell(cell_view *v, const ph_row *row, head_pool *pool
     return rc;
 }
 
-static prophet_code decode_life(const ph_row *row, head_pool *pool, ph_arena *a, ph_cell *c, prophet_error *err)
+static prophet_code decode_life(const ph_row *row, head_pool *pool, ph_arena *a, ph_cell *c,
+                                prophet_error *err)
 {
     row_in in = { row->life, (const uint8_t *)row->raw.data + row->raw.len };
     cell_view v;
 
     if (row->life)
-        return ph_row_cell(&in, true, &v) ? decode_cell(&v, row, pool, a, c, err) : ph_row_damaged(&row->uuid, err);
+        return ph_row_cell(&in, true, &v) ? decode_cell(&v, row, pool, a, c, err)
+                                          : ph_row_damaged(&row->uuid, err);
     *c = (ph_cell){ .field = PH_LIFE, .is_register = true, .loaded = true, .shown = ph_alive };
     if (!take_heads(c, 1, pool, a))
         return ph_nomem(err);
@@ -180,7 +190,8 @@ static prophet_code decode_life(const ph_row *row, head_pool *pool, ph_arena *a,
     return PROPHET_OK;
 }
 
-prophet_code ph_record_decode(prophet_slice key, prophet_slice row_bytes, bool borrow, ph_arena *a, ph_record *out, prophet_error *err)
+prophet_code ph_record_decode(prophet_slice key, prophet_slice row_bytes, bool borrow, ph_arena *a,
+                              ph_record *out, prophet_error *err)
 {
     bool ok = true;
     ph_row row = { .type = 0 };
@@ -202,8 +213,15 @@ prophet_code ph_record_decode(prophet_slice key, prophet_slice row_bytes, bool b
     if (!heads || !cells)
         return ph_nomem(err);
     head_pool pool = { heads, heads + 2 * (cap + 1) };
-    *out = (ph_record){ .type = row.type, .uuid = row.uuid, .number = row.number, .version = row.version, .exists = true,
-                        .alive = row.alive, .cells = cells, .cell_cap = cap, .arena = a };
+    *out = (ph_record){ .type = row.type,
+                        .uuid = row.uuid,
+                        .number = row.number,
+                        .version = row.version,
+                        .exists = true,
+                        .alive = row.alive,
+                        .cells = cells,
+                        .cell_cap = cap,
+                        .arena = a };
     if ((rc = decode_life(&row, &pool, a, &out->life, err)) < 0)
         return rc;
     row_in in = { row.cells, (const uint8_t *)row_bytes.data + row_bytes.len };
@@ -217,7 +235,8 @@ prophet_code ph_record_decode(prophet_slice key, prophet_slice row_bytes, bool b
     return in.p == in.end ? PROPHET_OK : ph_row_damaged(&row.uuid, err);
 }
 
-prophet_code ph_record_load(ph_txn *t, uint32_t type, const ph_uuid *uuid, ph_arena *a, ph_record *out, prophet_error *err)
+prophet_code ph_record_load(ph_txn *t, uint32_t type, const ph_uuid *uuid, ph_arena *a,
+                            ph_record *out, prophet_error *err)
 {
     uint8_t key[20];
     prophet_slice row;
@@ -228,6 +247,8 @@ prophet_code ph_record_load(ph_txn *t, uint32_t type, const ph_uuid *uuid, ph_ar
     if (rc == PROPHET_OK)
         return ph_record_decode(ph_slice(key, sizeof key), row, false, a, out, err);
     if (rc == PROPHET_DONE)
-        *out = (ph_record){ .type = type, .uuid = *uuid, .arena = a, .life = { .field = PH_LIFE, .loaded = true } };
+        *out = (ph_record){
+            .type = type, .uuid = *uuid, .arena = a, .life = { .field = PH_LIFE, .loaded = true }
+        };
     return rc;
 }

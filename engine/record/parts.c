@@ -27,7 +27,8 @@ part_key ph_part_u64(uint64_t number, uint32_t field, uint8_t part, uint64_t sub
     return k;
 }
 
-prophet_code ph_part_element(uint64_t number, uint32_t field, prophet_slice value, part_key *out, prophet_error *err)
+prophet_code ph_part_element(uint64_t number, uint32_t field, prophet_slice value, part_key *out,
+                             prophet_error *err)
 {
     ph_hasher *h = NULL;
     prophet_code rc;
@@ -49,8 +50,8 @@ prophet_code ph_part_element(uint64_t number, uint32_t field, prophet_slice valu
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
 
-prophet_code ph_part_value(ph_txn *t, const ph_uuid *uuid, uint64_t number, uint32_t field, uint64_t sub, ph_arena *a,
-                           prophet_slice *out, prophet_error *err)
+prophet_code ph_part_value(ph_txn *t, const ph_uuid *uuid, uint64_t number, uint32_t field,
+                           uint64_t sub, ph_arena *a, prophet_slice *out, prophet_error *err)
 {
     part_key k = ph_part_u64(number, field, PART_VALUE, sub);
     prophet_slice value;
@@ -65,8 +66,8 @@ prophet_code ph_part_value(ph_txn *t, const ph_uuid *uuid, uint64_t number, uint
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
-prophet_code ph_part_element_decode(prophet_slice key, prophet_slice row, const ph_uuid *uuid, ph_arena *a,
-                                    ph_element *out, prophet_error *err)
+prophet_code ph_part_element_decode(prophet_slice key, prophet_slice row, const ph_uuid *uuid,
+                                    ph_arena *a, ph_element *out, prophet_error *err)
 {
     row_in in = { row.data, (const uint8_t *)row.data + row.len };
     const uint8_t *sub = (const uint8_t *)key.data + 13;
@@ -83,7 +84,8 @@ prophet_code ph_part_element_decode(prophet_slice key, prophet_slice row, const 
             return ph_row_damaged(uuid, err);
         out->adds[i] = last += step;
     }
-    out->value = *sub == 0xff ? ph_slice(in.p, (size_t)(in.end - in.p)) : ph_slice(sub, key.len - 13);
+    out->value =
+        *sub == 0xff ? ph_slice(in.p, (size_t)(in.end - in.p)) : ph_slice(sub, key.len - 13);
     if (out->value.len == 0)
         return ph_row_damaged(uuid, err);
     out->value = ph_arena_copy(a, out->value, &ok);
@@ -123,7 +125,8 @@ static bool shown_is_head(const ph_cell *c)
 static prophet_code sync_merged(ph_txn *t, ph_record *r, ph_cell *c, prophet_error *err)
 {
     bool was = c->store && c->store->merged_row;
-    bool now = c->shown.len > PH_INLINE_VALUE && (c->conflict || c->head_count > PH_INLINE_HEADS) && !shown_is_head(c);
+    bool now = c->shown.len > PH_INLINE_VALUE && (c->conflict || c->head_count > PH_INLINE_HEADS) &&
+               !shown_is_head(c);
     part_key k = ph_part_u64(r->number, c->field, PART_VALUE, MERGED_ROW);
     prophet_code rc = PROPHET_OK;
 
@@ -141,7 +144,8 @@ static prophet_code sync_merged(ph_txn *t, ph_record *r, ph_cell *c, prophet_err
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code drop_old_heads(ph_txn *t, const ph_record *r, ph_cell *c, const uint64_t *keep, uint32_t count, prophet_error *err)
+static prophet_code drop_old_heads(ph_txn *t, const ph_record *r, ph_cell *c, const uint64_t *keep,
+                                   uint32_t count, prophet_error *err)
 {
     uint32_t k = 0;
 
@@ -160,7 +164,8 @@ static prophet_code drop_old_heads(ph_txn *t, const ph_record *r, ph_cell *c, co
 }
 
 /* Puts rows of heads that need one and have none. `rows` receives the versions that have one now. */
-static prophet_code put_new_heads(ph_txn *t, const ph_record *r, const ph_cell *c, uint64_t *rows, uint32_t *count, prophet_error *err)
+static prophet_code put_new_heads(ph_txn *t, const ph_record *r, const ph_cell *c, uint64_t *rows,
+                                  uint32_t *count, prophet_error *err)
 {
     const ph_cell_store *s = c->store;
     uint32_t k = 0;
@@ -212,7 +217,8 @@ static prophet_code sync_heads(ph_txn *t, ph_record *r, ph_cell *c, prophet_erro
     uint64_t *rows = ph_arena_alloc(r->arena, (c->head_count + 1) * sizeof *rows);
     if (!s || !rows)
         return ph_nomem(err);
-    if ((rc = put_new_heads(t, r, c, rows, &count, err)) < 0 || (rc = drop_old_heads(t, r, c, rows, count, err)) < 0)
+    if ((rc = put_new_heads(t, r, c, rows, &count, err)) < 0 ||
+        (rc = drop_old_heads(t, r, c, rows, count, err)) < 0)
         return rc;
     s->rows = rows;
     s->row_count = count;
@@ -222,7 +228,8 @@ static prophet_code sync_heads(ph_txn *t, ph_record *r, ph_cell *c, prophet_erro
 
 /* ---- elements --------------------------------------------------------------------------------------- */
 
-static prophet_code put_element(ph_txn *t, const ph_record *r, const ph_cell *c, const ph_element *e, ph_buf *scratch, prophet_error *err)
+static prophet_code put_element(ph_txn *t, const ph_record *r, const ph_cell *c,
+                                const ph_element *e, ph_buf *scratch, prophet_error *err)
 {
     part_key key;
     uint64_t last = 0;
@@ -238,10 +245,13 @@ static prophet_code put_element(ph_txn *t, const ph_record *r, const ph_cell *c,
     }
     if (e->value.len > ELEMENT_INKEY)
         ph_buf_put(scratch, e->value.data, e->value.len);
-    return scratch->failed ? ph_nomem(err) : ph_txn_put(t, PH_T_CELLS, part_slice(&key), ph_buf_slice(scratch), err);
+    return scratch->failed
+               ? ph_nomem(err)
+               : ph_txn_put(t, PH_T_CELLS, part_slice(&key), ph_buf_slice(scratch), err);
 }
 
-static prophet_code drop_element(ph_txn *t, const ph_record *r, const ph_cell *c, const ph_element *e, prophet_error *err)
+static prophet_code drop_element(ph_txn *t, const ph_record *r, const ph_cell *c,
+                                 const ph_element *e, prophet_error *err)
 {
     part_key key;
     prophet_code rc = ph_part_element(r->number, c->field, e->value, &key, err);
@@ -275,7 +285,8 @@ static void count_set(ph_cell *c, uint32_t *total, uint64_t *weight)
     *weight = s ? s->weight : 0;
     for (uint32_t i = 0; i < c->element_count; i++) {
         ph_element *e = &c->elements[i];
-        ph_require(i == 0 || ph_slice_cmp(e[-1].value, e->value) < 0); /* ph_cell_element keeps them sorted */
+        ph_require(i == 0 ||
+                   ph_slice_cmp(e[-1].value, e->value) < 0); /* ph_cell_element keeps them sorted */
         sort_adds(e);
         if (s && s->was[i].count > 0) {
             *total -= 1;
@@ -288,13 +299,15 @@ static void count_set(ph_cell *c, uint32_t *total, uint64_t *weight)
     }
 }
 
-static prophet_code sync_element_rows(ph_txn *t, const ph_record *r, ph_cell *c, bool large, ph_buf *scratch, prophet_error *err)
+static prophet_code sync_element_rows(ph_txn *t, const ph_record *r, ph_cell *c, bool large,
+                                      ph_buf *scratch, prophet_error *err)
 {
     ph_cell_store *s = c->store;
 
     for (uint32_t i = 0; i < c->element_count; i++) {
         ph_element *e = &c->elements[i];
-        element_was was = s->large ? s->was[i] : (element_was){ 0, 0 }, now = large ? as_row(e) : (element_was){ 0, 0 };
+        element_was was = s->large ? s->was[i] : (element_was){ 0, 0 },
+                    now = large ? as_row(e) : (element_was){ 0, 0 };
         prophet_code rc = PROPHET_OK;
         if (now.count > 0 && (now.count != was.count || now.last != was.last))
             rc = put_element(t, r, c, e, scratch, err);
@@ -321,7 +334,8 @@ static void forget_absent(ph_cell *c)
     c->element_count = to;
 }
 
-static prophet_code sync_elements(ph_txn *t, ph_record *r, ph_cell *c, ph_buf *scratch, prophet_error *err)
+static prophet_code sync_elements(ph_txn *t, ph_record *r, ph_cell *c, ph_buf *scratch,
+                                  prophet_error *err)
 {
     bool was_large = c->store && c->store->large;
     uint32_t total;

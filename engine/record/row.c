@@ -25,7 +25,9 @@
  * was created with costs no version. Everything is a function of the record's state, never of how it came about. */
 #include "record/record_impl.h"
 
-const prophet_slice ph_alive = { "\x65" "alive", 6 };
+const prophet_slice ph_alive = { "\x65"
+                                 "alive",
+                                 6 };
 
 prophet_code ph_row_damaged(const ph_uuid *uuid, prophet_error *err)
 {
@@ -174,7 +176,8 @@ bool ph_row_head(row_in *in, uint64_t version, head_view *out)
     return true;
 }
 
-static bool short_register(row_in *in, uint8_t flags, uint64_t version, uint64_t base, reg_view *out, head_view *first)
+static bool short_register(row_in *in, uint8_t flags, uint64_t version, uint64_t base,
+                           reg_view *out, head_view *first)
 {
     uint64_t delta = version - base;
 
@@ -182,7 +185,8 @@ static bool short_register(row_in *in, uint8_t flags, uint64_t version, uint64_t
         return false;
     first->version = version - delta;
     first->in_row = false;
-    first->value = flags & CELL_UNSET ? ph_slice(NULL, 0) : ph_slice(in->p, (size_t)(in->end - in->p));
+    first->value =
+        flags & CELL_UNSET ? ph_slice(NULL, 0) : ph_slice(in->p, (size_t)(in->end - in->p));
     if (!(flags & CELL_UNSET) && first->value.len == 0)
         return false;
     in->p = in->end;
@@ -213,7 +217,8 @@ static bool read_shown(row_in *in, reg_view *out)
     return true;
 }
 
-bool ph_row_register(row_in *in, uint8_t cell_flags, uint64_t version, uint64_t base, reg_view *out, head_view *first)
+bool ph_row_register(row_in *in, uint8_t cell_flags, uint64_t version, uint64_t base, reg_view *out,
+                     head_view *first)
 {
     if (!(cell_flags & CELL_LONG))
         return short_register(in, cell_flags, version, base, out, first);
@@ -253,7 +258,8 @@ bool ph_row_set(row_in *in, set_view *out)
         return in_varint(in, &out->weight);
     if (out->total > PH_INLINE_ELEMENTS || !in_bytes(in, &out->list) || out->list.len < 1)
         return false;
-    row_in list = { (const uint8_t *)out->list.data + 1, (const uint8_t *)out->list.data + out->list.len };
+    row_in list = { (const uint8_t *)out->list.data + 1,
+                    (const uint8_t *)out->list.data + out->list.len };
     prophet_slice value;
     for (uint32_t i = 0; i < out->total; i++)
         if (!ph_row_value(&list, &value))
@@ -281,8 +287,9 @@ bool ph_row_open(prophet_slice key, prophet_slice row, ph_row *out)
     uint8_t flags;
     cell_view life;
 
-    if (key.len != 20 || !in_varint(&in, &out->number) || !in_varint(&in, &out->version) || !in_byte(&in, &flags) ||
-        (flags & ~ROW_FLAGS) || ((flags & ROW_BASE) && (!in_varint(&in, &delta) || delta > out->version)))
+    if (key.len != 20 || !in_varint(&in, &out->number) || !in_varint(&in, &out->version) ||
+        !in_byte(&in, &flags) || (flags & ~ROW_FLAGS) ||
+        ((flags & ROW_BASE) && (!in_varint(&in, &delta) || delta > out->version)))
         return false;
     out->life = NULL;
     if (!(flags & ROW_PLAIN)) {

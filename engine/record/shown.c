@@ -5,7 +5,8 @@
 #include "record/record_impl.h"
 #include <stdlib.h>
 
-static prophet_code shown_register(ph_txn *t, const ph_row *row, cell_view *c, ph_arena *a, ph_shown *out, prophet_error *err)
+static prophet_code shown_register(ph_txn *t, const ph_row *row, cell_view *c, ph_arena *a,
+                                   ph_shown *out, prophet_error *err)
 {
     reg_view reg;
     head_view first = { 0, { NULL, 0 }, false };
@@ -26,8 +27,8 @@ static prophet_code shown_register(ph_txn *t, const ph_row *row, cell_view *c, p
     else if (reg.place == SHOWN_HEAD && !first.in_row)
         out->value = first.value;
     else if (reg.place != SHOWN_UNSET)
-        return ph_part_value(t, &row->uuid, row->number, c->field, reg.place == SHOWN_ROW ? reg.sub : first.version, a,
-                             &out->value, err);
+        return ph_part_value(t, &row->uuid, row->number, c->field,
+                             reg.place == SHOWN_ROW ? reg.sub : first.version, a, &out->value, err);
     return PROPHET_OK;
 }
 
@@ -38,7 +39,8 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* The elements of a large set as one canonical list. */
-static prophet_code list_of(prophet_slice *values, size_t count, size_t bytes, ph_arena *a, prophet_slice *out, prophet_error *err)
+static prophet_code list_of(prophet_slice *values, size_t count, size_t bytes, ph_arena *a,
+                            prophet_slice *out, prophet_error *err)
 {
     ph_buf head = PH_BUF_INIT;
 
@@ -70,8 +72,8 @@ static prophet_slice *grow(prophet_slice *values, size_t *room, ph_arena *a)
     return out;
 }
 
-static prophet_code shown_large_set(ph_txn *t, const ph_row *row, uint32_t field, uint32_t total, ph_arena *a, ph_shown *out,
-                                    prophet_error *err)
+static prophet_code shown_large_set(ph_txn *t, const ph_row *row, uint32_t field, uint32_t total,
+                                    ph_arena *a, ph_shown *out, prophet_error *err)
 {
     part_key prefix = ph_part_prefix(row->number, field, PART_ELEMENT);
     prophet_slice key, bytes, *values = NULL;
@@ -94,7 +96,8 @@ static prophet_code shown_large_set(ph_txn *t, const ph_row *row, uint32_t field
             break;
         values[count++] = e.value;
         size += e.value.len;
-        out->version = e.adds[e.add_count - 1] > out->version ? e.adds[e.add_count - 1] : out->version;
+        out->version =
+            e.adds[e.add_count - 1] > out->version ? e.adds[e.add_count - 1] : out->version;
     }
     ph_cursor_close(cur);
     if (rc >= 0 && count != total)
@@ -105,8 +108,8 @@ static prophet_code shown_large_set(ph_txn *t, const ph_row *row, uint32_t field
     return list_of(values, count, size, a, &out->value, err);
 }
 
-static prophet_code shown_set(ph_txn *t, const ph_row *row, uint32_t field, const set_view *set, ph_arena *a, ph_shown *out,
-                              prophet_error *err)
+static prophet_code shown_set(ph_txn *t, const ph_row *row, uint32_t field, const set_view *set,
+                              ph_arena *a, ph_shown *out, prophet_error *err)
 {
     row_in adds = set->adds;
     uint64_t count, delta;
@@ -125,20 +128,23 @@ static prophet_code shown_set(ph_txn *t, const ph_row *row, uint32_t field, cons
             (void)in_varint(&adds, &delta);
             if (delta > row->version)
                 return ph_row_damaged(&row->uuid, err);
-            out->version = row->version - delta > out->version ? row->version - delta : out->version;
+            out->version =
+                row->version - delta > out->version ? row->version - delta : out->version;
         }
     }
     return PROPHET_OK;
 }
 
-static prophet_code shown_cell(ph_txn *t, const ph_row *row, cell_view *c, ph_arena *a, ph_shown *out, prophet_error *err)
+static prophet_code shown_cell(ph_txn *t, const ph_row *row, cell_view *c, ph_arena *a,
+                               ph_shown *out, prophet_error *err)
 {
     unsigned kinds = c->flags & (CELL_REGISTER | CELL_SET | CELL_COUNTER);
     prophet_slice counter;
     set_view set;
     prophet_code rc;
 
-    *out = (ph_shown){ .kind = PH_SHOWN_NONE, .field = c->field, .mixed = (kinds & (kinds - 1)) != 0 };
+    *out =
+        (ph_shown){ .kind = PH_SHOWN_NONE, .field = c->field, .mixed = (kinds & (kinds - 1)) != 0 };
     if (c->flags & (CELL_REGISTER | CELL_LONG)) {
         if ((rc = shown_register(t, row, c, a, out, err)) < 0)
             return rc;
@@ -162,7 +168,8 @@ static prophet_code shown_cell(ph_txn *t, const ph_row *row, cell_view *c, ph_ar
     return PROPHET_OK;
 }
 
-prophet_code ph_row_field(ph_txn *t, const ph_row *row, uint32_t field, ph_arena *a, ph_shown *out, prophet_error *err)
+prophet_code ph_row_field(ph_txn *t, const ph_row *row, uint32_t field, ph_arena *a, ph_shown *out,
+                          prophet_error *err)
 {
     cell_view c;
     int found = ph_row_find(row, field, &c);
@@ -173,18 +180,24 @@ prophet_code ph_row_field(ph_txn *t, const ph_row *row, uint32_t field, ph_arena
         *out = (ph_shown){ .kind = PH_SHOWN_NONE, .field = field };
         return PROPHET_OK;
     }
-    if ((c.flags & ~(CELL_DELTA | CELL_FORKED)) == CELL_REGISTER) { /* by far the most: a clean scalar */
+    if ((c.flags & ~(CELL_DELTA | CELL_FORKED)) ==
+        CELL_REGISTER) { /* by far the most: a clean scalar */
         uint64_t delta = row->version - row->base;
         if (c.flags & CELL_DELTA)
             (void)in_varint(&c.body, &delta); /* ph_row_cell stepped over it */
-        *out = (ph_shown){ PH_SHOWN_REGISTER, field, ph_slice(c.body.p, (size_t)(c.body.end - c.body.p)), false, false,
+        *out = (ph_shown){ PH_SHOWN_REGISTER,
+                           field,
+                           ph_slice(c.body.p, (size_t)(c.body.end - c.body.p)),
+                           false,
+                           false,
                            delta > row->version ? 0 : row->version - delta };
         return PROPHET_OK;
     }
     return shown_cell(t, row, &c, a, out, err);
 }
 
-prophet_code ph_row_next(ph_txn *t, const ph_row *row, size_t *pos, ph_arena *a, ph_shown *out, prophet_error *err)
+prophet_code ph_row_next(ph_txn *t, const ph_row *row, size_t *pos, ph_arena *a, ph_shown *out,
+                         prophet_error *err)
 {
     const uint8_t *end = (const uint8_t *)row->raw.data + row->raw.len;
     row_in in = { row->cells + *pos, end };

@@ -12,21 +12,25 @@ static inline void put_varint(ph_buf *b, uint64_t v)
         ph_buf_varint(b, v);
 }
 
-typedef struct row_span { uint64_t base, version; } row_span; /* of the row being written */
+typedef struct row_span {
+    uint64_t base, version;
+} row_span; /* of the row being written */
 
 /* A short register: drawn in row.c. */
 static bool is_short(const ph_cell *c)
 {
-    return c->is_register && !c->is_set && !c->is_counter && c->head_count == 1 && !c->conflict && !c->decided &&
-           !c->was_dead && c->ballot_count == 0 && c->field != PH_LIFE && !(c->store && c->store->row_count);
+    return c->is_register && !c->is_set && !c->is_counter && c->head_count == 1 && !c->conflict &&
+           !c->decided && !c->was_dead && c->ballot_count == 0 && c->field != PH_LIFE &&
+           !(c->store && c->store->row_count);
 }
 
 static bool is_plain_life(const ph_record *r)
 {
     const ph_cell *c = &r->life;
 
-    return c->is_register && c->head_count == 1 && c->heads[0].version == r->version && !c->forked && !c->was_dead &&
-           !c->conflict && c->ballot_count == 0 && !c->is_set && !c->is_counter && ph_slice_eq(c->heads[0].value, ph_alive);
+    return c->is_register && c->head_count == 1 && c->heads[0].version == r->version &&
+           !c->forked && !c->was_dead && !c->conflict && c->ballot_count == 0 && !c->is_set &&
+           !c->is_counter && ph_slice_eq(c->heads[0].value, ph_alive);
 }
 
 /* ---- spans -------------------------------------------------------------------------------------------- */
@@ -193,7 +197,8 @@ static bool is_scalar(prophet_slice value)
 static void put_short_cell(ph_buf *b, const ph_cell *c, const row_span *s)
 {
     const ph_head *h = &c->heads[0];
-    bool unset = h->value.len == 0, sized = !unset && !is_scalar(h->value), moved = h->version != s->base;
+    bool unset = h->value.len == 0, sized = !unset && !is_scalar(h->value),
+         moved = h->version != s->base;
     unsigned flags = CELL_REGISTER | (moved ? CELL_DELTA : 0u) | (unset ? CELL_UNSET : 0u) |
                      (c->forked ? CELL_FORKED : 0u) | (sized ? CELL_SIZED : 0u);
 
@@ -212,9 +217,11 @@ static void put_cell(ph_buf *b, const ph_cell *c, const row_span *s)
         put_short_cell(b, c, s);
         return;
     }
-    bool heads = c->is_register || c->ballot_count > 0 || c->field == PH_LIFE, sized = heads || c->is_set;
-    unsigned flags = (c->is_register ? CELL_REGISTER : 0u) | (heads ? CELL_LONG : 0u) | (c->is_set ? CELL_SET : 0u) |
-                     (c->is_counter ? CELL_COUNTER : 0u) | (c->forked ? CELL_FORKED : 0u) | (sized ? CELL_SIZED : 0u);
+    bool heads = c->is_register || c->ballot_count > 0 || c->field == PH_LIFE,
+         sized = heads || c->is_set;
+    unsigned flags = (c->is_register ? CELL_REGISTER : 0u) | (heads ? CELL_LONG : 0u) |
+                     (c->is_set ? CELL_SET : 0u) | (c->is_counter ? CELL_COUNTER : 0u) |
+                     (c->forked ? CELL_FORKED : 0u) | (sized ? CELL_SIZED : 0u);
     ph_buf_byte(b, (uint8_t)flags);
     size_t start = b->len;
     if (heads)
@@ -239,7 +246,8 @@ static void put_row(ph_buf *b, const ph_record *r, const row_span *s)
 
     put_varint(b, r->number);
     put_varint(b, r->version);
-    ph_buf_byte(b, (uint8_t)((r->alive ? ROW_ALIVE : 0u) | (plain ? ROW_PLAIN : 0u) | (s->base != s->version ? ROW_BASE : 0u)));
+    ph_buf_byte(b, (uint8_t)((r->alive ? ROW_ALIVE : 0u) | (plain ? ROW_PLAIN : 0u) |
+                             (s->base != s->version ? ROW_BASE : 0u)));
     if (s->base != s->version)
         put_varint(b, s->version - s->base);
     if (!plain)
@@ -267,7 +275,8 @@ static prophet_code sync_cells(ph_txn *t, ph_record *r, ph_buf *scratch, prophet
     return rc;
 }
 
-prophet_code ph_record_store(ph_txn *t, ph_record *r, bool sorted, ph_buf *scratch, prophet_error *err)
+prophet_code ph_record_store(ph_txn *t, ph_record *r, bool sorted, ph_buf *scratch,
+                             prophet_error *err)
 {
     uint8_t key[20];
     prophet_code rc;
@@ -284,8 +293,10 @@ prophet_code ph_record_store(ph_txn *t, ph_record *r, bool sorted, ph_buf *scrat
         return ph_nomem(err);
     ph_u32be_put(key, r->type);
     memcpy(key + 4, r->uuid.b, sizeof r->uuid.b);
-    rc = sorted ? ph_txn_put_sorted(t, PH_T_RECORDS, ph_slice(key, sizeof key), ph_buf_slice(scratch), err)
-                : ph_txn_put(t, PH_T_RECORDS, ph_slice(key, sizeof key), ph_buf_slice(scratch), err);
+    rc = sorted
+             ? ph_txn_put_sorted(t, PH_T_RECORDS, ph_slice(key, sizeof key), ph_buf_slice(scratch),
+                                 err)
+             : ph_txn_put(t, PH_T_RECORDS, ph_slice(key, sizeof key), ph_buf_slice(scratch), err);
     if (rc < 0)
         return rc;
     r->exists = true;

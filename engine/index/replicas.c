@@ -1,0 +1,125 @@
+/* replicas: who writes, and where each writer's chain ends.
+ *
+ *   replicas 'r' ridx u32 -> key 32 bytes | u8 flags (1: forked) | varints: succeeds, line, signed version, signed seq, tips
+ *                            | tips: varint seq, varint version
+ *   replicas 'k' key 32   -> ridx u32
+ *   chains   ridx u32, seq u64, version u64 -> (empty) */
+#include "index/index_impl.h"
+
+#define REPLICA_FORKED 0x01
+
+prophet_code ph_replicas_find(ph_txn *t, const ph_id *key, uint32_t *ridx, prophet_error *err)
+{
+    uint8_t k[33] = { 'k' };
+    prophet_slice row;
+
+    memcpy(k + 1, key->b, sizeof key->b);
+    prophet_code rc = ph_txn_get(t, PH_T_REPLICAS, ph_slice(k, sizeof k), &row, err);
+    if (rc != PROPHET_OK)
+        return rc;
+    if (row.len != 4)
+        return ph_index_damaged("replicas", 0, err);
+    *ridx = ph_u32be(row.data);
+    return PROPHET_OK;
+}
+
+static bool decode_replica(prophet_slice row, ph_arena *a, ph_replica_row *out)
+{
+    row_in in = row_of(row);
+    uint8_t flags;
+
+    if (!in_raw(&in, out->key.b, sizeof out->key.b) || !in_raw(&in, &flags, 1) ||
+        (flags & ~REPLICA_FORKED) || !in_u32(&in, &out->succeeds) || !in_u32(&in, &out->line) ||
+        !in_u64(&in, &out->signed_version) || !in_u64(&in, &out->signed_seq) ||
+        !in_u32(&in, &out->tip_count) || out->tip_count > (size_t)(in.end - in.p) / 2)
+        return false;
+    out->forked = flags & REPLICA_FORKED;
+    out->tips = ph_arena_alloc(a, (out->tip_count + 1) * sizeof *out->tips); /* room for one more */
+    for (uint32_t i = 0; i < out->tip_count && out->tips; i++)
+        if (!in_u64(&in, &out->tips[i].seq) || !in_u64(&in, &out->tips[i].version))
+            return false;
+    return in.p == in.end || !out->tips;
+}
+
+prophet_code ph_replicas_get(ph_txn *t, uint32_t ridx, ph_arena *a, ph_replica_row *out,
+                             prophet_error *err)
+{
+    uint8_t k[5] = { 'r' };
+    prophet_slice row;
+
+    ph_u32be_put(k + 1, ridx);
+    prophet_code rc = ph_txn_get(t, PH_T_REPLICAS, ph_slice(k, sizeof k), &row, err);
+    if (rc < 0)
+        return rc;
+    *out = (ph_replica_row){ .ridx = ridx };
+    if (rc == PROPHET_DONE || !decode_replica(row, a, out))
+        return ph_index_damaged("replicas", ridx, err);
+    return out->tips ? PROPHET_OK : ph_nomem(err);
+}
+
+prophet_code ph_replicas_put(ph_txn *t, const ph_replica_row *row, bool is_new, prophet_error *err)
+{
+    uint8_t k[33] = { 'r' }, ridx[4];
+    ph_buf b = PH_BUF_INIT;
+    prophet_code rc;
+
+    ph_u32be_put(k + 1, row->ridx);
+    ph_buf_put(&b, row->key.b, sizeof row->key.b);
+    ph_buf_byte(&b, row->forked ? REPLICA_FORKED : 0);
+    ph_buf_varint(&b, row->succeeds);
+    ph_buf_varint(&b, row->line);
+    ph_buf_varint(&b, row->signed_version);
+    ph_buf_varint(&b, row->signed_seq);
+    ph_buf_varint(&b, row->tip_count);
+    for (uint32_t i = 0; i < row->tip_count; i++) {
+        ph_buf_varint(&b, row->tips[i].seq);
+        ph_buf_varint(&b, row->tips[i].version);
+    }
+    rc = b.failed ? ph_nomem(err)
+                  : ph_txn_put(t, PH_T_REPLICAS, ph_slice(k, 5), ph_buf_slice(&b), err);
+    ph_buf_clear(&b);
+    if (rc < 0 || !is_new)
+        return rc;
+    k[0] = 'k';
+    memcpy(k + 1, row->key.b, sizeof row->key.b);
+    ph_u32be_put(ridx, row->ridx);
+    return ph_txn_put(t, PH_T_REPLICAS, ph_slice(k, sizeof k), ph_slice(ridx, sizeof ridx), err);
+}
+
+/* ---- chains ------------------------------------------------------------------------------------------- */
+
+static void chain_key(uint8_t key[20], uint32_t ridx, uint64_t seq, uint64_t version)
+{
+    ph_u32be_put(key, ridx);
+    ph_u64be_put(key + 4, seq);
+    ph_u64be_put(key + 12, version);
+}
+
+prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t version,
+                           prophet_error *err)
+{
+    uint8_t key[20];
+
+    chain_key(key, ridx, seq, version);
+    return ph_txn_put(t, PH_T_CHAINS, ph_slice(key, sizeof key), ph_slice("", 0), err);
+}
+
+prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *versions, size_t max,
+                          size_t *count, prophet_error *err)
+{
+    uint8_t prefix[20];
+    ph_cursor *cur = NULL;
+    prophet_slice key, row;
+    prophet_code rc;
+
+    *count = 0;
+    chain_key(prefix, ridx, seq, 0);
+    if ((rc = ph_cursor_open(t, PH_T_CHAINS, &cur, err)) < 0)
+        return rc;
+    rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &key, &row, err);
+    for (; rc == PROPHET_OK && *count < max && key.len == 20 && memcmp(key.data, prefix, 12) == 0;
+         rc = ph_cursor_next(cur, &key, &row, err))
+        versions[(*count)++] = ph_u64be((const uint8_t *)key.data + 12);
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
