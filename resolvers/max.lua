@@ -1,0 +1,34 @@
+-- max: the greatest number, the latest time, the last text in byte order.
+--
+-- Values of different kinds are not compared: it abstains. A side that unset the field is passed over.
+local on = { "*" } -- copy this file and name fields to narrow it: { "ticket.severity" }
+
+-- Numbers compare with numbers, texts with texts, times with times, true above false; anything else with nothing.
+local function sort_of(value)
+  local kind = type(value)
+  if kind == "number" or kind == "string" or kind == "boolean" then return kind end
+  return type(value.ms) == "number" and "time" or nil
+end
+
+local function key_of(value, kind)
+  if kind == "boolean" then return value and 1 or 0 end
+  if kind == "time" then return value.ms end
+  return value
+end
+
+local function vote(c)
+  local best, best_key, kind
+  for _, cand in ipairs(c.candidates) do
+    if not cand.unset then
+      local this = sort_of(cand.value)
+      if not this then return nil, "such values have no order" end
+      if kind and kind ~= this then return nil, "values of different kinds" end
+      kind = this
+      local key = key_of(cand.value, kind)
+      if not best or key > best_key then best, best_key = cand, key end
+    end
+  end
+  return best, best and "the greatest" or "no value"
+end
+
+return { name = "max", version = 1, on = on, vote = vote }
