@@ -32,19 +32,17 @@ check "install" cmake --install "$build" --prefix "$work/prefix"
 prefix=$work/prefix
 pkgconfig=$(dirname "$(find "$prefix" -name prophet.pc)")
 libdir=$(dirname "$(find "$prefix" -name 'libprophet.a')")
-# The file names the prefix it was configured for; a staged copy is told where it is.
-PKG_CONFIG_PREFIX="--define-variable=prefix=$prefix"
 strict="-std=c11 -Wall -Wextra -Werror -Wno-unused-parameter"
 unset LUA_PATH LUA_CPATH
 
 # shellcheck disable=SC2046,SC2086 # lists of words
 check "embed.c with pkg-config" cc $strict "$source/examples/embed.c" -o "$work/embed" \
-    $(flags "$PKG_CONFIG_PREFIX" --cflags --libs prophet) -Wl,-rpath,"$libdir"
+    $(flags --cflags --libs prophet) -Wl,-rpath,"$libdir"
 check "embed runs" "$work/embed" "$work/embed.prophet"
 # shellcheck disable=SC2046,SC2086
 check "embed.c, static" cc $strict "$source/examples/embed.c" -o "$work/embed_static" \
-    $(flags "$PKG_CONFIG_PREFIX" --cflags prophet) "$libdir/libprophet.a" \
-    $(flags "$PKG_CONFIG_PREFIX" --static --libs-only-l prophet | sed 's/-lprophet//')
+    $(flags --cflags prophet) "$libdir/libprophet.a" \
+    $(flags --static --libs-only-l prophet | sed 's/-lprophet//')
 check "embed, static, runs" "$work/embed_static" "$work/embed_static.prophet"
 
 mkdir -p "$work/host"
@@ -65,7 +63,7 @@ check "host_static runs" "$work/host/build/host_static" "$work/host_static.proph
 if [ -f "$source/examples/embed_lua.c" ]; then
     # shellcheck disable=SC2046,SC2086
     check "embed_lua.c" cc $strict "$source/examples/embed_lua.c" -o "$work/embed_lua" -I/usr/include/lua5.4 \
-        $(flags "$PKG_CONFIG_PREFIX" --cflags --libs prophet) -llua5.4 -Wl,-rpath,"$libdir"
+        $(flags --cflags --libs prophet) -llua5.4 -Wl,-rpath,"$libdir"
     check "embed_lua runs" "$work/embed_lua" "$work/embed_lua.prophet"
 fi
 export LUA_CPATH="$prefix/lib/lua/5.4/?.so;;"

@@ -1,0 +1,64 @@
+/* bench: the same work done by Prophet and by SQLite, side by side. Both sides get the same records and do what a
+ * program of theirs would do: Prophet through prophet.h, SQLite through prepared statements. */
+#ifndef BENCH_H
+#define BENCH_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- the record: 9 fields, about 350 bytes as JSON, two of them indexed (status, owner) ---------------- */
+
+typedef struct bench_record {
+    char    summary[64], body[160];
+    char    status[16], owner[32], component[24], reporter[32];
+    int64_t severity, due, estimate;
+} bench_record;
+/* The n-th record, always the same. */
+void   bench_record_make(uint64_t n, bench_record *out);
+/* As JSON, NUL-terminated; its length. `size` 640 is enough. */
+size_t bench_record_json(const bench_record *r, char *out, size_t size);
+
+/* ---- tools ------------------------------------------------------------------------------------------------ */
+
+double bench_now(void); /* seconds, monotonic */
+_Noreturn void bench_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A fresh path below the bench directory (removed first if it is there). */
+const char *bench_path(const char *name, int round);
+void        bench_remove(const char *path);
+/* Runs `work` in `count` forked processes that start together; the seconds from then until all have done it.
+ * open is called in each before, close after, outside of the time. */
+typedef struct bench_crew {
+    void *(*open)(const char *path);
+    void (*work)(void *state, int worker, size_t commits);
+    void (*close)(void *state);
+} bench_crew;
+double bench_crowd(const bench_crew *crew, const char *path, int count, size_t commits);
+/* Runs a program and returns the number its standard output starts with; *second (may be NULL): the one after it. */
+double bench_program(char *const argv[], double *second);
+
+/* ---- the two sides: seconds, unless said otherwise ----------------------------------------------------------- */
+
+typedef enum bench_sync { BENCH_DURABLE, BENCH_RELAXED } bench_sync;
+
+double peer_commits(int round, int processes, size_t commits, bench_sync sync);
+double peer_bulk(int round, size_t records, size_t per_change);
+double peer_reads(int round, size_t records, size_t reads);
+
+double ours_commits(int round, int processes, size_t commits, bench_sync sync);
+double ours_bulk(int round, size_t records, size_t per_change);
+double ours_reads(int round, size_t records, size_t reads);
+/* Bytes a record takes in log and index, without secondary indexes and preallocation. */
+double ours_bytes(size_t records, size_t per_change);
+/* Pulling into clones: begin makes a source whose `history` one-field changesets came after the clones were made;
+ * each take is one clone (0 .. rounds-1) that pulls what it lacks; more adds changesets to the source. */
+void   ours_pull_begin(const char *name, size_t history, int rounds);
+void   ours_pull_more(const char *name, size_t changesets);
+double ours_pull_take(const char *name, int round);
+/* Opening a replica of `records`: made once at the returned path. */
+const char *ours_large(size_t records, size_t per_change);
+void        ours_kill(const char *path);    /* a writer is killed -9 while it writes */
+double      ours_rebuild_time(const char *path);
+/* What `bench --open PATH` does in a process of its own: prints seconds and the peak of its memory in KiB. */
+int         ours_open_main(const char *path);
+
+#endif

@@ -1,0 +1,260 @@
+/* The rows of the table: what is done, how often, what is compared with what. Runs both sides interleaved, takes the
+ * median of each, prints ratios with the figures behind them. Run by bench/run.
+ *
+ *   bench [--rounds N] [--scale PERCENT] [ROW..]      rows: names of the list below, parts of them will do
+ *   bench --open PATH                                 see ours_open_main */
+#include "bench.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS_MAX = 25, BULK_CHANGE = 1000 };
+
+static int rounds = 5;
+static size_t scale = 100;
+static char *self;
+static int missed;
+
+static size_t scaled(size_t n)
+{
+    size_t s = n * scale / 100;
+
+    return s > 0 ? s : 1;
+}
+
+/* ---- medians and lines -------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *values)
+{
+    qsort(values, (size_t)rounds, sizeof *values, by_value);
+    return rounds % 2 ? values[rounds / 2] : (values[rounds / 2 - 1] + values[rounds / 2]) / 2;
+}
+
+static void print_head(void)
+{
+    printf("%-50s %13s %13s %8s %10s\n", "work", "Prophet", "peer", "ratio", "target");
+}
+
+static const char *verdict(bool met)
+{
+    if (met)
+        return "";
+    missed++;
+    return "  MISSED";
+}
+
+/* Rates: more is better. */
+static void print_rate(const char *what, double ours, double peer, double target)
+{
+    printf("%-50s %11.0f/s %11.0f/s %7.2fx %8.1f x%s\n", what, ours, peer, ours / peer, target,
+           verdict(ours / peer >= target));
+    fflush(stdout);
+}
+
+/* Figures with a limit: less is better. */
+static void print_limit(const char *what, double ours, double limit, const char *unit)
+{
+    printf("%-50s %9.3f %-3s %13s %8s <= %5.6g %s%s\n", what, ours, unit, "", "", limit, unit,
+           verdict(ours <= limit));
+    fflush(stdout);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------- */
+
+static void commits(const char *what, int processes, size_t each, bench_sync sync, double target)
+{
+    double ours[ROUNDS_MAX], peer[ROUNDS_MAX];
+
+    for (int i = 0; i < rounds; i++) {
+        peer[i] = peer_commits(i, processes, each, sync);
+        ours[i] = ours_commits(i, processes, each, sync);
+    }
+    double all = (double)each * processes;
+    print_rate(what, all / median(ours), all / median(peer), target);
+}
+
+static void row_durable(void)
+{
+    commits("one-record commits, durable, 1 process", 1, scaled(4000), BENCH_DURABLE, 1.2);
+}
+
+static void row_crowd(void)
+{
+    commits("one-record commits, durable, 8 processes", 8, scaled(1000), BENCH_DURABLE, 1.6);
+}
+
+static void row_relaxed(void)
+{
+    commits("one-record commits, relaxed", 1, scaled(10000), BENCH_RELAXED, 1.0);
+}
+
+static double bulk_rate; /* SQLite's, of the row before or measured when needed */
+
+static double peer_rate(void)
+{
+    double peer[ROUNDS_MAX];
+
+    for (int i = 0; bulk_rate <= 0 && i < rounds; i++)
+        peer[i] = peer_bulk(i, scaled(100000), BULK_CHANGE);
+    if (bulk_rate <= 0)
+        bulk_rate = (double)scaled(100000) / median(peer);
+    return bulk_rate;
+}
+
+static void row_bulk(void)
+{
+    double ours[ROUNDS_MAX], peer[ROUNDS_MAX], records = (double)scaled(100000);
+
+    for (int i = 0; i < rounds; i++) {
+        peer[i] = peer_bulk(i, scaled(100000), BULK_CHANGE);
+        ours[i] = ours_bulk(i, scaled(100000), BULK_CHANGE);
+    }
+    bulk_rate = records / median(peer);
+    print_rate("100,000 records in changesets of 1,000, durable", records / median(ours), bulk_rate,
+               3.0);
+}
+
+static void row_lua(void)
+{
+    double ours[ROUNDS_MAX], peer[ROUNDS_MAX], records = (double)scaled(100000);
+    char count[32], change[32], program[4096], path[4096];
+    char script[] = "bench/bulk.lua";
+
+    (void)snprintf(count, sizeof count, "%zu", scaled(100000));
+    (void)snprintf(change, sizeof change, "%d", BULK_CHANGE);
+    const char *slash = strrchr(self, '/');
+    (void)snprintf(program, sizeof program, "%.*sprophet-lua", slash ? (int)(slash - self + 1) : 0,
+                   self);
+    for (int i = 0; i < rounds; i++) {
+        peer[i] = peer_bulk(i, scaled(100000), BULK_CHANGE);
+        (void)snprintf(path, sizeof path, "%s", bench_path("prophet-lua", i));
+        char *argv[] = { program, script, path, count, change, NULL };
+        ours[i] = bench_program(argv, NULL);
+        bench_remove(path);
+    }
+    print_rate("the same from Lua", records / median(ours), records / median(peer), 2.0);
+}
+
+static void row_reads(void)
+{
+    double ours[ROUNDS_MAX], peer[ROUNDS_MAX], reads = (double)scaled(500000);
+
+    for (int i = 0; i < rounds; i++) {
+        peer[i] = peer_reads(i, scaled(100000), scaled(500000));
+        ours[i] = ours_reads(i, scaled(100000), scaled(500000));
+    }
+    print_rate("point reads by id", reads / median(ours), reads / median(peer), 1.5);
+}
+
+static void row_pull(void)
+{
+    double ours[ROUNDS_MAX], large[ROUNDS_MAX], small[ROUNDS_MAX];
+
+    ours_pull_begin("pull-large", scaled(100000), rounds);
+    for (int i = 0; i < rounds; i++)
+        ours[i] = ours_pull_take("pull-large", i);
+    print_rate("100,000 one-field changesets pulled, against bulk",
+               (double)scaled(100000) / median(ours), peer_rate(), 2.0);
+
+    ours_pull_begin("pull-small", scaled(10000), rounds);
+    for (int i = 0; i < rounds; i++)
+        (void)ours_pull_take("pull-small", i); /* what counts comes now */
+    ours_pull_more("pull-large", scaled(1000));
+    ours_pull_more("pull-small", scaled(1000));
+    for (int i = 0; i < rounds; i++) {
+        large[i] = ours_pull_take("pull-large", i);
+        small[i] = ours_pull_take("pull-small", i);
+    }
+    double l = median(large), s = median(small);
+    printf("%-50s %10.1f ms %10.1f ms %7.2fx <= %5.1f x%s\n",
+           "1,000 pulled onto 100,000, against onto 10,000", l * 1e3, s * 1e3, l / s, 1.3,
+           verdict(l / s <= 1.3));
+    fflush(stdout);
+}
+
+static void row_bytes(void)
+{
+    bench_record r;
+    char json[640];
+    double text = 0, ours = ours_bytes(scaled(100000), BULK_CHANGE);
+
+    for (uint64_t n = 0; n < 1000; n++) {
+        bench_record_make(n, &r);
+        text += (double)bench_record_json(&r, json, sizeof json) / 1000;
+    }
+    printf("%-50s %11.0f B %11.0f B %8.2fx <= %5.1f x%s\n",
+           "bytes on disk a record, against its JSON", ours, text, ours / text, 2.2,
+           verdict(ours / text <= 2.2));
+    fflush(stdout);
+}
+
+static void row_open(void)
+{
+    double clean[ROUNDS_MAX], killed[ROUNDS_MAX], rebuilt[ROUNDS_MAX], memory[ROUNDS_MAX],
+        memory_killed[ROUNDS_MAX];
+    char path[4096], flag[] = "--open";
+    char *argv[] = { self, flag, path, NULL };
+
+    (void)snprintf(path, sizeof path, "%s", ours_large(scaled(1000000), BULK_CHANGE));
+    for (int i = 0; i < rounds; i++) {
+        clean[i] = bench_program(argv, &memory[i]);
+        ours_kill(path);
+        killed[i] = bench_program(argv, &memory_killed[i]);
+    }
+    for (int i = 0; i < rounds; i++) /* a long one: twice is enough */
+        rebuilt[i] = i < 2 ? ours_rebuild_time(path) : rebuilt[i % 2];
+    print_limit("opening 1,000,000 records, closed cleanly", median(clean) * 1e3, 50, "ms");
+    print_limit("  after a kill", median(killed), 0.3, "s");
+    print_limit("  rebuilding its index", median(rebuilt), 15, "s");
+    print_limit("  memory to open, closed cleanly", median(memory) / 1024, 16, "MiB");
+    print_limit("  memory to open, after a kill", median(memory_killed) / 1024, 16, "MiB");
+    bench_remove(path);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} ROWS[] = {
+    { "durable", row_durable }, { "crowd", row_crowd }, { "relaxed", row_relaxed },
+    { "bulk", row_bulk },       { "lua", row_lua },     { "reads", row_reads },
+    { "pull", row_pull },       { "bytes", row_bytes }, { "open", row_open },
+};
+
+static bool is_wanted(const char *row, char **names, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strstr(row, names[i]))
+            return true;
+    return count == 0;
+}
+
+int main(int argc, char **argv)
+{
+    int at = 1;
+
+    self = argv[0];
+    if (argc == 3 && strcmp(argv[1], "--open") == 0)
+        return ours_open_main(argv[2]);
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
+        long n = strtol(argv[at + 1], NULL, 10);
+        if (strcmp(argv[at], "--rounds") == 0 && n >= 1 && n <= ROUNDS_MAX)
+            rounds = (int)n;
+        else if (strcmp(argv[at], "--scale") == 0 && n >= 1 && n <= 100)
+            scale = (size_t)n;
+        else
+            bench_die("usage: bench [--rounds N] [--scale PERCENT] [ROW..]");
+    }
+    print_head();
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        if (is_wanted(ROWS[i].name, argv + at, argc - at))
+            ROWS[i].run();
+    printf("%d missed\n", missed);
+    return 0;
+}
