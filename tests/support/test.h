@@ -44,7 +44,7 @@ void test_register(test_case *t);
 #define CHECK_MEM(got, want, len) test_mem((got), (want), (len), __FILE__, __LINE__, #got)
 #define CHECK_SLICE(got, want, len) test_slice((got), (want), (len), __FILE__, __LINE__, #got)
 /* A code: the call succeeded (>= 0), or gave exactly `want`; `err` (may be NULL) is printed when not. */
-#define CHECK_OK(rc, err) test_code((rc) >= 0, (int)(rc), (err), __FILE__, __LINE__, #rc)
+#define CHECK_OK(rc, err) test_code_ok((int)(rc), (err), __FILE__, __LINE__, #rc)
 #define CHECK_CODE(rc, want, err) test_code_is((int)(rc), (int)(want), (err), __FILE__, __LINE__, #rc)
 /* The same, but the test ends here when it fails. */
 #define REQUIRE(cond) (CHECK(cond) ? (void)0 : test_stop())
@@ -61,6 +61,10 @@ bool test_has(const char *got, const char *part, const char *file, int line, con
 bool test_mem(const void *got, const void *want, size_t len, const char *file, int line, const char *what);
 bool test_slice(prophet_slice got, const void *want, size_t len, const char *file, int line, const char *what);
 bool test_code(bool ok, int rc, const prophet_error *err, const char *file, int line, const char *what);
+static inline bool test_code_ok(int rc, const prophet_error *err, const char *file, int line, const char *what)
+{
+    return test_code(rc >= 0, rc, err, file, line, what); /* the macro's rc is evaluated once */
+}
 bool test_code_is(int rc, int want, const prophet_error *err, const char *file, int line, const char *what);
 _Noreturn void test_stop(void);
 /* Ends the test as neither passed nor failed, with the reason. */
