@@ -16,7 +16,7 @@ void bench_record_make(uint64_t n, bench_record *out)
                    (unsigned long long)n % 100000, (unsigned long long)x % 97);
     (void)snprintf(out->body, sizeof out->body,
                    "It happened %llu times since the last update, with the log at %016llx; nothing "
-                   "else was running.",
+                   "else was running on that machine then.",
                    (unsigned long long)x % 1000, (unsigned long long)x);
     (void)snprintf(out->status, sizeof out->status, "%s", STATUS[x % 4]);
     (void)snprintf(out->owner, sizeof out->owner, "person%03u@example.org",

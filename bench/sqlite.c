@@ -52,8 +52,6 @@ static void *side_open(const char *path)
     check(s->db, sqlite3_busy_timeout(s->db, 60000));
     run(s->db, "PRAGMA journal_mode=WAL");
     run(s->db, sync_mode == BENCH_DURABLE ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
-    run(s->db, "PRAGMA cache_size=-65536");
-    run(s->db, "PRAGMA mmap_size=1073741824");
     run(s->db,
         "CREATE TABLE IF NOT EXISTS record(id BLOB PRIMARY KEY, status TEXT, owner TEXT, doc TEXT) "
         "WITHOUT ROWID;"

@@ -92,6 +92,7 @@ double bench_crowd(const bench_crew *crew, const char *path, int count, size_t c
 {
     int go[2], done[2], status = 0;
 
+    fflush(NULL); /* or each process would print what is buffered here */
     if (pipe(go) != 0 || pipe(done) != 0)
         bench_die("no pipe");
     for (int i = 0; i < count; i++) {
