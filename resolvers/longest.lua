@@ -6,8 +6,11 @@ local on = { "*" } -- copy this file and name fields to narrow it: { "ticket.sum
 local function length(cand)
   if cand.unset then return -1 end
   if type(cand.value) == "string" then return #cand.value end
-  if type(cand.value) == "table" and cand.value.ms == nil then return #cand.value end
-  return nil
+  if type(cand.value) ~= "table" then return nil end
+  for k in pairs(cand.value) do
+    if type(k) ~= "number" then return nil end -- a map
+  end
+  return #cand.value
 end
 
 local function later(a, b)

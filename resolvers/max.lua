@@ -4,10 +4,10 @@
 local on = { "*" } -- copy this file and name fields to narrow it: { "ticket.severity" }
 
 -- Numbers compare with numbers, texts with texts, times with times, true above false; anything else with nothing.
-local function sort_of(value)
-  local kind = type(value)
-  if kind == "number" or kind == "string" or kind == "boolean" then return kind end
-  return type(value.ms) == "number" and "time" or nil
+local function sort_of(value, kind)
+  local of = type(value)
+  if of == "number" or of == "string" or of == "boolean" then return of end
+  return kind == "time" and "time" or nil
 end
 
 local function key_of(value, kind)
@@ -20,7 +20,7 @@ local function vote(c)
   local best, best_key, kind
   for _, cand in ipairs(c.candidates) do
     if not cand.unset then
-      local this = sort_of(cand.value)
+      local this = sort_of(cand.value, c.kind)
       if not this then return nil, "such values have no order" end
       if kind and kind ~= this then return nil, "values of different kinds" end
       kind = this

@@ -5,9 +5,9 @@
 -- changed the same words it is left to people. More than two candidates are merged one after another, in
 -- byte order.
 --
--- Fields of kind `text` are offered to this resolver when it is loaded. To have it merge others too, copy
+-- It is offered all fields of kind `text`. To have it merge others too, or only some, copy
 -- this file and name them here:
-local on = {}
+local on = { "kind:text" }
 
 -- How much to work before giving up: a unit is about ten instructions of the 1,000,000 allowed.
 local WORK = 75000

@@ -11,7 +11,6 @@ local function key_of(value)
   local kind = math.type(value) or type(value)
   if kind == "float" then return ("float:%.17g"):format(value) end
   if kind ~= "table" then return kind .. ":" .. tostring(value) end
-  if type(value.ms) == "number" then return "time:" .. value.ms end
   local out = {}
   for k, v in pairs(value) do
     local name = tostring(k)
@@ -21,7 +20,7 @@ local function key_of(value)
 end
 
 local function is_list(value)
-  if type(value) ~= "table" or type(value.ms) == "number" then return false end
+  if type(value) ~= "table" then return false end
   for k in pairs(value) do
     if type(k) ~= "number" then return false end
   end
@@ -29,7 +28,7 @@ local function is_list(value)
 end
 
 local function is_map(value)
-  if type(value) ~= "table" or type(value.ms) == "number" then return false end
+  if type(value) ~= "table" then return false end
   for k in pairs(value) do
     if type(k) ~= "string" then return false end
   end

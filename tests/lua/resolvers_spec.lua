@@ -25,11 +25,13 @@ local function candidates(list)
   return out
 end
 
-local function ask(resolver, base, list, self)
-  local c = { type = "ticket", record = "0", field = "f", kind = "string", base = base, candidates = list, self = self or "none" }
-  function c:merge(value) return { merged = value } end
-  function c:unset() return { unset = true } end
-  function c:ask(why) return { asked = why or true } end
+local function ask(resolver, base, list, me)
+  local first = list[1].value
+  local c = { type = "ticket", record = "0", field = "f", base = base, candidates = list, self = me or "none",
+    kind = type(first) == "table" and first.ms and "time" or "string" }
+  c.merge = function(_, value) return { merged = value } end
+  c.unset = function() return { unset = true } end
+  c.ask = function(_, why) return { asked = why or true } end
   return resolver.vote(c)
 end
 
@@ -48,11 +50,11 @@ local function permutations(list)
 end
 
 -- The answer to every order of the candidates, which must be one.
-local function answer(name, base, list, self)
+local function answer(name, base, list, me)
   local resolver = load_resolver(name)
   local first, first_reason
   for i, order in ipairs(permutations(candidates(list))) do
-    local got, reason = ask(resolver, base, order, self)
+    local got, reason = ask(resolver, base, order, me)
     if i == 1 then
       first, first_reason = got, reason
     else
@@ -63,8 +65,8 @@ local function answer(name, base, list, self)
   return first, first_reason
 end
 
-local function value_of(name, base, list, self)
-  local got = answer(name, base, list, self)
+local function value_of(name, base, list, me)
+  local got = answer(name, base, list, me)
   return got and got.value
 end
 
