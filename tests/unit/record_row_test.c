@@ -31,6 +31,7 @@ typedef struct model_record {
     model_cell cells[FIELDS]; /* field i + 1 */
 } model_record;
 
+static unsigned most_heads, most_elements;
 static ph_arena values; /* the model's bytes */
 
 static prophet_slice random_value(void)
@@ -109,7 +110,8 @@ static void step_register(both *b, model_cell *m, uint32_t field)
 {
     uint64_t over[MAX_HEADS], version = ++b->model.version;
     size_t n = 0, kept = 0;
-    bool all = m->head_count > 40 || test_below(8) == 0, none = test_below(2);
+    bool grow = version / 256 % 3 == 1; /* for a while nobody sees anybody's write */
+    bool all = m->head_count > 40 || test_below(grow ? 400 : 8) == 0, none = grow || test_below(2);
     prophet_slice value = random_value();
     prophet_error err;
     ph_cell *c;
@@ -141,6 +143,7 @@ static void step_register(both *b, model_cell *m, uint32_t field)
     c->forked |= count > 0;
     c->dirty = b->rec.dirty = true;
     settle(m, c);
+    most_heads = m->head_count > most_heads ? m->head_count : most_heads;
 }
 
 static model_element *model_find(model_cell *m, prophet_slice value)
@@ -180,6 +183,7 @@ static void step_set(both *b, model_cell *m, uint32_t field)
     e->add_count = me->add_count;
     if (me->add_count == 0)
         *me = m->elements[--m->element_count];
+    most_elements = m->element_count > most_elements ? m->element_count : most_elements;
 }
 
 static void step_clear(both *b, model_cell *m, uint32_t field)
@@ -398,7 +402,7 @@ TEST(random_changes_read_back_and_leave_no_trace_of_how_they_came)
     load(b);
     b->rec.number = 42;
     put_life(&b->rec, &b->arena);
-    for (int round = 0; round < 600; round++) {
+    for (int round = 0; round < 800; round++) {
         test_context("round %d", round);
         uint64_t steps = 1 + test_below(4);
         for (uint64_t i = 0; i < steps; i++)
@@ -419,6 +423,7 @@ TEST(random_changes_read_back_and_leave_no_trace_of_how_they_came)
             load(b);
         }
     }
+    CHECK(most_heads > PH_INLINE_HEADS + 4 && most_elements > PH_INLINE_ELEMENTS + 4);
     place_close(&b->at);
     place_close(&fresh);
     ph_arena_clear(&b->arena);
