@@ -1,5 +1,6 @@
 /* The SQLite side: the record as JSON in one table, a row a change in another, the two indexed fields as columns with
- * an index each, WAL, prepared statements. durable is synchronous=FULL, relaxed is OFF. Called by main.c. */
+ * an index each, WAL, prepared statements, all else as it comes. durable is synchronous=FULL, relaxed is OFF. Called
+ * by main.c. (WITHOUT ROWID reads a tenth faster and writes a fifth slower.) */
 #include "bench.h"
 #include <sqlite3.h>
 #include <stdio.h>
@@ -53,8 +54,7 @@ static void *side_open(const char *path)
     run(s->db, "PRAGMA journal_mode=WAL");
     run(s->db, sync_mode == BENCH_DURABLE ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF");
     run(s->db,
-        "CREATE TABLE IF NOT EXISTS record(id BLOB PRIMARY KEY, status TEXT, owner TEXT, doc TEXT) "
-        "WITHOUT ROWID;"
+        "CREATE TABLE IF NOT EXISTS record(id BLOB PRIMARY KEY, status TEXT, owner TEXT, doc TEXT);"
         "CREATE TABLE IF NOT EXISTS change(version INTEGER PRIMARY KEY, record BLOB, time INTEGER, "
         "author TEXT, doc TEXT);"
         "CREATE INDEX IF NOT EXISTS by_status ON record(status);"
