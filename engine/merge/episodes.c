@@ -21,6 +21,7 @@ typedef struct replay {
     uint32_t *values;  /* per write: number of its value */
     uint32_t *holders; /* per value: heads that hold it */
     uint32_t *listed;  /* per value, scratch */
+    size_t *asked;     /* per write: the last episode in which a ballot named it */
     uint32_t distinct; /* values with holders */
     bool *head;        /* per write: it is one now */
     bool *named;       /* per write: a write before it in stamp order names it */
@@ -101,14 +102,15 @@ static prophet_code lay_out(replay *r, const ph_cell_write *writes, const ph_bal
     r->values = ph_arena_alloc(a, n * sizeof *r->values);
     r->holders = ph_arena_zalloc(a, n * sizeof *r->holders);
     r->listed = ph_arena_zalloc(a, n * sizeof *r->listed);
+    r->asked = ph_arena_zalloc(a, n * sizeof *r->asked);
     r->head = ph_arena_zalloc(a, n);
     r->named = ph_arena_zalloc(a, n);
     r->heads = ph_arena_alloc(a, n * sizeof *r->heads);
     r->taken = ph_arena_alloc(a, n * sizeof *r->taken);
     r->ballots = ph_arena_alloc(a, r->ballot_count * sizeof *r->ballots);
     r->episodes = ph_arena_alloc(r->arena, (n / 2 + 1) * sizeof *r->episodes);
-    if (!r->writes || !r->places || !r->values || !r->holders || !r->listed || !r->head ||
-        !r->named || !r->heads || !r->taken || !r->ballots || !r->episodes)
+    if (!r->writes || !r->places || !r->values || !r->holders || !r->listed || !r->asked ||
+        !r->head || !r->named || !r->heads || !r->taken || !r->ballots || !r->episodes)
         return ph_nomem(err);
     for (size_t i = 0; i < n; i++)
         r->writes[i] = &writes[i];
@@ -174,19 +176,32 @@ static void add_head(replay *r, uint32_t write)
 
 /* ---- an episode's end -------------------------------------------------------------------------------------------- */
 
-static ph_candidate_head *collect_heads(replay *r, size_t *count)
+static void forget_listed(replay *r)
+{
+    for (uint32_t i = 0; i < r->head_slots; i++)
+        r->listed[r->values[r->heads[i]]] = 0;
+}
+
+/* The heads to settle: all of an open episode; of a closed one those that can matter, which are the newest of each value
+ * and those that a ballot names. */
+static ph_candidate_head *collect_heads(replay *r, const ph_episode *e, size_t *count)
 {
     ph_candidate_head *heads = ph_arena_alloc(&r->scratch, r->head_count * sizeof *heads);
-    size_t n = 0;
+    size_t from = r->head_count;
 
-    for (uint32_t i = 0; heads && i < r->head_slots; i++) {
-        const ph_cell_write *w = r->writes[r->heads[i]];
+    for (uint32_t i = r->head_slots; heads && i-- > 0;) {
+        uint32_t write = r->heads[i];
+        const ph_cell_write *w = r->writes[write];
 
-        if (r->head[r->heads[i]])
-            heads[n++] = (ph_candidate_head){ w->version, w->stamp, w->value };
+        if (!r->head[write])
+            continue;
+        if (e->open || r->listed[r->values[write]]++ < PH_EPISODE_HEADS ||
+            r->asked[write] == r->episode_count)
+            heads[--from] = (ph_candidate_head){ w->version, w->stamp, w->value };
     }
-    *count = n;
-    return heads;
+    *count = r->head_count - from;
+    forget_listed(r);
+    return heads ? heads + from : NULL;
 }
 
 /* Only ballots that name a head can count; `before` NULL: all of them are old enough. */
@@ -201,10 +216,13 @@ static ph_ballot *collect_ballots(replay *r, const ph_stamp *before, size_t *cou
 
         if (before && ph_stamp_cmp(&b->stamp, before) >= 0)
             break;
-        for (size_t j = 0; j < b->seen_count && !names; j++) {
+        for (size_t j = 0; j < b->seen_count; j++) {
             const place *at = find(r, b->seen[j].version);
 
-            names = at && r->head[at->write];
+            if (at && r->head[at->write]) {
+                r->asked[at->write] = r->episode_count;
+                names = true;
+            }
         }
         if (names)
             ballots[n++] = *b;
@@ -226,8 +244,7 @@ static prophet_code list_heads(replay *r, ph_episode *e, const ph_candidate_head
         if (e->open || r->listed[value]++ < PH_EPISODE_HEADS)
             kept[--from] = heads[i];
     }
-    for (size_t i = 0; i < count; i++)
-        r->listed[r->values[find(r, heads[i].version)->write]] = 0;
+    forget_listed(r);
     list = ph_arena_alloc(r->arena, (count - from) * sizeof *list);
     if (!kept || !list)
         return ph_nomem(err);
@@ -260,8 +277,8 @@ static prophet_code settle_now(replay *r, ph_episode *e, const ph_stamp *before,
     prophet_code rc = PROPHET_OK;
 
     r->scratch = (ph_arena)PH_ARENA_INIT; /* one settle's memory, given back at its end */
-    q.heads = collect_heads(r, &q.head_count);
     q.ballots = collect_ballots(r, before, &q.ballot_count);
+    q.heads = collect_heads(r, e, &q.head_count);
     if (!q.heads || !q.ballots)
         rc = ph_nomem(err);
     if (rc >= 0 && (rc = ph_settle(&q, &r->scratch, &e->outcome, err)) >= 0 &&
