@@ -40,6 +40,8 @@ const ph_uuid *ph_log_database(const ph_log *log);
 prophet_code ph_log_share(ph_log *log, prophet_error *err);
 prophet_code ph_log_try_exclusive(ph_log *log, prophet_error *err); /* upgrades; PROPHET_DONE: others have it open */
 prophet_code ph_log_downgrade(ph_log *log, prophet_error *err);     /* exclusive -> shared */
+/* Does somebody have it open now? (Looks at byte 0, takes nothing.) */
+bool         ph_log_in_use(ph_log *log);
 /* Byte 1, the writer. Waits up to timeout_ms (EBUSY then). On return the end of the log is known: a batch that a killed
  * writer left is either whole (kept: replay it) or zeroed. Fails with EIO while the page says `failed` and repair did not succeed. */
 prophet_code ph_log_lock(ph_log *log, uint32_t timeout_ms, prophet_error *err);
@@ -70,6 +72,13 @@ prophet_code ph_log_token_set(ph_log *log, const ph_log_token *t, prophet_error 
  * cuts at the first bad batch at or above the highest `durable` found (the rest of that file and later files are zeroed/removed and synced);
  * a bad batch below it is ECORRUPT with file and offset (nothing is cut). Sets the end. */
 prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err);
+/* The damage that the last recovery of this handle (ph_log_recover, or the one inside ph_log_lock) went around; false: none.
+ * ph_log_recover then returned ECORRUPT, ph_log_lock did not: either way nothing was cut, the end lies behind the damage, and the
+ * changesets can be appended again. *from is where the first bad batch begins, *to where the next good one does. */
+bool ph_log_damage(const ph_log *log, ph_position *from, ph_position *to);
+/* Whether a mark (say, the index's) lies on this log: 0 yes, PROPHET_DONE no: what carries it must be rebuilt (it was ahead of a log that lost
+ * unflushed batches, or belongs to another one). With the write lock. */
+prophet_code ph_log_holds(ph_log *log, const ph_mark *mark, prophet_error *err);
 /* The end as the lock page knows it (valid while locked, or as a hint). */
 void ph_log_end(ph_log *log, ph_mark *out);
 ph_position ph_log_durable(ph_log *log);
@@ -96,6 +105,8 @@ typedef struct ph_log_cursor ph_log_cursor;
 prophet_code ph_log_cursor_open(ph_log *log, const ph_mark *from, ph_log_cursor **out, prophet_error *err);
 /* The next frame; PROPHET_DONE at the end of the log; ECORRUPT names file and offset. */
 prophet_code ph_log_cursor_next(ph_log_cursor *c, ph_frame *out, prophet_error *err);
+/* After ECORRUPT: goes on behind the damage; *from and *to as in ph_log_damage. PROPHET_DONE: nothing follows. */
+prophet_code ph_log_cursor_skip(ph_log_cursor *c, ph_position *from, ph_position *to, prophet_error *err);
 /* The mark after the batch of the frame returned last. */
 void         ph_log_cursor_mark(const ph_log_cursor *c, ph_mark *out);
 bool         ph_log_cursor_batch_done(const ph_log_cursor *c); /* the frame returned last was the last of its batch */
@@ -104,5 +115,17 @@ void         ph_log_cursor_close(ph_log_cursor *c);
 prophet_code ph_log_read(ph_log *log, ph_position position, ph_buf *buf, ph_frame *out, prophet_error *err);
 /* Sum of the file sizes, and how much of it is preallocated but unused. */
 prophet_code ph_log_size(ph_log *log, uint64_t *bytes, uint64_t *unused, prophet_error *err);
+
+/* ---- fault points, PH_DEV builds only (elsewhere it does nothing) ------------------------------------------- */
+
+typedef enum ph_log_fault {
+    PH_LOG_FAULT_WRITE, /* a write fails, nothing of it arrives */
+    PH_LOG_FAULT_TORN,  /* a write fails, half of its first part arrives */
+    PH_LOG_FAULT_SYNC,
+    PH_LOG_FAULT_FULL,  /* extending a file fails */
+    PH_LOG_FAULTS
+} ph_log_fault;
+/* The nth operation of this kind from now in this process fails with errno `sys` (0: none). */
+void ph_log_fault_at(ph_log_fault kind, uint64_t nth, int sys);
 
 #endif

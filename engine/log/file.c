@@ -1,0 +1,302 @@
+/* Log files: their header, their table, which file a position lies in, creating them.
+ *
+ * DIR/log/00000001.log, 00000002.log, ...:
+ *
+ *   0   12  magic "prophetlog" 0 1
+ *   12   4  number of the file
+ *   16  16  database id
+ *   32   8  first: position of the batch at offset 64
+ *   40   8  before: the position where the file before it ends (0 in file 1)
+ *   48  16  chain: checksum of the batch before the first one (zeros at the start)
+ *   64      batches (batch.c)
+ *
+ * All integers are big-endian. Position p lies in the last file whose `first` is not above it, at offset p - first + 64. A file that
+ * was rolled over to has first = number << 32 | 64. A file that repair.c made after a failed flush takes over from inside its predecessor: first = before,
+ * and what the predecessor has from there on no longer counts. So a batch keeps its position when it is rewritten.
+ * A file gets its name when its header is on disk; `before` of the next one says where a file ends. */
+#include "log/log_impl.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char magic[12] = "prophetlog\0\1";
+
+void ph_log_file_path(const ph_log *log, uint32_t n, char out[PH_PATH_MAX])
+{
+    (void)snprintf(out, PH_PATH_MAX, "%s/log/%08u.log", log->dir,
+                   n); /* ph_log_open checked the length */
+}
+
+/* ---- the table --------------------------------------------------------------------------------------- */
+
+void ph_log_forget_files(ph_log *log)
+{
+    for (uint32_t i = 0; i < log->file_count; i++)
+        if (log->files[i].fd >= 0)
+            (void)close(log->files[i].fd); /* nothing unsynced is lost by closing */
+    log->file_count = log->open_fds = 0;
+}
+
+static prophet_code grow_table(ph_log *log, uint32_t count, prophet_error *err)
+{
+    if (count > log->file_cap) {
+        uint32_t cap = count + 8;
+        ph_log_file *files = ph_realloc(log->files, cap * sizeof *files);
+        if (!files)
+            return ph_nomem(err);
+        log->files = files;
+        log->file_cap = cap;
+    }
+    for (uint32_t i = log->file_count; i < count; i++) {
+        memset(&log->files[i], 0, sizeof log->files[i]);
+        log->files[i].fd = -1;
+    }
+    if (count > log->file_count)
+        log->file_count = count;
+    return PROPHET_OK;
+}
+
+static void drop_last(ph_log *log)
+{
+    ph_log_file *f = &log->files[--log->file_count];
+
+    if (f->fd >= 0) {
+        (void)close(f->fd); /* nothing unsynced is lost by closing */
+        log->open_fds--;
+    }
+}
+
+/* "00000012.log" -> 12, anything else -> 0 */
+static uint32_t file_number(const char *name)
+{
+    uint64_t n = 0;
+    size_t i = 0;
+
+    for (; name[i] >= '0' && name[i] <= '9' && i < 10; i++)
+        n = n * 10 + (uint64_t)(name[i] - '0');
+    return i >= 8 && strcmp(name + i, ".log") == 0 && n <= UINT32_MAX ? (uint32_t)n : 0;
+}
+
+static bool is_temporary(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 8 && strcmp(name + len - 8, ".log.tmp") == 0;
+}
+
+/* Highest file number in DIR/log; removes temporary files when told to. */
+static prophet_code list_files(ph_log *log, bool sweep, uint32_t *last, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    struct dirent *e;
+    prophet_code rc;
+    DIR *d;
+
+    if ((rc = ph_path_join(path, sizeof path, log->dir, "log", err)) < 0)
+        return rc;
+    if (!(d = opendir(path)))
+        return errno == ENOENT ? ph_fail(err, PROPHET_ENOTFOUND, "no log in %s", log->dir)
+                               : ph_fail_sys(err, errno, "open %s", path);
+    *last = 0;
+    while ((e = readdir(d)) != NULL) {
+        uint32_t n = file_number(e->d_name);
+        if (n > *last)
+            *last = n;
+        if (sweep && is_temporary(e->d_name))
+            (void)unlinkat(dirfd(d), e->d_name,
+                           0); /* left behind if it cannot be removed: harmless */
+    }
+    (void)closedir(d);
+    return *last ? PROPHET_OK : ph_fail(err, PROPHET_ENOTFOUND, "no log files in %s", path);
+}
+
+prophet_code ph_log_scan_files(ph_log *log, prophet_error *err)
+{
+    uint32_t last;
+    prophet_code rc;
+
+    if ((rc = list_files(log, false, &last, err)) < 0)
+        return rc;
+    return ph_log_set_files(log, last, err);
+}
+
+prophet_code ph_log_set_files(ph_log *log, uint32_t count, prophet_error *err)
+{
+    while (log->file_count > count)
+        drop_last(log);
+    return grow_table(log, count, err);
+}
+
+prophet_code ph_log_sweep_temporary(ph_log *log, prophet_error *err)
+{
+    uint32_t last;
+
+    return list_files(log, true, &last, err);
+}
+
+/* ---- one file ------------------------------------------------------------------------------------------- */
+
+static void header_put(const ph_log *log, uint32_t n, const ph_log_file *f,
+                       uint8_t out[PH_LOG_FILE_HEADER])
+{
+    memcpy(out, magic, sizeof magic);
+    ph_u32be_put(out + 12, n);
+    memcpy(out + 16, log->database.b, 16);
+    ph_u64be_put(out + 32, f->first);
+    ph_u64be_put(out + 40, f->before);
+    memcpy(out + 48, f->chain, 16);
+}
+
+static prophet_code header_read(ph_log *log, uint32_t n, ph_log_file *f, const char *path,
+                                prophet_error *err)
+{
+    uint8_t h[PH_LOG_FILE_HEADER];
+    ph_uuid database;
+    size_t got;
+    prophet_code rc;
+
+    if ((rc = ph_file_read(f->fd, h, sizeof h, 0, &got, err)) < 0)
+        return rc;
+    if (got < sizeof h || memcmp(h, magic, 10) != 0)
+        return ph_fail(err, PROPHET_ECORRUPT, "%s is not a log file", path);
+    if (memcmp(h, magic, sizeof magic) != 0)
+        return ph_fail(err, PROPHET_EVERSION, "%s has log format %u: this program reads 1", path,
+                       h[11]);
+    f->first = ph_u64be(h + 32);
+    f->before = ph_u64be(h + 40);
+    memcpy(f->chain, h + 48, 16);
+    if (ph_u32be(h + 12) != n || f->first % 8 != 0 || (n == 1) != (f->before == 0) ||
+        f->first < f->before)
+        return ph_fail(err, PROPHET_ECORRUPT, "%s has a damaged header", path);
+    memcpy(database.b, h + 16, 16);
+    if (n == 1)
+        log->database = database;
+    else if (!ph_uuid_eq(&database, &log->database))
+        return ph_fail(err, PROPHET_ECORRUPT, "%s belongs to another database", path);
+    f->loaded = true;
+    return PROPHET_OK;
+}
+
+static void close_oldest(ph_log *log)
+{
+    ph_log_file *oldest = NULL;
+
+    for (uint32_t i = 0; i < log->file_count; i++) {
+        ph_log_file *f = &log->files[i];
+        if (f->fd >= 0 && (!oldest || f->used < oldest->used))
+            oldest = f;
+    }
+    (void)close(oldest->fd); /* nothing unsynced is lost by closing */
+    oldest->fd = -1;
+    log->open_fds--;
+}
+
+prophet_code ph_log_file_get(ph_log *log, uint32_t n, ph_log_file **out, prophet_error *err)
+{
+    ph_log_file *f = &log->files[n - 1];
+    char path[PH_PATH_MAX];
+    prophet_code rc;
+
+    ph_require(n >= 1 && n <= log->file_count);
+    f->used = ++log->clock;
+    *out = f;
+    if (f->fd >= 0)
+        return PROPHET_OK;
+    if (log->open_fds >= PH_LOG_FDS)
+        close_oldest(log);
+    ph_log_file_path(log, n, path);
+    if ((f->fd = open(path, (log->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC)) < 0)
+        return errno == ENOENT ? ph_fail(err, PROPHET_ECORRUPT, "%s is missing", path)
+                               : ph_fail_sys(err, errno, "open %s", path);
+    log->open_fds++;
+    if (!f->loaded && (rc = header_read(log, n, f, path, err)) < 0) {
+        (void)close(f->fd); /* the header's error is the one to tell */
+        f->fd = -1;
+        log->open_fds--;
+        return rc;
+    }
+    return PROPHET_OK;
+}
+
+prophet_code ph_log_locate(ph_log *log, ph_position at, uint32_t *n, prophet_error *err)
+{
+    ph_log_file *f, *next;
+    uint32_t i = (uint32_t)(at >> 32);
+    prophet_code rc;
+
+    ph_page_refresh(log);
+    if (i < 1 || i > log->file_count)
+        return ph_fail(err, PROPHET_ECORRUPT, "the log has no position %llx",
+                       (unsigned long long)at);
+    if ((rc = ph_log_file_get(log, i, &f, err)) < 0)
+        return rc;
+    for (; i < log->file_count; i++, f = next) {
+        if ((rc = ph_log_file_get(log, i + 1, &next, err)) < 0)
+            return rc;
+        if (next->first > at)
+            break;
+    }
+    if (f->first > at || (i < log->file_count && at > next->before))
+        return ph_fail(err, PROPHET_ECORRUPT, "the log has no position %llx",
+                       (unsigned long long)at);
+    *n = i;
+    return PROPHET_OK;
+}
+
+/* ---- creating --------------------------------------------------------------------------------- */
+
+/* Header and copy into an open temporary file, synced. */
+static prophet_code fill_file(ph_log *log, int fd, uint32_t n, const ph_log_file *head,
+                              prophet_slice copy, const char *path, prophet_error *err)
+{
+    uint8_t h[PH_LOG_FILE_HEADER];
+    prophet_slice parts[2] = { ph_slice(h, sizeof h), copy };
+    prophet_code rc;
+
+    header_put(log, n, head, h);
+    if ((rc = ph_disk_write(fd, parts, 2, 0, path, err)) < 0)
+        return rc;
+    return ph_disk_sync(fd, path, err);
+}
+
+prophet_code ph_log_file_create(ph_log *log, uint32_t n, const ph_log_file *head,
+                                prophet_slice copy, prophet_error *err)
+{
+    char path[PH_PATH_MAX], temporary[PH_PATH_MAX + 8], dir[PH_PATH_MAX];
+    prophet_code rc;
+    int fd;
+
+    ph_log_file_path(log, n, path);
+    (void)snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    if ((rc = ph_path_join(dir, sizeof dir, log->dir, "log", err)) < 0 ||
+        (rc = grow_table(log, n, err)) < 0)
+        return rc;
+    if ((fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) < 0) {
+        rc = ph_fail_sys(err, errno, "create %s", temporary);
+    } else {
+        rc = fill_file(log, fd, n, head, copy, path, err);
+        if (rc >= 0 && rename(temporary, path) != 0)
+            rc = ph_fail_sys(err, errno, "rename %s", temporary);
+        if (rc < 0)
+            (void)unlink(temporary); /* best effort: swept later */
+        if (rc >= 0)
+            rc = ph_dir_sync(dir, err);
+    }
+    if (rc < 0 || log->open_fds >= PH_LOG_FDS) {
+        if (fd >= 0)
+            (void)close(fd); /* the first error is the one to tell */
+        if (rc < 0 && log->file_count == n && !log->files[n - 1].loaded)
+            log->file_count = n - 1;
+        fd = -1;
+    }
+    if (rc < 0)
+        return rc;
+    log->files[n - 1] = *head;
+    log->files[n - 1].loaded = true;
+    log->files[n - 1].used = ++log->clock;
+    log->files[n - 1].fd = fd;
+    log->open_fds += fd >= 0;
+    return PROPHET_OK;
+}

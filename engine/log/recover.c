@@ -1,0 +1,210 @@
+/* Recovery: finding the end of the log.
+ *
+ * Two cases. A writer was killed in this boot: the page is believed, only what lies behind the end is in question (finish_killed). Otherwise
+ * (reboot, power cut, a copy, no page) the batches are walked; where that stops, either the tail is torn and cut off, or batches behind prove that the place was on disk once: damage, gone
+ * around and reported, nothing cut. Called with the writer's lock, by writer.c and by the first who opens. */
+#include "log/log_impl.h"
+#include <errno.h>
+#include <sys/stat.h>
+
+/* ---- cutting ------------------------------------------------------------------------------------------------ */
+
+prophet_code ph_log_cut(ph_log *log, ph_position at, bool sync, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    ph_log_file *f;
+    uint64_t offset;
+    prophet_code rc;
+    uint32_t n;
+
+    if ((rc = ph_log_locate(log, at, &n, err)) < 0 || (rc = ph_log_file_get(log, n, &f, err)) < 0)
+        return rc;
+    ph_require(n == log->file_count); /* what later files prove is never cut */
+    ph_log_file_path(log, n, path);
+    offset = ph_log_offset(f, at);
+    atomic_store(&log->page->allocated, (uint32_t)offset);
+    if ((rc = ph_disk_truncate(f->fd, offset, path, err)) < 0)
+        return rc;
+    return sync ? ph_disk_sync(f->fd, path, err) : PROPHET_OK;
+}
+
+static prophet_code allocated_now(ph_log *log, uint32_t *out, prophet_error *err)
+{
+    ph_log_file *f;
+    struct stat st;
+    prophet_code rc;
+
+    if ((rc = ph_log_file_get(log, log->file_count, &f, err)) < 0)
+        return rc;
+    if (fstat(f->fd, &st) != 0)
+        return ph_fail_sys(err, errno, "log file %u", log->file_count);
+    *out = (uint32_t)st.st_size;
+    return PROPHET_OK;
+}
+
+/* ---- a killed writer ------------------------------------------------------------------------------------------- */
+
+prophet_code ph_log_finish_killed(ph_log *log, prophet_error *err)
+{
+    ph_batch_reader r;
+    ph_page_mark end;
+    uint32_t allocated;
+    prophet_code rc;
+
+    ph_page_end(log, &end);
+    ph_batch_reader_init(&r, log, &end);
+    if ((rc = ph_log_sweep_temporary(log, err)) < 0 || (rc = ph_log_scan_files(log, err)) < 0)
+        goto done;
+    atomic_store(&log->page->last_file,
+                 log->file_count); /* it may have made a file and not said so */
+    while ((rc = ph_batch_next(&r, 0, err)) == PROPHET_OK)
+        ;
+    if (rc < 0 && rc != PROPHET_ECORRUPT)
+        goto done;
+    if ((rc = ph_log_cut(log, r.at, false, err)) < 0 ||
+        (rc = allocated_now(log, &allocated, err)) < 0)
+        goto done;
+    end = (ph_page_mark){ .position = r.at, .last = r.last };
+    memcpy(end.chain, r.chain, sizeof end.chain);
+    ph_page_end_set(log, &end);
+    atomic_store(&log->page->allocated, allocated);
+    atomic_store(&log->page->writing, 0);
+    rc = PROPHET_OK;
+done:
+    ph_batch_reader_clear(&r);
+    return rc;
+}
+
+/* ---- recovery ------------------------------------------------------------------------------------------------------- */
+
+/* The walk stopped at r->at. PROPHET_DONE: the log ends there, cut; OK: damage, the reader stands behind it. */
+static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable,
+                            prophet_error *err)
+{
+    const ph_position from = r->at;
+    ph_tail t;
+    prophet_code rc;
+
+    if ((rc = ph_tail_load(log, from, &t, err)) < 0)
+        return rc;
+    if (!t.more && t.durable <= from && durable <= from) {
+        rc = t.dirty ? ph_log_cut(log, from, true, err) : PROPHET_OK;
+        rc = rc < 0 ? rc : PROPHET_DONE;
+    } else if ((rc = ph_tail_resume(&t, r, err)) == PROPHET_DONE) {
+        /* The last batches are gone for good: the log goes on behind where they were. */
+        size_t len = t.len;
+        ph_position data;
+        while (len > 0 && t.bytes[len - 1] == 0)
+            len--;
+        data = from + ((len + 7) & ~(size_t)7);
+        r->at = durable > data && durable - from <= PH_LOG_FILE_SIZE ? durable : data;
+        if (r->at == from)
+            r->at += 8; /* a hole there must be, or the damage would be forgotten */
+    }
+    if (rc >= 0 && r->at != from) {
+        if (log->damage_from == 0)
+            log->damage_from = from, log->damage_to = r->at;
+        if (rc == PROPHET_DONE)
+            r->unproven = false;
+    }
+    ph_tail_clear(&t);
+    return rc;
+}
+
+static prophet_code walk(ph_log *log, const ph_page_mark *from, ph_page_mark *end,
+                         prophet_error *err)
+{
+    const ph_position durable = ph_page_believed(log) ? atomic_load(&log->page->durable) : 0;
+    ph_batch_reader r;
+    prophet_code rc;
+
+    ph_batch_reader_init(&r, log, from);
+    do {
+        while ((rc = ph_batch_next(&r, 0, err)) == PROPHET_OK)
+            ;
+        if (rc == PROPHET_DONE || rc == PROPHET_ECORRUPT)
+            rc = stopped(log, &r, durable, err);
+    } while (rc == PROPHET_OK);
+    if (rc == PROPHET_DONE) {
+        *end = (ph_page_mark){ .position = r.at, .last = r.last };
+        memcpy(end->chain, r.chain, sizeof end->chain);
+        rc = PROPHET_OK;
+    }
+    ph_batch_reader_clear(&r);
+    return rc;
+}
+
+/* In a copy nothing has been flushed yet; where everything is on disk this costs nothing. */
+static prophet_code sync_files(ph_log *log, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    ph_log_file *f;
+    prophet_code rc = PROPHET_OK;
+
+    for (uint32_t n = 1; rc >= 0 && n <= log->file_count; n++) {
+        ph_log_file_path(log, n, path);
+        if ((rc = ph_log_file_get(log, n, &f, err)) >= 0)
+            rc = ph_disk_sync(f->fd, path, err);
+    }
+    if (rc >= 0 && (rc = ph_path_join(path, sizeof path, log->dir, "log", err)) >= 0)
+        rc = ph_dir_sync(path, err);
+    return rc;
+}
+
+prophet_code ph_log_recover_locked(ph_log *log, const ph_page_mark *from, prophet_error *err)
+{
+    ph_page_mark start = *from, end;
+    uint32_t allocated;
+    prophet_code rc;
+
+    ph_log_forget_files(log);
+    log->damage_from = log->damage_to = 0;
+    if ((rc = ph_log_sweep_temporary(log, err)) < 0 || (rc = ph_log_scan_files(log, err)) < 0)
+        return rc;
+    if (start.position == 0 && (rc = ph_batch_start(log, &start, err)) < 0)
+        return rc;
+    if ((rc = walk(log, &start, &end, err)) < 0 || (rc = sync_files(log, err)) < 0 ||
+        (rc = allocated_now(log, &allocated, err)) < 0 || (rc = ph_page_adopt(log, &end, err)) < 0)
+        return rc;
+    atomic_store(&log->page->allocated, allocated);
+    return PROPHET_OK;
+}
+
+/* A caller's mark is a hint only: it is used when it is the one the evidence proves. */
+static prophet_code recover_from(ph_log *log, const ph_mark *from, prophet_error *err)
+{
+    ph_page_mark evidence, start = { 0 };
+
+    ph_evidence_mark(log, &evidence);
+    if (evidence.position != 0 && evidence.position == from->position &&
+        memcmp(evidence.chain, from->chain, 16) == 0)
+        start = evidence;
+    return ph_log_recover_locked(log, &start, err);
+}
+
+prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err)
+{
+    const bool held = log->locked;
+    prophet_code rc = PROPHET_OK;
+
+    if (!held && (rc = ph_writer_take(log, 60000, err)) < 0)
+        return rc;
+    if (ph_page_live(log))
+        rc = ph_writer_settle(log, err);
+    if (rc >= 0)
+        rc = recover_from(log, from, err);
+    if (!held)
+        ph_log_unlock(log);
+    if (rc >= 0 && log->damage_from != 0)
+        rc =
+            ph_fail(err, PROPHET_ECORRUPT, "%s/log is damaged from position %llx to %llx", log->dir,
+                    (unsigned long long)log->damage_from, (unsigned long long)log->damage_to);
+    return rc;
+}
+
+bool ph_log_damage(const ph_log *log, ph_position *from, ph_position *to)
+{
+    *from = log->damage_from;
+    *to = log->damage_to;
+    return log->damage_from != 0;
+}
