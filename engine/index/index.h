@@ -17,6 +17,7 @@
  * ix          index u32, ordered values, number u64 -> (empty) */
 #ifndef PH_INDEX_H
 #define PH_INDEX_H
+#include "model/model.h"
 #include "store/store.h"
 
 /* ---- state: one small row, written by every commit -------------------------------------------------------- */

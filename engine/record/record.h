@@ -8,6 +8,7 @@
  * Field 0 is the life cell; field and type numbers come from index/names. */
 #ifndef PH_RECORD_H
 #define PH_RECORD_H
+#include "model/model.h"
 #include "store/store.h"
 
 #define PH_INLINE_VALUE    1024 /* longer values go to a row of their own */

@@ -2,7 +2,7 @@
  * The file is a cache of the log: commits are not synced; see docs/storage.md for when it is trusted. */
 #ifndef PH_STORE_H
 #define PH_STORE_H
-#include "model/model.h"
+#include "base/base.h"
 
 typedef struct ph_store  ph_store;
 typedef struct ph_txn    ph_txn;
