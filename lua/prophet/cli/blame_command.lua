@@ -1,0 +1,24 @@
+--- prophet blame
+
+local format = require "prophet.format"
+local lookup = require "prophet.cli.lookup"
+
+return {
+  name = "blame", args = "ID", min = 1, max = 1, summary = "who is behind what each field shows",
+  run = function(ctx)
+    local db = ctx:open { readonly = true }
+    local blame = lookup.record(db, nil, ctx.args[1]):blame()
+    if ctx.options.json then return ctx:json(blame) end
+    local names, widest = {}, 0
+    for name in pairs(blame) do
+      names[#names + 1] = name
+      widest = math.max(widest, #name)
+    end
+    table.sort(names)
+    for _, name in ipairs(names) do
+      local b = blame[name]
+      ctx:result(b, ("%-" .. widest .. "s  %s  %s  %s%s"):format(name, tostring(b.time), b.author or tostring(b.replica):sub(1, 8),
+        format.cut(format.plain(b.value), 60), b.decided_by and ("  [by %s]"):format(b.decided_by) or ""))
+    end
+  end,
+}

@@ -1,0 +1,66 @@
+--- changes: how changesets and what is in them are written for people.
+
+local format = require "prophet.format"
+
+local M = {}
+
+local function short(v)
+  if v == nil then return "nothing" end
+  local text = format.plain(v)
+  if type(v) == "string" then text = ("%q"):format(format.cut(text, 60)) end
+  return text
+end
+
+--- The first line of a changeset: its version, when, who, why.
+---@param c table
+---@return string
+function M.head(c)
+  local parts = { ("%d"):format(c.version), tostring(c.time) }
+  parts[#parts + 1] = c.author or ("replica " .. tostring(c.replica or "?"):sub(1, 8))
+  if c.message then parts[#parts + 1] = format.plain(c.message) end
+  return table.concat(parts, "  ")
+end
+
+--- One operation of a record's history.
+---@param step table
+---@return string
+function M.step(step)
+  local name = step.field == "life" and "record" or step.field
+  if step.op == "add" then return ("%s + %s"):format(name, short(step.value ~= nil and step.value or step.new)) end
+  if step.op == "remove" then return ("%s - %s"):format(name, short(step.value ~= nil and step.value or step.old)) end
+  if step.op == "incr" or step.op == "inc" then return ("%s by %s"):format(name, short(step.value ~= nil and step.value or step.new)) end
+  if step.op == "unset" then return ("%s unset, was %s"):format(name, short(step.old)) end
+  if step.old == nil then return ("%s: %s"):format(name, short(step.new)) end
+  return ("%s: %s -> %s"):format(name, short(step.old), short(step.new))
+end
+
+--- One vote.
+---@param vote table
+---@return string
+function M.vote(vote)
+  local text = ("vote on %s for %s by %s"):format(vote.field == "" and "life" or vote.field or "?",
+    vote.unset and "removal" or short(vote.value), vote.resolver or vote.by or "person")
+  return vote.reason and text .. ": " .. format.plain(vote.reason) or text
+end
+
+--- One change of a changeset: the record, and what was done to its fields.
+---@param change table
+---@return string
+function M.change(change)
+  local names, parts = {}, {}
+  for name in pairs(change.fields or {}) do names[#names + 1] = name end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local op = change.fields[name]
+    if op.set ~= nil then parts[#parts + 1] = ("%s = %s"):format(name, short(op.set)) end
+    if op.unset then parts[#parts + 1] = name .. " unset" end
+    if op.inc then parts[#parts + 1] = ("%s by %s"):format(name, short(op.inc)) end
+    for _, v in ipairs(op.add or {}) do parts[#parts + 1] = ("%s + %s"):format(name, short(type(v) == "table" and v.value or v)) end
+    for _, v in ipairs(op.remove or {}) do parts[#parts + 1] = ("%s - %s"):format(name, short(type(v) == "table" and v.value or v)) end
+  end
+  local record = change.number and "#" .. change.number or tostring(change.record):sub(-8)
+  local line = ("%s %s %s"):format(change.type, record, change.action)
+  return #parts > 0 and line .. ": " .. table.concat(parts, ", ") or line
+end
+
+return M

@@ -1,0 +1,16 @@
+--- prophet clone
+
+return {
+  name = "clone", args = "SOURCE [DIR]", min = 1, max = 2, summary = "make a replica of another replica",
+  about = "SOURCE is the directory of a replica. Without DIR it is .prophet here.",
+  options = {
+    { name = "voting", value = "HOW", choices = { "lazy", "eager" }, doc = "when resolvers of this replica vote" },
+  },
+  run = function(ctx)
+    local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
+    if ctx.options.dry_run then return ctx:say(("would clone %s into %s"):format(source, path)) end
+    local db = ctx:adopt(ctx.prophet.clone(source, path, { user = ctx:user(), voting = ctx.options.voting }))
+    ctx:result(function() return { path = path, version = db:version(), digest = db:digest() } end,
+      not ctx.options.quiet and ("cloned into %s: %d changesets"):format(path, db:version()) or nil)
+  end,
+}

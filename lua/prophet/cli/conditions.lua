@@ -1,0 +1,62 @@
+--- conditions: what `prophet search` takes, as a query.
+
+local e = require "prophet.error"
+local values = require "prophet.cli.values"
+
+local M = {}
+
+local function one(ctx, db, field, op, text)
+  local q = ctx.prophet.q
+  if text == "" and (op == "=" or op == "!=") then return op == "=" and q.missing() or q.present() end
+  if op == "~" then return q.contains(text) end
+  local function read(part)
+    if field.kind == "set" or field.kind == "list" then return values.element(part, field, ctx, db) end
+    return values.read(part, field, ctx, db)
+  end
+  if op == "=" or op == "!=" then
+    local parts = {}
+    for part in text:gmatch "[^,]+" do parts[#parts + 1] = read(part) end
+    return op == "=" and q.one_of(parts) or q.none_of(parts)
+  end
+  local compare = { ["<"] = q.lt, ["<="] = q.le, [">"] = q.gt, [">="] = q.ge }
+  return compare[op](read(text))
+end
+
+-- Where the first operator is: the longest at the first place.
+local function split(text)
+  local name, rest = text:match "^([%a_][%w_.]*)(.*)$"
+  if not name then return nil end
+  for _, op in ipairs { "!=", "<=", ">=", "=", "<", ">", "~" } do
+    if rest:sub(1, #op) == op then return name, op, rest:sub(#op + 1) end
+  end
+end
+
+--- The query that the words of a command line describe.
+---@param ctx table
+---@param db table
+---@param type table
+---@param words string[]
+---@return table query
+function M.query(ctx, db, type, words)
+  local by_name = values.fields(type)
+  local query
+  local where = {}
+  for _, word in ipairs(words) do
+    local named = word:match "^@([%w_]+)$"
+    if named then
+      if query then e.raise { code = "usage", message = "more than one named query", value = word } end
+      query = type:query(named, { user = ctx:user(), now = ctx.prophet.now() })
+    else
+      local name, op, text = split(word)
+      if not name then
+        e.raise { code = "usage", message = ("%q is no condition"):format(word), hint = "as in status=open, due<2026-03-01, @mine", value = word }
+      end
+      where[#where + 1] = { [name] = one(ctx, db, by_name[name] or { name = name, kind = "string" }, op, text) }
+    end
+  end
+  query = query or type:find {}
+  for _, condition in ipairs(where) do query = query:where(condition) end
+  return query
+end
+
+return M

@@ -1,0 +1,159 @@
+--- context: what a running command has at hand: its options, the database, and the ways to say something.
+
+local e = require "prophet.error"
+local format = require "prophet.format"
+
+local Context = {}
+Context.__index = Context
+
+---@class prophet.cli.Context
+---@field command table      the command that runs
+---@field options table      its options by name
+---@field args string[]      its arguments
+---@field stdout file*
+---@field stderr file*
+---@field stdin file*
+---@field prophet table      the library
+
+local M = {}
+
+--- Makes the context of one command.
+---@param command table
+---@param options table
+---@param args string[]
+---@param streams table  stdout, stderr, stdin, getenv
+---@return prophet.cli.Context
+function M.new(command, options, args, streams)
+  return setmetatable({
+    command = command, options = options, args = args, prophet = require "prophet",
+    stdout = streams.stdout, stderr = streams.stderr, stdin = streams.stdin, getenv = streams.getenv,
+  }, Context)
+end
+
+local function is_replica(path)
+  local file = io.open(path .. "/log", "r") -- a directory opens for reading, and then reads nothing
+  if file then file:close() end
+  return file ~= nil
+end
+
+--- The directory of the database: --db, $PROPHET_DB, else the nearest .prophet upwards.
+---@return string
+function Context:database()
+  local given = self.options.db or self.getenv "PROPHET_DB"
+  if given and given ~= "" then return given end
+  local up = ""
+  for _ = 1, 64 do
+    if is_replica(up .. ".prophet") then return up .. ".prophet" end
+    up = up .. "../"
+  end
+  e.raise { code = "not_found", message = "no database here: neither this directory nor one above it has a .prophet",
+    hint = "prophet init makes one; --db DIR or PROPHET_DB names one" }
+end
+
+--- Who changes are by: $PROPHET_USER, else what the mail and git world uses.
+---@return string?
+function Context:user()
+  for _, name in ipairs { "PROPHET_USER", "EMAIL" } do
+    local v = self.getenv(name)
+    if v and v ~= "" then return v end
+  end
+  local name, host = self.getenv "USER", self.getenv "HOSTNAME"
+  return name and name ~= "" and (host and host ~= "" and name .. "@" .. host or name) or nil
+end
+
+--- Opens the database; it is closed when the command ends. With --at, what it was then.
+---@param how table?  options of prophet.open
+---@return table db
+function Context:open(how)
+  local options = { user = self:user() }
+  for k, v in pairs(how or {}) do options[k] = v end
+  local db = self:adopt(self.prophet.open(self:database(), options))
+  if self.options.at then db = self:adopt(db:as_of(tonumber(self.options.at) or self.options.at)) end
+  return db
+end
+
+--- Takes an open handle over: it is closed when the command ends.
+---@param db table
+---@return table db
+function Context:adopt(db)
+  self.handles = self.handles or {}
+  table.insert(self.handles, db)
+  return db
+end
+
+--- Closes what was opened, newest first.
+function Context:close()
+  for i = #(self.handles or {}), 1, -1 do self.handles[i]:close() end
+  self.handles = nil
+end
+
+--- A line of result.
+---@param text string
+function Context:print(text)
+  self.stdout:write(text, "\n")
+end
+
+--- A line that only a person reads: not with --quiet or --json.
+---@param text string
+function Context:say(text)
+  if not self.options.quiet and not self.options.json then self.stdout:write(text, "\n") end
+end
+
+--- A line on standard error.
+---@param text string
+function Context:warn(text)
+  if not self.options.quiet then self.stderr:write("prophet: ", text, "\n") end
+end
+
+--- A value as one line of JSON.
+---@param value any
+function Context:json(value)
+  self.stdout:write(self.prophet.json.encode(value), "\n")
+end
+
+local function member(value, path)
+  for name in path:gmatch "[^.]+" do
+    if value == nil then return nil end
+    value = value[name]
+  end
+  return value
+end
+
+--- One result: as JSON with --json, through the template with --format, else as the given text.
+---@param value table     what --json prints; a function is called for it
+---@param text string|function
+---@param get? fun(name: string): any  where --format takes its names from (value if absent)
+function Context:result(value, text, get)
+  if self.options.json then
+    if type(value) == "function" then value = value() end
+    return self:json(value)
+  end
+  if self.options.format then
+    if not get and type(value) == "function" then value = value() end
+    self.template = self.template or format.parse(self.options.format)
+    return self:print(format.render(self.template, get or function(name) return member(value, name) end))
+  end
+  if type(text) == "function" then text = text() end
+  if text then self:print(text) end
+end
+
+--- Runs fn in one change, or only tries it with --dry-run: then nothing is written.
+---@param db table
+---@param message string?
+---@param fn fun(tx: any): any
+---@return any
+function Context:change(db, message, fn)
+  if not self.options.dry_run then
+    if message then return db:change(message, fn) end
+    return db:change(fn)
+  end
+  local undo, result = {}, nil
+  local ok, err = pcall(db.change, db, function(tx)
+    result = table.pack(fn(tx))
+    error(undo, 0)
+  end)
+  if not ok and err ~= undo then error(err, 0) end
+  return table.unpack(result, 1, result.n)
+end
+
+return M

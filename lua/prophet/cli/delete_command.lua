@@ -1,0 +1,21 @@
+--- prophet delete
+
+local lookup = require "prophet.cli.lookup"
+
+return {
+  name = "delete", args = "ID ...", min = 1, summary = "delete records",
+  about = "Nothing is lost: history keeps them, and a script brings one back with record:restore().",
+  options = { { name = "message", short = "m", value = "TEXT", doc = "why" } },
+  run = function(ctx)
+    local db = ctx:open()
+    ctx:change(db, ctx.options.message, function()
+      for _, name in ipairs(ctx.args) do
+        local record = lookup.record(db, nil, name)
+        local line = tostring(record)
+        record:delete()
+        ctx:result({ type = record.type, record = record.id, n = record.n, deleted = true },
+          not ctx.options.quiet and "deleted " .. line or nil)
+      end
+    end)
+  end,
+}

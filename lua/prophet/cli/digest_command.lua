@@ -1,0 +1,9 @@
+--- prophet digest
+
+return {
+  name = "digest", summary = "one number for all that is known: equal on replicas that are",
+  run = function(ctx)
+    local db = ctx:open { readonly = true }
+    ctx:result(function() return { digest = db:digest(), version = db:version() } end, function() return db:digest() end)
+  end,
+}

@@ -1,0 +1,19 @@
+--- prophet history
+
+local changes = require "prophet.cli.changes"
+local lookup = require "prophet.cli.lookup"
+
+return {
+  name = "history", args = "ID", min = 1, max = 1, summary = "what happened to a record",
+  run = function(ctx)
+    local db = ctx:open { readonly = true }
+    for step in lookup.record(db, nil, ctx.args[1]):history() do
+      ctx:result(step, function()
+        local lines = { changes.head(step) }
+        for _, change in ipairs(step.changes or {}) do lines[#lines + 1] = "    " .. changes.step(change) end
+        for _, vote in ipairs(step.votes or {}) do lines[#lines + 1] = "    " .. changes.vote(vote) end
+        return table.concat(lines, "\n")
+      end)
+    end
+  end,
+}

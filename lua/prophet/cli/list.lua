@@ -1,0 +1,55 @@
+--- list: which commands there are. Each is a module of its own, `prophet.cli.<name>_command`, loaded when it runs.
+
+local e = require "prophet.error"
+
+local M = {}
+
+M.groups = {
+  { "start", "init", "clone", "info" },
+  { "records", "create", "show", "update", "delete", "search" },
+  { "history", "log", "history", "blame" },
+  { "exchange", "pull", "push", "sync" },
+  { "conflicts", "conflicts", "vote", "resolve" },
+  { "data", "export", "schema", "settings" },
+  { "upkeep", "check", "digest", "rebuild", "stats" },
+  { "scripting", "lua", "help", "version" },
+}
+
+local names, known = {}, {}
+for _, group in ipairs(M.groups) do
+  for i = 2, #group do
+    names[#names + 1] = group[i]
+    known[group[i]] = true
+  end
+end
+M.names = names
+
+--- The command of that name; an unknown one raises `usage` with the nearest.
+---@param name string
+---@return table
+function M.load(name)
+  if not known[name] then
+    local near = e.closest(name, names)
+    e.raise { code = "usage", message = ("no command %q"):format(name), value = name,
+      hint = near and ('did you mean "prophet %s"?'):format(near) or "prophet help lists them" }
+  end
+  return require("prophet.cli." .. name .. "_command")
+end
+
+--- What `prophet help` shows.
+---@return string
+function M.overview()
+  local out = { "prophet COMMAND [ARGUMENTS] [OPTIONS]", "" }
+  for _, group in ipairs(M.groups) do
+    for i = 2, #group do
+      local command = M.load(group[i])
+      out[#out + 1] = ("  %-10s %-28s %s"):format(i == 2 and group[1] or "", command.name
+        .. (command.args and " " .. command.args or ""), command.summary)
+    end
+  end
+  out[#out + 1] = ""
+  out[#out + 1] = "prophet COMMAND --help says more. The database is --db DIR, $PROPHET_DB, or the nearest .prophet upwards."
+  return table.concat(out, "\n")
+end
+
+return M

@@ -1,0 +1,35 @@
+--- prophet log
+
+local changes = require "prophet.cli.changes"
+local exit = require "prophet.cli.exit"
+
+return {
+  name = "log", summary = "all changesets, oldest first",
+  about = "With --json every changeset whole, one a line: the contract of docs/formats.md. Ends with 1 if there is none.",
+  options = {
+    { name = "author", value = "NAME", doc = "by this author" },
+    { name = "type", value = "TYPE", doc = "that touch records of this type" },
+    { name = "since", value = "TIME", doc = "written then or later" },
+    { name = "until", value = "TIME", doc = "written before" },
+    { name = "after", value = "N", kind = "int", doc = "versions above this one" },
+    { name = "limit", value = "N", kind = "int", min = 1, doc = "the newest so many" },
+    { name = "reverse", doc = "newest first" },
+  },
+  run = function(ctx)
+    local o = ctx.options
+    local db = ctx:open { readonly = true }
+    local spec = { author = o.author, type = o.type, since = o.since, ["until"] = o["until"], after = o.after, limit = o.limit,
+      newest = o.reverse }
+    local found = 0
+    for c in db:log(spec) do
+      found = found + 1
+      ctx:result(c, function()
+        local lines = { changes.head(c) }
+        for _, change in ipairs(c.changes or {}) do lines[#lines + 1] = "    " .. changes.change(change) end
+        for _, vote in ipairs(c.votes or {}) do lines[#lines + 1] = "    " .. changes.vote(vote) end
+        return table.concat(lines, "\n")
+      end)
+    end
+    return found > 0 and exit.done or exit.no
+  end,
+}

@@ -1,0 +1,14 @@
+--- prophet push
+
+local exchange = require "prophet.cli.exchange"
+
+return {
+  name = "push", args = "TARGET", min = 1, max = 1, summary = "give another replica what this one has",
+  about = exchange.about,
+  options = exchange.options,
+  run = function(ctx)
+    local db = ctx:open()
+    local report = db:push(ctx.args[1], { dry_run = ctx.options.dry_run })
+    return exchange.finish(ctx, db, report)
+  end,
+}

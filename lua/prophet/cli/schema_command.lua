@@ -1,0 +1,79 @@
+--- prophet schema
+
+local e = require "prophet.error"
+local fields = require "prophet.fields"
+
+local function load(path)
+  local chunk, why = loadfile(path, "t")
+  if not chunk then e.raise { code = "schema", message = why, value = path } end
+  local record = chunk()
+  if not fields.is_record_type(record) then
+    e.raise { code = "schema", message = ("%s gives no record type"):format(path), hint = "it ends with return f.record ...", value = path }
+  end
+  return record
+end
+
+local verbs = {}
+
+function verbs.types(ctx)
+  local db = ctx:open { readonly = true }
+  for name, type in pairs(db.types) do
+    local schema = type:schema()
+    ctx:result(schema, ("%-16s %d fields%s"):format(name, #schema.fields, schema.doc and "  " .. schema.doc or ""))
+  end
+end
+
+function verbs.show(ctx)
+  local db = ctx:open { readonly = true }
+  local names = table.move(ctx.args, 2, #ctx.args, 1, {})
+  if #names == 0 then for name in pairs(db.types) do names[#names + 1] = name end end
+  for _, name in ipairs(names) do
+    local schema = db.types[name]:schema()
+    ctx:result(schema, function()
+      local lines = { name }
+      for _, field in ipairs(schema.fields) do
+        lines[#lines + 1] = ("  %-9s %-16s %s"):format(field.kind, field.name, field.doc or "")
+      end
+      return table.concat(lines, "\n")
+    end)
+  end
+end
+
+function verbs.check(ctx)
+  for i = 2, #ctx.args do
+    local record = load(ctx.args[i])
+    ctx:result({ file = ctx.args[i], name = record.name, fields = #record.fields, warnings = record.warnings },
+      not ctx.options.quiet and ("%s: %s, %d fields"):format(ctx.args[i], record.name, #record.fields) or nil)
+    for _, text in ipairs(record.warnings) do ctx:warn(text) end
+  end
+end
+
+function verbs.apply(ctx)
+  local records = {}
+  for i = 2, #ctx.args do records[#records + 1] = load(ctx.args[i]) end
+  local db = ctx:open()
+  local before = db:version()
+  ctx:change(db, "schema", function()
+    for _, record in ipairs(records) do db:define(record) end
+  end)
+  for _, record in ipairs(records) do
+    ctx:result({ name = record.name, changed = db:version() > before },
+      not ctx.options.quiet and ("%s: %s"):format(record.name, db:version() > before and "defined" or "nothing new") or nil)
+  end
+end
+
+return {
+  name = "schema", args = "types | show [TYPE] | check FILE ... | apply FILE ...", min = 1, summary = "record types: look, check, define",
+  about = "check needs no database: it says what is wrong in a schema file. apply defines the types of files in the database.",
+  run = function(ctx)
+    local verb = verbs[ctx.args[1]]
+    if not verb then
+      local names = { "types", "show", "check", "apply" }
+      e.raise { code = "usage", message = ("schema has no %q"):format(ctx.args[1]), hint = e.suggest(ctx.args[1], names), value = ctx.args[1] }
+    end
+    if (ctx.args[1] == "check" or ctx.args[1] == "apply") and #ctx.args < 2 then
+      e.raise { code = "usage", message = ("schema %s wants a file"):format(ctx.args[1]), hint = "prophet schema check schemas/ticket.lua" }
+    end
+    return verb(ctx)
+  end,
+}

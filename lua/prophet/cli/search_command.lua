@@ -1,0 +1,41 @@
+--- prophet search
+
+local conditions = require "prophet.cli.conditions"
+local exit = require "prophet.cli.exit"
+local records = require "prophet.cli.records"
+
+return {
+  name = "search", args = "TYPE [CONDITION ...]", min = 1, summary = "find records",
+  about = [[
+A condition is field=value, field!=value, field<value, field<=value, field>value, field>=value, field~text (contains),
+field= (missing), or @name for a query that the schema names. Conditions are all to hold; field=a,b means a or b.
+Ends with 1 if nothing is found.]],
+  options = {
+    { name = "sort", value = "FIELDS", doc = "as in -severity,due" },
+    { name = "limit", value = "N", kind = "int", min = 1, doc = "so many at most" },
+    { name = "count", doc = "only how many" },
+  },
+  run = function(ctx)
+    local db = ctx:open { readonly = true }
+    local type = db.types[ctx.args[1]]
+    local query = conditions.query(ctx, db, type, table.move(ctx.args, 2, #ctx.args, 1, {}))
+    if ctx.options.sort then
+      local order = {}
+      for name in ctx.options.sort:gmatch "[^,]+" do order[#order + 1] = name end
+      query = query:order(table.unpack(order))
+    end
+    if ctx.options.limit then query = query:limit(ctx.options.limit) end
+    query = query:scan()
+    if ctx.options.count then
+      local count = query:count()
+      ctx:result({ count = count }, ("%d"):format(count))
+      return count > 0 and exit.done or exit.no
+    end
+    local found = 0
+    for record in query:each() do
+      found = found + 1
+      records.line(ctx, record)
+    end
+    return found > 0 and exit.done or exit.no
+  end,
+}

@@ -1,0 +1,15 @@
+--- prophet show
+
+local lookup = require "prophet.cli.lookup"
+local records = require "prophet.cli.records"
+
+return {
+  name = "show", args = "ID ...", min = 1, summary = "all fields of records",
+  run = function(ctx)
+    local db = ctx:open { readonly = true }
+    for _, name in ipairs(ctx.args) do
+      local record = lookup.record(db, nil, name)
+      records.whole(ctx, record, db.types[record.type])
+    end
+  end,
+}
