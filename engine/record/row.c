@@ -66,7 +66,7 @@ static bool cbor_head(row_in *in, unsigned *major, uint64_t *arg)
     return true;
 }
 
-static inline bool step_scalar(row_in *in)
+static bool step_any_scalar(row_in *in)
 {
     unsigned major;
     uint64_t arg;
@@ -81,6 +81,21 @@ static inline bool step_scalar(row_in *in)
         in->p += arg;
     }
     return major != 4 && major != 5;
+}
+
+static inline bool step_scalar(row_in *in)
+{
+    size_t left = (size_t)(in->end - in->p);
+    uint8_t first = left > 0 ? in->p[0] : 0xff;
+    size_t len = first < 0x18 ? 1 /* small integers, short and middling texts: nearly all */
+                 : first - 0x60u < 0x18       ? 1u + (first & 0x1f)
+                 : first == 0x78 && left >= 2 ? 2u + in->p[1]
+                                              : 0;
+
+    if (len == 0 || len > left)
+        return step_any_scalar(in);
+    in->p += len;
+    return true;
 }
 
 bool ph_row_scalar(row_in *in, prophet_slice *out)
@@ -121,7 +136,7 @@ bool ph_row_value(row_in *in, prophet_slice *out)
 
 /* ---- cells ---------------------------------------------------------------------------------------- */
 
-bool ph_row_cell(row_in *in, bool life, cell_view *out)
+static inline __attribute__((always_inline)) bool step_cell(row_in *in, bool life, cell_view *out)
 {
     prophet_slice body;
 
@@ -145,15 +160,23 @@ bool ph_row_cell(row_in *in, bool life, cell_view *out)
     return true;
 }
 
+bool ph_row_cell(row_in *in, bool life, cell_view *out)
+{
+    return step_cell(in, life, out);
+}
+
 int ph_row_find(const ph_row *row, uint32_t field, cell_view *out)
 {
+    cell_view c;
     row_in in = { row->cells, (const uint8_t *)row->raw.data + row->raw.len };
 
     for (uint32_t i = 0; i < row->cell_count; i++) {
-        if (!ph_row_cell(&in, false, out))
+        if (!step_cell(&in, false, &c))
             return -1;
-        if (out->field >= field)
-            return out->field == field;
+        if (c.field < field)
+            continue;
+        *out = c;
+        return c.field == field;
     }
     return 0;
 }
@@ -209,7 +232,9 @@ static bool read_shown(row_in *in, reg_view *out)
     if (out->place == SHOWN_UNSET)
         return true;
     if (out->place != SHOWN_HERE)
-        return in_varint(in, &out->sub) && (out->place == SHOWN_ROW || out->sub < out->head_count);
+        return in_varint(in, &out->sub) &&
+               (out->place == SHOWN_ROW ||
+                (!(out->flags & REG_MANY) && out->sub < out->head_count));
     if (n - 2 > (size_t)(in->end - in->p))
         return false;
     out->here = ph_slice(in->p, (size_t)(n - 2));
@@ -282,13 +307,15 @@ bool ph_row_set(row_in *in, set_view *out)
 
 bool ph_row_open(prophet_slice key, prophet_slice row, ph_row *out)
 {
+    if (key.len != 20 || row.len == 0)
+        return false;
     row_in in = { row.data, (const uint8_t *)row.data + row.len };
     uint64_t delta = 0;
     uint8_t flags;
     cell_view life;
 
-    if (key.len != 20 || !in_varint(&in, &out->number) || !in_varint(&in, &out->version) ||
-        !in_byte(&in, &flags) || (flags & ~ROW_FLAGS) ||
+    if (!in_varint(&in, &out->number) || !in_varint(&in, &out->version) || !in_byte(&in, &flags) ||
+        (flags & ~ROW_FLAGS) ||
         ((flags & ROW_BASE) && (!in_varint(&in, &delta) || delta > out->version)))
         return false;
     out->life = NULL;

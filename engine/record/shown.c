@@ -81,6 +81,8 @@ static prophet_code shown_large_set(ph_txn *t, const ph_row *row, uint32_t field
     size_t count = 0, room = 0, size = 0;
     prophet_code rc;
 
+    if (!t)
+        return ph_row_damaged(&row->uuid, err);
     if ((rc = ph_cursor_open(t, PH_T_CELLS, &cur, err)) < 0)
         return rc;
     rc = ph_cursor_seek(cur, part_slice(&prefix), &key, &bytes, err);
