@@ -48,13 +48,13 @@ static prophet_code roll(ph_log *log, ph_page_mark *end, prophet_error *err)
     return PROPHET_OK;
 }
 
-static bool must_roll(const ph_log_file *f, ph_position at, size_t size)
+static bool must_roll(const ph_log *log, const ph_log_file *f, ph_position at, size_t size)
 {
     uint64_t offset = ph_log_offset(f, at);
 
     if ((uint32_t)at > PH_LOG_BATCH_MAX)
         return true; /* a long row of repaired files */
-    return offset > PH_LOG_FILE_HEADER && offset + size > PH_LOG_FILE_SIZE;
+    return offset > PH_LOG_FILE_HEADER && offset + size > log->file_size;
 }
 
 /* ---- appending ------------------------------------------------------------------------------------------------ */
@@ -111,7 +111,7 @@ prophet_code ph_log_append(ph_log *log, prophet_slice payload, uint32_t frames, 
     if ((rc = ph_log_file_get(log, log->file_count, &f, err)) < 0)
         return rc;
     atomic_store(&p->writing, 1);
-    if (must_roll(f, end.position, ph_batch_size(payload.len)) &&
+    if (must_roll(log, f, end.position, ph_batch_size(payload.len)) &&
         ((rc = roll(log, &end, err)) < 0 ||
          (rc = ph_log_file_get(log, log->file_count, &f, err)) < 0))
         return rc;

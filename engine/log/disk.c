@@ -10,28 +10,32 @@
 #include <unistd.h>
 
 #ifdef PH_DEV
-static _Atomic uint64_t fault_at[PH_LOG_FAULTS]; /* development builds only */
+static _Atomic uint64_t fault_first[PH_LOG_FAULTS]; /* development builds only */
+static _Atomic uint64_t fault_count[PH_LOG_FAULTS];
 static _Atomic int fault_errno[PH_LOG_FAULTS];
 
-void ph_log_fault_at(ph_log_fault kind, uint64_t nth, int sys)
+void ph_log_fault_at(ph_log_fault kind, uint64_t nth, uint64_t count, int sys)
 {
     fault_errno[kind] = sys;
-    fault_at[kind] = nth;
+    fault_count[kind] = nth ? count : 0;
+    fault_first[kind] = nth;
 }
 
 static int fault(ph_log_fault kind)
 {
-    uint64_t n = fault_at[kind];
-
-    if (n == 0)
+    if (fault_count[kind] == 0)
         return 0;
-    fault_at[kind] = n - 1;
-    return n == 1 ? fault_errno[kind] : 0;
+    if (fault_first[kind] > 1) {
+        fault_first[kind]--;
+        return 0;
+    }
+    fault_count[kind]--;
+    return fault_errno[kind];
 }
 #else
-void ph_log_fault_at(ph_log_fault kind, uint64_t nth, int sys)
+void ph_log_fault_at(ph_log_fault kind, uint64_t nth, uint64_t count, int sys)
 {
-    (void)kind, (void)nth, (void)sys;
+    (void)kind, (void)nth, (void)count, (void)sys; /* no fault points in this build */
 }
 
 static int fault(ph_log_fault kind)

@@ -110,23 +110,35 @@ static prophet_code lock_path(const char *dir, char out[PH_PATH_MAX], prophet_er
     return ph_path_join(out, PH_PATH_MAX, dir, "lock", err);
 }
 
-/* Creates the file or fills a short one with zeros, so that its page can always be written. */
+/* A new or short file becomes a page of zeros, so that every byte of it can be written. Two processes may both find it
+ * short: the writer's lock decides, and the second finds nothing left to do. */
 static prophet_code lock_fill(int fd, const char *path, prophet_error *err)
 {
     static const uint8_t zeros[PH_PAGE_SIZE];
+    struct flock l = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = PH_BYTE_WRITER, .l_len = 1
+    };
     struct stat st;
-    prophet_code rc;
+    prophet_code rc = PROPHET_OK;
 
     if (fstat(fd, &st) != 0)
         return ph_fail_sys(err, errno, "%s", path);
     if (st.st_size >= (off_t)PH_PAGE_SIZE)
         return PROPHET_OK;
-    if ((rc = ph_file_write(fd, zeros + st.st_size, PH_PAGE_SIZE - (size_t)st.st_size,
-                            (uint64_t)st.st_size, err)) < 0) {
-        ph_context(err, "%s", path);
-        return rc;
+    while (fcntl(fd, F_OFD_SETLKW, &l) != 0)
+        if (errno != EINTR)
+            return ph_fail_sys(err, errno, "lock %s", path);
+    if (fstat(fd, &st) != 0)
+        rc = ph_fail_sys(err, errno, "%s", path);
+    else if (st.st_size < (off_t)PH_PAGE_SIZE) {
+        if ((rc = ph_file_write(fd, zeros, PH_PAGE_SIZE, 0, err)) < 0)
+            ph_context(err, "%s", path);
+        else if (fsync(fd) != 0)
+            rc = ph_fail_sys(err, errno, "flush %s", path);
     }
-    return fsync(fd) != 0 ? ph_fail_sys(err, errno, "flush %s", path) : PROPHET_OK;
+    l.l_type = F_UNLCK;
+    (void)fcntl(fd, F_OFD_SETLK, &l); /* cannot fail for a lock we hold */
+    return rc;
 }
 
 prophet_code ph_log_create_lock(const char *dir, prophet_error *err)

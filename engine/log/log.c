@@ -15,6 +15,7 @@ static prophet_code handle_new(const char *dir, bool readonly, ph_log **out, pro
         return ph_nomem(err);
     log->lock_fd = -1;
     log->readonly = readonly;
+    log->file_size = PH_LOG_FILE_SIZE;
     log->pid = getpid();
     if (!(log->dir = ph_strdup(dir)))
         rc = ph_nomem(err);
@@ -85,4 +86,9 @@ void ph_log_close(ph_log *log)
 const ph_uuid *ph_log_database(const ph_log *log)
 {
     return &log->database;
+}
+
+void ph_log_roll_at(ph_log *log, uint32_t file_size)
+{
+    log->file_size = file_size;
 }

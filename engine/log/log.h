@@ -125,7 +125,9 @@ typedef enum ph_log_fault {
     PH_LOG_FAULT_FULL,  /* extending a file fails */
     PH_LOG_FAULTS
 } ph_log_fault;
-/* The nth operation of this kind from now in this process fails with errno `sys` (0: none). */
-void ph_log_fault_at(ph_log_fault kind, uint64_t nth, int sys);
+/* From the nth operation of this kind on (1: the next; 0: never) in this process, `count` of them fail with errno `sys`. */
+void ph_log_fault_at(ph_log_fault kind, uint64_t nth, uint64_t count, int sys);
+/* Smaller files, for tests of rolling over (all builds; this handle). */
+void ph_log_roll_at(ph_log *log, uint32_t file_size);
 
 #endif

@@ -79,6 +79,7 @@ struct ph_log {
     ph_log_file *files;
     uint32_t file_count, file_cap, open_fds, epoch;
     uint64_t clock;
+    uint32_t file_size; /* roll over at */
     ph_page_mark undo; /* the end before the last append */
     bool can_undo;
     ph_position damage_from, damage_to; /* found by the last recovery */
