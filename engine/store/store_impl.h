@@ -9,6 +9,7 @@
 #define PH_STORE_MAP_LEAST   ((uint64_t)1 << 26)
 #define PH_STORE_READERS     1024
 #define PH_STORE_KEY_MAX     511
+#define PH_STORE_NO_ROOM     (128u << 10) /* a disk with less is full */
 
 /* One LMDB environment: one per file and process, shared by the handles on it. */
 typedef struct ph_env {

@@ -1,5 +1,7 @@
 /* Transactions and rows. Values that are returned are LMDB's own memory. */
 #include "store/store_impl.h"
+#include <errno.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* ---- begin and end --------------------------------------------------------------------------------- */
@@ -53,9 +55,20 @@ static void txn_free(ph_txn *t)
     ph_free(t);
 }
 
+/* LMDB calls a write that the disk had no room to finish EIO. */
+static int commit_code(const ph_env *e, int lmdb)
+{
+    struct statvfs fs;
+
+    if (lmdb == EIO && statvfs(e->path, &fs) == 0 &&
+        (uint64_t)fs.f_bavail * fs.f_frsize < PH_STORE_NO_ROOM)
+        return ENOSPC;
+    return lmdb;
+}
+
 prophet_code ph_txn_commit(ph_txn *t, prophet_error *err)
 {
-    int lmdb = mdb_txn_commit(t->txn);
+    int lmdb = commit_code(t->env, mdb_txn_commit(t->txn));
     prophet_code rc = lmdb ? ph_store_fail(err, lmdb, "commit to index", t->env->path) : PROPHET_OK;
 
     txn_free(t);
