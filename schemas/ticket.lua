@@ -11,7 +11,8 @@ local function trimmed(v) return (v:gsub("^%s+", ""):gsub("%s+$", "")) end
 return f.record "ticket" {
   f.string "summary"  { required = true, min = 1, max = 200, fulltext = 3, canon = trimmed, doc = "one line that says what is wrong" },
   f.text   "body"     { fulltext = true, doc = "how to see it, what was expected, what happened" },
-  f.enum   "status"   { "new", "open", "stalled", "closed", default = "new", aliases = { resolved = "closed", reopened = "open" }, index = true },
+  f.enum   "status"   { "new", "open", "stalled", "closed", default = "new", index = true,
+                        aliases = { resolved = "closed", reopened = "open" } },
   f.enum   "resolution" { "fixed", "invalid", "duplicate", "declined", doc = "why it is closed" },
   f.enum   "kind"     { "bug", "feature", "task", "question", default = "bug", index = true },
   f.enum   "component"{ values = "setting:components", open = true, index = true },

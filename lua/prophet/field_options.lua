@@ -325,7 +325,8 @@ local function check_indexes(record, indexes, by_name, names)
       local name = type(entry) == "string" and entry:gsub("^%-", "") or entry
       local field = named(record, ("index %d"):format(i), name, by_name, names)
       if not stored_scalar[field.kind] and field.kind ~= "counter" then
-        refuse(record, ("index %d names %q, a %s field"):format(i, name, field.kind), "only single stored values are indexed together", name)
+        refuse(record, ("index %d names %q, a %s field"):format(i, name, field.kind),
+          "only single stored values are indexed together", name)
       end
       if seen[name] then refuse(record, ("index %d names %q twice"):format(i, name), nil, name) end
       seen[name] = true
@@ -374,7 +375,8 @@ function M.record(record, given, by_name, names)
   end
   record.validate = given.validate
   if given.life ~= nil and not set_of(M.life_rules)[given.life] then
-    refuse(record, ("life has no rule %q"):format(tostring(given.life)), e.suggest(tostring(given.life), M.life_rules), nil, given.life)
+    local hint = e.suggest(tostring(given.life), M.life_rules)
+    refuse(record, ("life has no rule %q"):format(tostring(given.life)), hint, nil, given.life)
   end
   record.life = given.life
   if given.doc ~= nil and type(given.doc) ~= "string" then refuse(record, "doc is no text") end

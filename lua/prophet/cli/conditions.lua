@@ -49,7 +49,8 @@ function M.query(ctx, db, type, words)
     else
       local name, op, text = split(word)
       if not name then
-        e.raise { code = "usage", message = ("%q is no condition"):format(word), hint = "as in status=open, due<2026-03-01, @mine", value = word }
+        e.raise { code = "usage", message = ("%q is no condition"):format(word), value = word,
+          hint = "as in status=open, due<2026-03-01, @mine" }
       end
       where[#where + 1] = { [name] = one(ctx, db, by_name[name] or { name = name, kind = "string" }, op, text) }
     end

@@ -69,7 +69,8 @@ return {
     local verb = verbs[ctx.args[1]]
     if not verb then
       local names = { "types", "show", "check", "apply" }
-      e.raise { code = "usage", message = ("schema has no %q"):format(ctx.args[1]), hint = e.suggest(ctx.args[1], names), value = ctx.args[1] }
+      e.raise { code = "usage", message = ("schema has no %q"):format(ctx.args[1]), value = ctx.args[1],
+        hint = e.suggest(ctx.args[1], names) }
     end
     if (ctx.args[1] == "check" or ctx.args[1] == "apply") and #ctx.args < 2 then
       e.raise { code = "usage", message = ("schema %s wants a file"):format(ctx.args[1]), hint = "prophet schema check schemas/ticket.lua" }

@@ -19,8 +19,8 @@ local function apply(record, ctx, db, by_name, text)
     return record:incr(name, op == "+=" and by or -by)
   end
   if field.kind ~= "set" then
-    e.raise { code = "usage", field = name, message = ("%s%s needs a set or a counter, and %s is a %s field"):format(name, op, name, field.kind),
-      hint = ("write %s=..."):format(name) }
+    e.raise { code = "usage", field = name, hint = ("write %s=..."):format(name),
+      message = ("%s%s needs a set or a counter, and %s is a %s field"):format(name, op, name, field.kind) }
   end
   for _, element in ipairs(values.read(given, field, ctx, db)) do
     record = op == "+=" and record:add(name, element) or record:remove(name, element)

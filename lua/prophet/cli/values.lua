@@ -105,7 +105,8 @@ end
 function M.assignment(text)
   local field, op, value = text:match "^([%a_][%w_]*)([+-]?=)(.*)$"
   if not field then
-    e.raise { code = "usage", message = ("%q is no assignment"):format(text), hint = "field=value, field+=value or field-=value", value = text }
+    e.raise { code = "usage", message = ("%q is no assignment"):format(text), value = text,
+      hint = "field=value, field+=value or field-=value" }
   end
   return field, op, value
 end
