@@ -1,6 +1,8 @@
 /* Loaded before libc by LD_PRELOAD: records what a process asks of the disk below PH_CUT_ROOT, and passes it on. A page that
  * is mapped shared and writable is compared at every event, so that what was stored into it is there as a write.
  * power_cut_test.c starts the programs, cut_disk.c reads the trace. */
+#undef _FILE_OFFSET_BITS /* both names of each call are defined below */
+#pragma GCC visibility push(default)
 #include "cut_trace.h"
 #include <dlfcn.h>
 #include <errno.h>
