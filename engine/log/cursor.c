@@ -158,7 +158,8 @@ prophet_code ph_log_holds(ph_log *log, const ph_mark *mark, prophet_error *err)
     ph_batch_reader r;
     prophet_code rc;
 
-    ph_require(log->locked);
+    if (!ph_page_live(log))
+        return PROPHET_DONE;
     ph_page_end(log, &end);
     if (mark->position == end.position)
         return memcmp(mark->chain, end.chain, 16) == 0 ? PROPHET_OK : PROPHET_DONE;

@@ -381,3 +381,14 @@ prophet_code ph_log_downgrade(ph_log *log, prophet_error *err)
     ph_require(rc != PROPHET_DONE); /* from exclusive it cannot be refused */
     return rc;
 }
+
+bool ph_log_in_use(ph_log *log)
+{
+    struct flock l = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = PH_BYTE_OPEN, .l_len = 1
+    };
+
+    if (log->lock_fd < 0 || fcntl(log->lock_fd, F_OFD_GETLK, &l) != 0)
+        return false; /* nothing to look at: no lock file, or no locks on this file system */
+    return l.l_type != F_UNLCK;
+}

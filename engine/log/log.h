@@ -68,16 +68,17 @@ prophet_code ph_log_token_set(ph_log *log, const ph_log_token *t, prophet_error 
 
 /* ---- recovery ------------------------------------------------------------------------------------------ */
 
-/* With the log exclusively held or locked, by the first who opens: walks the batches from `from` (zero mark: from the start),
+/* By the first who opens (takes the write lock unless held): walks the batches from `from` (zero mark: from the start; another one counts if the
+ * live page or the evidence bears it out, else the walk begins at the start),
  * cuts at the first bad batch at or above the highest `durable` found (the rest of that file and later files are zeroed/removed and synced);
- * a bad batch below it is ECORRUPT with file and offset (nothing is cut). Sets the end. */
+ * a bad batch below it is ECORRUPT (nothing is cut, the end lies behind it, see ph_log_damage). Sets the end. */
 prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err);
 /* The damage that the last recovery of this handle (ph_log_recover, or the one inside ph_log_lock) went around; false: none.
  * ph_log_recover then returned ECORRUPT, ph_log_lock did not: either way nothing was cut, the end lies behind the damage, and the
  * changesets can be appended again. *from is where the first bad batch begins, *to where the next good one does. */
 bool ph_log_damage(const ph_log *log, ph_position *from, ph_position *to);
 /* Whether a mark (say, the index's) lies on this log: 0 yes, PROPHET_DONE no: what carries it must be rebuilt (it was ahead of a log that lost
- * unflushed batches, or belongs to another one). With the write lock. */
+ * unflushed batches, or belongs to another one). With the write lock or exclusively; after recovery. */
 prophet_code ph_log_holds(ph_log *log, const ph_mark *mark, prophet_error *err);
 /* The end as the lock page knows it (valid while locked, or as a hint). */
 void ph_log_end(ph_log *log, ph_mark *out);

@@ -134,14 +134,15 @@ static prophet_code walk(ph_log *log, const ph_page_mark *from, ph_page_mark *en
     return rc;
 }
 
-/* In a copy nothing has been flushed yet; where everything is on disk this costs nothing. */
-static prophet_code sync_files(ph_log *log, prophet_error *err)
+/* What lies behind the mark may never have been flushed (a copy); where everything is on disk this costs little. */
+static prophet_code sync_files(ph_log *log, ph_position from, prophet_error *err)
 {
     char path[PH_PATH_MAX];
     ph_log_file *f;
-    prophet_code rc = PROPHET_OK;
+    prophet_code rc;
+    uint32_t n;
 
-    for (uint32_t n = 1; rc >= 0 && n <= log->file_count; n++) {
+    for (rc = ph_log_locate(log, from, &n, err); rc >= 0 && n <= log->file_count; n++) {
         ph_log_file_path(log, n, path);
         if ((rc = ph_log_file_get(log, n, &f, err)) >= 0)
             rc = ph_disk_sync(f->fd, path, err);
@@ -163,18 +164,47 @@ prophet_code ph_log_recover_locked(ph_log *log, const ph_page_mark *from, prophe
         return rc;
     if (start.position == 0 && (rc = ph_batch_start(log, &start, err)) < 0)
         return rc;
-    if ((rc = walk(log, &start, &end, err)) < 0 || (rc = sync_files(log, err)) < 0 ||
+    if ((rc = walk(log, &start, &end, err)) < 0 ||
+        (rc = sync_files(log, start.position, err)) < 0 ||
         (rc = allocated_now(log, &allocated, err)) < 0 || (rc = ph_page_adopt(log, &end, err)) < 0)
         return rc;
     atomic_store(&log->page->allocated, allocated);
     return PROPHET_OK;
 }
 
-/* A caller's mark is a hint only: it is used when it is the one the evidence proves. */
+/* In a live page the end is known: only what follows the mark is looked at, and nothing is written. PROPHET_DONE: not so simple. */
+static prophet_code look_only(ph_log *log, const ph_mark *from, prophet_error *err)
+{
+    ph_page_mark end, start = { .position = from->position };
+    ph_batch_reader r;
+    prophet_code rc;
+
+    if (from->position == 0 || !ph_page_live(log) ||
+        (rc = ph_log_holds(log, from, err)) == PROPHET_DONE)
+        return PROPHET_DONE;
+    if (rc < 0)
+        return rc;
+    memcpy(start.chain, from->chain, 16);
+    ph_page_end(log, &end);
+    ph_batch_reader_init(&r, log, &start);
+    while ((rc = ph_batch_next(&r, end.position, err)) == PROPHET_OK)
+        ;
+    ph_batch_reader_clear(&r);
+    if (rc == PROPHET_ECORRUPT)
+        return PROPHET_DONE;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* Otherwise a caller's mark is used when it is the one the evidence proves. */
 static prophet_code recover_from(ph_log *log, const ph_mark *from, prophet_error *err)
 {
     ph_page_mark evidence, start = { 0 };
+    prophet_code rc;
 
+    if (ph_page_live(log) && (rc = ph_writer_settle(log, err)) < 0)
+        return rc;
+    if ((rc = look_only(log, from, err)) != PROPHET_DONE)
+        return rc;
     ph_evidence_mark(log, &evidence);
     if (evidence.position != 0 && evidence.position == from->position &&
         memcmp(evidence.chain, from->chain, 16) == 0)
@@ -185,14 +215,12 @@ static prophet_code recover_from(ph_log *log, const ph_mark *from, prophet_error
 prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err)
 {
     const bool held = log->locked;
-    prophet_code rc = PROPHET_OK;
+    prophet_code rc;
 
+    log->damage_from = log->damage_to = 0;
     if (!held && (rc = ph_writer_take(log, 60000, err)) < 0)
         return rc;
-    if (ph_page_live(log))
-        rc = ph_writer_settle(log, err);
-    if (rc >= 0)
-        rc = recover_from(log, from, err);
+    rc = recover_from(log, from, err);
     if (!held)
         ph_log_unlock(log);
     if (rc >= 0 && log->damage_from != 0)
