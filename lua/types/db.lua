@@ -1,0 +1,204 @@
+---@meta prophet
+
+--- An open database. `local db <close> = prophet.open(path)`
+---@class prophet.Db
+---@field types table<string, prophet.Type>   the record types; an unknown name raises `unknown_type`
+---@field settings table<string, any>         settings that all replicas share
+---@field user string?
+local db = {}
+
+--- Defines a record type. The same again writes nothing; additions merge; another kind for a field raises `schema`.
+---@param record_type prophet.RecordType
+---@return prophet.Type
+function db:define(record_type) end
+
+--- One change, one changeset: all of it, or nothing if fn raises. Within a change it is a savepoint.
+---@generic T
+---@param message string
+---@param fn fun(tx: prophet.Db): T
+---@return T
+---@overload fun(self: prophet.Db, fn: fun(tx: prophet.Db): any): any
+function db:change(message, fn) end
+
+--- Many reads, one snapshot.
+---@generic T
+---@param fn fun(): T
+---@return T
+function db:view(fn) end
+
+---@class prophet.LogOptions
+---@field author? string
+---@field type? string
+---@field record? string
+---@field replica? string
+---@field since? prophet.Time|string
+---@field until? prophet.Time|string
+---@field after? integer
+---@field limit? integer
+---@field newest? boolean
+
+--- Changesets, by ascending version.
+---@param options? prophet.LogOptions
+---@return fun(): prophet.Changeset?
+function db:log(options) end
+
+---@class prophet.Changeset
+---@field id string
+---@field replica string
+---@field seq integer
+---@field prev? string
+---@field parents? string[]
+---@field lamport integer
+---@field version integer
+---@field time prophet.Time
+---@field author? string
+---@field message? string
+---@field changes? table[]
+---@field votes? table[]
+
+--- The frontier: ids of the changesets that no other names, sorted.
+---@return string[]
+function db:head() end
+
+--- 64 hexadecimal characters: equal exactly where the same changesets are.
+---@return string
+function db:digest() end
+
+--- How many changesets are applied here.
+---@return integer
+function db:version() end
+
+---@class prophet.Report
+---@field changesets integer
+---@field replicas integer
+---@field writers string[]
+---@field new_writers string[]
+---@field conflicts integer
+---@field decided integer
+---@field votes integer
+---@field forks integer
+---@field unsigned integer
+---@field bytes integer
+---@field seconds number
+
+---@class prophet.ExchangeOptions
+---@field dry_run? boolean
+---@field progress? fun(stage: string, done: integer, total: integer)
+
+--- Brings what another replica has; then resolvers vote.
+---@param source string
+---@param options? prophet.ExchangeOptions
+---@return prophet.Report
+function db:pull(source, options) end
+
+--- Gives another replica what this one has.
+---@param target string
+---@param options? prophet.ExchangeOptions
+---@return prophet.Report
+function db:push(target, options) end
+
+--- Pulls, then pushes.
+---@param other string
+---@param options? prophet.ExchangeOptions
+---@return table
+function db:sync(other, options) end
+
+---@class prophet.ConflictOptions
+---@field status? "open"|"closed"
+---@field type? string
+---@field record? string
+---@field field? string
+
+--- Conflicts, by type, record and field.
+---@param options? prophet.ConflictOptions
+---@return fun(): prophet.Conflict?
+function db:conflicts(options) end
+
+--- One conflict by its id, or nil.
+---@param id string
+---@return prophet.Conflict?
+function db:conflict(id) end
+
+--- Loads a resolver.
+---@param resolver string|table
+---@return table
+function db:resolver(resolver) end
+
+--- The resolvers that are loaded, in the order they are asked.
+---@return table[]
+function db:resolvers() end
+
+--- Does what is due: asks resolvers what was not asked yet.
+---@return table
+function db:poll() end
+
+--- Calls fn when something happens.
+---@param event string
+---@param fn function
+function db:on(event, fn) end
+
+--- Numbers for people: changesets, records, replicas, bytes.
+---@return table<string, any>
+function db:stats() end
+
+--- Verifies everything; `faults` is 0 where it is sound.
+---@return table
+function db:check() end
+
+--- Makes the index anew from the log.
+function db:rebuild() end
+
+--- Waits until all that was committed is on the disk.
+function db:flush() end
+
+--- Living records as JSON lines.
+function db:export(...) end
+
+--- Signs, flushes and closes.
+function db:close() end
+
+---@class prophet.Conflict
+---@field id string                  a hash of the cell: stays the same while values come and go
+---@field type string
+---@field record string
+---@field field string               "life" for a record's life
+---@field base any
+---@field candidates prophet.Candidate[]
+---@field outcome { value: any, unset: boolean?, decided_by: "votes"|"rule" }
+---@field status "open"|"closed"
+---@field decided boolean
+local conflict = {}
+
+---@class prophet.Candidate
+---@field value any
+---@field unset? boolean
+---@field author? string
+---@field time prophet.Time
+---@field replica string
+---@field changeset string
+---@field changesets string[]
+
+---@class prophet.Vote
+---@field replica string
+---@field by "person"|"resolver"
+---@field value any
+---@field unset? boolean
+---@field reason? string
+---@field resolver? string
+
+--- The votes there are.
+---@return fun(): prophet.Vote?
+function conflict:votes() end
+
+--- A person's vote.
+---@param value any                  a value, a candidate, or prophet.unset
+---@param options? { reason: string? }
+function conflict:vote(value, options) end
+
+--- Ends the conflict by writing a value over all heads.
+---@param value any
+function conflict:resolve(value) end
+
+--- What became of the field, as record:history().
+---@return fun(): table?
+function conflict:history() end

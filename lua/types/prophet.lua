@@ -1,0 +1,109 @@
+---@meta prophet
+
+--- A peer-to-peer, versioned record database. `local prophet = require "prophet"`
+---@class prophet
+---@field version string             which Prophet this is
+---@field q prophet.q                conditions of queries
+---@field fields prophet.fields      the language of record types
+---@field json prophet.json          JSON
+---@field unset prophet.Unset        "no value", where a value is given: `t:set{ due = prophet.unset }`
+local prophet = {}
+
+---@class prophet.Unset
+
+---@class prophet.OpenOptions
+---@field create? boolean            make the database if it is not there
+---@field readonly? boolean
+---@field user? string               who changes are by
+---@field schemas? string|string[]   a directory, or files: record types with their functions
+---@field resolvers? string|string[] a directory, or files: they are trusted
+---@field durability? "full"|"relaxed"  relaxed: a commit does not wait for the disk
+---@field voting? "lazy"|"eager"     eager: resolvers vote also where the outcome is right already
+---@field reads? integer             most keys a query with a scan in its plan may read
+---@field clock? fun(): prophet.Time|integer  where the time of changes comes from
+
+--- Opens the database in a directory; `not_found` unless there is one or `create` is given.
+---@param path string
+---@param options? prophet.OpenOptions
+---@return prophet.Db
+function prophet.open(path, options) end
+
+--- Makes a replica of another one, in `path`, which must not exist.
+---@param source string
+---@param path string
+---@param options? prophet.OpenOptions
+---@return prophet.Db
+function prophet.clone(source, path, options) end
+
+--- A time, from RFC 3339 text or milliseconds since 1970.
+---@param value string|integer|prophet.Time
+---@return prophet.Time
+function prophet.time(value) end
+
+--- The time now.
+---@return prophet.Time
+function prophet.now() end
+
+--- Bytes that are no text.
+---@param value string
+---@return prophet.Bytes
+function prophet.bytes(value) end
+
+--- A new record id.
+---@return string
+function prophet.uuid() end
+
+--- Makes an error object.
+---@param fields table
+---@return prophet.Error
+function prophet.error(fields) end
+
+--- Calls f(...): its results, or `nil` and the error object.
+---@generic T
+---@param f fun(...): T
+---@param ... any
+---@return T?
+---@return prophet.Error?
+function prophet.try(f, ...) end
+
+---@alias prophet.Code
+---| "usage" | "not_found" | "ambiguous" | "unknown_type" | "unknown_field" | "validation" | "immutable" | "schema"
+---| "stale" | "readonly" | "busy" | "needs_scan" | "forked" | "unrelated" | "untrusted" | "network" | "remote"
+---| "blob_absent" | "script" | "budget" | "interrupted" | "corrupt" | "full" | "io" | "memory" | "version_skew"
+---| "exists" | "unsigned"
+
+--- What is raised. `tostring(e)` is `code: message (hint)`.
+---@class prophet.Error
+---@field code prophet.Code
+---@field message string
+---@field hint? string
+---@field type? string
+---@field field? string
+---@field record? string
+---@field value? any
+---@field cause? any
+
+--- Milliseconds UTC. Compares with times and RFC 3339 text; the difference of two is milliseconds.
+---@class prophet.Time
+---@field ms integer
+---@operator sub(prophet.Time|string): integer
+---@operator sub(number): prophet.Time
+---@operator add(number): prophet.Time
+
+---@class prophet.Bytes
+---@operator len: integer
+
+---@class prophet.json
+local json = {}
+
+--- A value as JSON.
+---@param value any
+---@return string
+function json.encode(value) end
+
+--- JSON as a value.
+---@param text string
+---@return any
+function json.decode(text) end
+
+return prophet
