@@ -61,14 +61,14 @@ typedef struct runs {
 
 static runs runs_of(const ph_change *change)
 {
-    const ph_op *op = change->ops, *end = op + change->op_count;
+    size_t at = 0;
     runs r;
 
     for (unsigned kind = 0; kind <= PH_REMOVE; kind++) {
-        r.next[kind] = op;
-        while (op < end && (unsigned)op->kind == kind)
-            op++;
-        r.end[kind] = op;
+        r.next[kind] = at < change->op_count ? &change->ops[at] : NULL;
+        while (at < change->op_count && (unsigned)change->ops[at].kind == kind)
+            at++;
+        r.end[kind] = r.next[kind] ? change->ops + at : NULL;
     }
     return r;
 }

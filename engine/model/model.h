@@ -59,7 +59,8 @@ typedef enum ph_kind { /* in index order */
 typedef struct ph_reader { const uint8_t *p, *end; } ph_reader;
 static inline ph_reader ph_reader_of(prophet_slice s)
 {
-    ph_reader r = { s.data, (const uint8_t *)s.data + s.len };
+    const uint8_t *p = s.data;
+    ph_reader r = { p, s.len ? p + s.len : p }; /* no arithmetic on NULL */
     return r;
 }
 typedef struct ph_item { /* one value, opened */
