@@ -242,6 +242,20 @@ static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op,
     return PROPHET_OK;
 }
 
+prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch, const uint64_t *names,
+                                uint64_t version, prophet_error *err)
+{
+    uint64_t room[16];
+    size_t n;
+    const uint64_t *over = over_versions(ch->over, names, room, 16, &s->arena, &n);
+    if (!over)
+        return ph_nomem(err);
+    prophet_code rc = ph_apply_life(s, wr, ch->action != PH_DELETE, over, n, version, err);
+    for (size_t i = 0; i < ch->op_count && rc >= 0; i++)
+        rc = apply_op(s, wr, &ch->ops[i], names, version, err);
+    return rc;
+}
+
 static void touch_schema(ph_session *s, prophet_slice type)
 {
     if (!ph_type_reserved(type))
@@ -255,8 +269,6 @@ static void touch_schema(ph_session *s, prophet_slice type)
 static prophet_code apply_change(ph_session *s, const ph_change *ch, const uint64_t *names,
                                  uint64_t version, prophet_error *err)
 {
-    uint64_t room[16];
-    size_t n;
     uint32_t type;
     ph_work_record *wr;
     prophet_code rc;
@@ -266,14 +278,10 @@ static prophet_code apply_change(ph_session *s, const ph_change *ch, const uint6
         (rc = ph_work_number(s, wr, ch->type, err)) < 0)
         return rc;
     touch_schema(s, ch->type);
-    const uint64_t *over = over_versions(ch->over, names, room, 16, &s->arena, &n);
-    if (!over)
-        return ph_nomem(err);
-    if ((rc = ph_apply_life(s, wr, ch->action != PH_DELETE, over, n, version, err)) < 0)
+    if ((rc = ph_apply_to_record(s, wr, ch, names, version, err)) < 0)
         return rc;
-    for (size_t i = 0; i < ch->op_count; i++)
-        if ((rc = apply_op(s, wr, &ch->ops[i], names, version, err)) < 0)
-            return rc;
+    if (ph_slice_eq(ch->type, ph_slice_str("_type")) && (rc = ph_schema_intern(s, wr, err)) < 0)
+        return rc;
     ph_new_history h = { wr->rec.number, version, ch->offset + 1 };
     return PH_PUSH(s->history, h) ? PROPHET_OK : ph_nomem(err);
 }
@@ -289,8 +297,8 @@ prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t
     return rc;
 }
 
-prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
-                                size_t payload_offset, ph_position position, prophet_error *err)
+static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+                          size_t payload_offset, ph_position position, prophet_error *err)
 {
     ph_replica_row *rep;
     ph_new_changeset n = { .cs = cs, .payload_offset = payload_offset };
@@ -322,11 +330,26 @@ prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uin
         return rc;
     if (!PH_PUSH(s->changesets, n))
         return ph_nomem(err);
-    ph_new_changeset *kept = &s->changesets.at[s->changesets.count - 1];
-    const uint8_t *key = cs->id.b; /* the decoded changeset lives as long as the session */
-    if (!ph_map_put(&s->ids, ph_slice(key, sizeof cs->id.b), (void *)(uintptr_t)s->changesets.count))
+    /* the decoded changeset lives as long as the session, and so does the key */
+    if (!ph_map_put(&s->ids, ph_slice(cs->id.b, sizeof cs->id.b), (void *)(uintptr_t)s->changesets.count))
         return ph_nomem(err);
-    return cs->has_body ? ph_apply_body(s, cs, names, kept->version, err) : PROPHET_OK;
+    return PROPHET_OK;
+}
+
+prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+                                size_t payload_offset, ph_position position, prophet_error *err)
+{
+    prophet_code rc = place(s, cs, names, run, payload_offset, position, err);
+    if (rc < 0 || !cs->has_body)
+        return rc;
+    return ph_apply_body(s, cs, names, s->state.version, err);
+}
+
+prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+                             size_t payload_offset, bool apply_body, prophet_error *err)
+{
+    prophet_code rc = place(s, cs, names, run, payload_offset, 0, err);
+    return rc < 0 || !apply_body ? rc : ph_apply_body(s, cs, names, s->state.version, err);
 }
 
 prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset, ph_position position,

@@ -36,7 +36,8 @@ const char    *ph_replica_notice(const ph_replica *r);
 prophet_code   ph_replica_flush(ph_replica *r, prophet_error *err);   /* everything committed is on disk */
 prophet_code   ph_replica_sign(ph_replica *r, prophet_error *err);    /* flushes and signs the own tail if it is not signed */
 prophet_code   ph_replica_idle(ph_replica *r, prophet_error *err);    /* a second without writes: index made clean */
-prophet_code   ph_replica_adopt(ph_replica *r, prophet_error *err);   /* the directory was moved, not copied */
+/* The directory was moved, not copied: before it is opened the next time. EBUSY while anybody has it open. */
+prophet_code   ph_replica_adopt(const char *dir, prophet_error *err);
 prophet_code   ph_replica_rebuild(ph_replica *r, prophet_error *err); /* a new index from the log; EBUSY if others have it open */
 typedef struct ph_check_report {
     uint64_t changesets, signatures, records, conflicts_open, forks, unsigned_tail, parked, mixed_cells;

@@ -30,10 +30,16 @@ struct ph_replica {
     ph_buf               scratch;
     int64_t              uuid_ms;   /* of the last UUIDv7 */
     uint64_t             uuid_count;
+    uint8_t              random[512]; /* drawn ahead: a system call for many ids */
+    size_t               random_left;
     uint64_t             last_write_us;
     bool                 wrote;     /* since the index was last made clean */
+    bool                 marked_unclean; /* by this handle, on disk */
+    bool                 shared;    /* holds the open lock */
     uint64_t             unsigned_count, unsigned_bytes; /* own changesets since the last signature, a hint */
-    char                 notice[400];
+    bool                 temporary; /* the index lies in a temporary directory: removed at close */
+    char                 index_path[PH_PATH_MAX];
+    char                 notice[PH_PATH_MAX + 200];
 };
 
 /* ---- a write session: lock, transaction, and what it collects ------------------------------------------ */
@@ -104,7 +110,7 @@ prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err);
 prophet_code ph_session_restart(ph_session *s, prophet_error *err);
 prophet_code ph_session_wait_durable(ph_replica *r, ph_position upto, prophet_error *err);
 /* Replays the log beyond the index. With the lock held (or the index exclusively owned). */
-prophet_code ph_session_replay(ph_replica *r, bool trust_nothing, prophet_error *err);
+prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
 
 /* work.c */
 prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uuid, ph_work_record **out, prophet_error *err);
@@ -126,13 +132,28 @@ extern const prophet_slice ph_life_alive, ph_life_dead; /* canonical texts */
 prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions, ph_id *missing, prophet_error *err);
 prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run, size_t payload_offset,
                                 ph_position position, prophet_error *err);
+/* The same for a changeset of this replica, whose body change.c may have applied while it was being written. */
+prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run, size_t payload_offset,
+                             bool apply_body, prophet_error *err);
 prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names, uint64_t version, prophet_error *err);
+prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch, const uint64_t *names, uint64_t version, prophet_error *err);
 prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset, ph_position position, prophet_error *err);
 prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *err); /* a local frame */
 prophet_code ph_session_replica(ph_session *s, const ph_id *key, ph_replica_row **out, prophet_error *err); /* made if new */
 prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_changeset_row *out, prophet_error *err);
 /* The decoded changeset of a version: of this session, or read from the log into the session's arena. */
 prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out, prophet_error *err);
+
+/* local.c */
+prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32], const uint8_t resolver[32],
+                            prophet_slice what, prophet_error *err);
+prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value, prophet_error *err);
+
+/* author.c: what this replica itself appends */
+prophet_code ph_author_header(ph_session *s, ph_header *h, prophet_error *err);  /* all but refs and body */
+/* Seals cs (header with refs, body), appends its frame and applies it to the DAG; `body`: its changes too. names as for apply. */
+prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *names, bool apply_body, prophet_error *err);
+prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *id, prophet_error *err);
 
 /* vote.c */
 prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *names, uint64_t version, prophet_error *err);
@@ -146,11 +167,24 @@ typedef struct ph_lookup { ph_replica *r; ph_txn *txn; ph_session *s; uint64_t s
 prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *c, prophet_slice type, prophet_slice field, ph_arena *a, ph_cell_question *out,
                                    ph_stored_ballot **ballots, prophet_error *err);
 
+/* story.c: all writes and votes a cell ever had, from the log */
+typedef struct ph_cell_story {
+    ph_cell_write    *writes;
+    size_t            write_count;
+    ph_ballot        *ballots;
+    ph_conflict_vote *votes;     /* the same ones, for showing */
+    size_t            ballot_count;
+} ph_cell_story;
+prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type, prophet_slice field, ph_arena *a, ph_cell_story *out, prophet_error *err);
+/* Versions of what a decoded changeset names. */
+prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out, prophet_error *err);
+
 /* schema.c: compiled from the rows of `_type` and `_voter` records in t; `stamp` is state.schema of that snapshot */
 prophet_code ph_schemas_get(ph_replica *r, ph_txn *t, uint64_t stamp, prophet_slice type, const ph_schema **out, prophet_error *err);
 void         ph_schemas_forget(ph_replica *r);
 void         ph_schemas_free(ph_replica *r);
 prophet_code ph_schema_uuid(ph_replica *r, prophet_slice type, ph_uuid *out, prophet_error *err); /* of its `_type` record */
+prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr, prophet_error *err); /* after a change of a `_type` record */
 /* weights.c */
 prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx, ph_id *voter, uint64_t *weight, prophet_error *err);
 /* secondary.c */
@@ -163,15 +197,19 @@ prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *schema, ph_wor
 /* identity.c */
 prophet_code ph_identity_create(const char *dir, prophet_error *err);
 prophet_code ph_identity_load(ph_replica *r, prophet_error *err);
-prophet_code ph_identity_check(ph_replica *r, prophet_error *err);
+prophet_code ph_identity_fits(ph_replica *r, bool *fits, prophet_error *err); /* the directory is where its token says */
+prophet_code ph_identity_keep(ph_replica *r, prophet_error *err);             /* the token of this place */
 prophet_code ph_identity_renew(ph_replica *r, prophet_error *err); /* a copy: new key that succeeds the old one */
 /* index_file.c */
-prophet_code ph_index_open(ph_replica *r, prophet_error *err);
-prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err);  /* exclusively */
+prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err);
+prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err);  /* with the replica held exclusively */
 prophet_code ph_index_unclean(ph_replica *r, prophet_error *err);  /* before the first write */
-void         ph_index_make_clean(ph_replica *r);
-prophet_code ph_index_build_at(ph_replica *r, const char *path, ph_store **out, prophet_error *err);
+prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err);
+/* A fresh index of the whole log at `path`, opened; names as numbered there. */
+prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, ph_names **names, prophet_error *err);
+void         ph_index_discard(ph_replica *r);                      /* the temporary index of a read-only replica */
 
+void     ph_view_free(ph_replica *r);
 int64_t  ph_replica_now(ph_replica *r);
 prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err);
 

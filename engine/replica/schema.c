@@ -255,6 +255,59 @@ static prophet_code compile(ph_replica *r, ph_txn *t, ph_arena *a, ph_schema *s,
     return ph_schema_indexes(r, a, s, p.indexes, err);
 }
 
+/* ---- names ------------------------------------------------------------------------------------------------- */
+
+static prophet_code intern_index(ph_session *s, prophet_slice type, prophet_slice spec, prophet_error *err)
+{
+    ph_buf name = PH_BUF_INIT;
+    uint32_t id;
+    ph_buf_printf(&name, "%.*s/%.*s", PH_FMT(type), PH_FMT(spec));
+    prophet_code rc = name.failed ? ph_nomem(err)
+                                  : ph_names_intern(s->r->names, s->txn, &s->state, ph_buf_slice(&name), &id, err);
+    ph_buf_clear(&name);
+    return rc;
+}
+
+static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice field, prophet_slice value, prophet_error *err)
+{
+    uint32_t id;
+    ph_item item, one;
+    prophet_code rc = PROPHET_OK;
+    const char *name = field.data;
+    if (field.len > 5 && memcmp(name, "kind.", 5) == 0)
+        return ph_names_intern(s->r->names, s->txn, &s->state, ph_slice(name + 5, field.len - 5), &id, err);
+    if (field.len > 6 && memcmp(name, "index.", 6) == 0)
+        return intern_index(s, type, ph_slice(name + 6, field.len - 6), err);
+    if (!ph_slice_eq(field, ph_slice_str("indexes")) || !ph_value_open(value, &item) || item.kind != PH_LIST)
+        return PROPHET_OK;
+    ph_reader r = ph_reader_of(item.s);
+    while (rc >= 0 && ph_read_item(&r, &one))
+        if (one.kind == PH_TEXT)
+            rc = intern_index(s, type, one.s, err);
+    return rc;
+}
+
+/* Numbers for the names a definition brings, given in the order of changesets: a rebuild gives the same ones. */
+prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr, prophet_error *err)
+{
+    const ph_cell *name = ph_record_cell(&wr->rec, ph_names_find(s->r->names, ph_slice_str("name")));
+    ph_item type;
+    uint32_t id;
+    prophet_code rc = PROPHET_OK;
+    if (!name || !name->head_count || !ph_value_open(name->heads[0].value, &type) || type.kind != PH_TEXT)
+        return PROPHET_OK;
+    rc = ph_names_intern(s->r->names, s->txn, &s->state, type.s, &id, err);
+    for (uint32_t i = 0; i < wr->rec.cell_count && rc >= 0; i++) {
+        ph_cell *c = &wr->rec.cells[i];
+        prophet_slice field = ph_names_get(s->r->names, c->field);
+        if (c->is_register && !c->loaded)
+            rc = ph_cell_load(s->txn, &wr->rec, c, &s->arena, err);
+        for (uint32_t k = 0; k < c->head_count && rc >= 0; k++)
+            rc = intern_head(s, type.s, field, c->heads[k].value, err);
+    }
+    return rc;
+}
+
 /* ---- the cache --------------------------------------------------------------------------------------------- */
 
 prophet_code ph_schemas_ready(ph_replica *r, uint64_t stamp, prophet_error *err)

@@ -240,6 +240,12 @@ static int by_cell(const void *a, const void *b)
     return c ? c : (x->field > y->field) - (x->field < y->field);
 }
 
+static void sort_touched(ph_session *s)
+{
+    if (s->touched.count > 1)
+        qsort(s->touched.at, s->touched.count, sizeof *s->touched.at, by_cell);
+}
+
 static prophet_code settle_all(ph_session *s, bool reserved, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
@@ -257,13 +263,13 @@ prophet_code ph_settle_touched(ph_session *s, prophet_error *err)
     prophet_code rc;
     if (s->touched.count == 0 && !s->schema_touched)
         return PROPHET_OK;
-    qsort(s->touched.at, s->touched.count, sizeof *s->touched.at, by_cell);
+    sort_touched(s);
     if ((rc = settle_all(s, true, err)) < 0) /* first what rules and weights come from */
         return rc;
     if (s->schema_touched) {
         if ((rc = new_rules(s, err)) < 0)
             return rc;
-        qsort(s->touched.at, s->touched.count, sizeof *s->touched.at, by_cell);
+        sort_touched(s);
     }
     rc = settle_all(s, false, err);
     s->touched.count = 0;

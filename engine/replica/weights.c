@@ -72,7 +72,10 @@ static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, p
         return rc;
     ph_stamp newest = { 0, { { 0 } } };
     for (uint32_t i = 0; i < weight->head_count; i++) {
-        if ((rc = ph_changesets_get(t, weight->heads[i].version, &row, err)) < 0)
+        uint64_t version = weight->heads[i].version;
+        rc = r->session && r->session->txn == t ? ph_session_changeset_row(r->session, version, &row, err)
+                                                : ph_changesets_get(t, version, &row, err);
+        if (rc < 0)
             return rc;
         ph_stamp s = { row.lamport, row.id };
         if (ph_stamp_cmp(&s, &newest) > 0)

@@ -48,6 +48,24 @@ prophet_code ph_txn_begin(ph_store *s, bool write, ph_txn **out, prophet_error *
     return PROPHET_OK;
 }
 
+prophet_code ph_txn_begin_child(ph_txn *parent, ph_txn **out, prophet_error *err)
+{
+    ph_txn *t = ph_zalloc(sizeof *t);
+    int lmdb;
+
+    if (!t)
+        return ph_nomem(err);
+    t->env = parent->env;
+    t->write = true;
+    if ((lmdb = mdb_txn_begin(parent->env->env, parent->txn, 0, &t->txn)) != 0) {
+        ph_free(t);
+        return ph_store_fail(err, lmdb, "index", parent->env->path);
+    }
+    ph_env_enter(t->env);
+    *out = t;
+    return PROPHET_OK;
+}
+
 static void txn_free(ph_txn *t)
 {
     if (!t->parked)

@@ -1,0 +1,401 @@
+/* Nets the notes of a change into one changeset: one change a record, one operation a cell, one mention of an element. Where
+ * a cell was written more than once the rows are made again from the netted changeset, by the same code that applies foreign
+ * ones: what this replica shows is then what every other will. */
+#include "replica/change_impl.h"
+#include <stdlib.h>
+
+typedef struct netting {
+    ph_change_txn *c;
+    ph_arena      *a;
+    ph_changeset  *cs;
+    uint64_t      *versions;  /* named by anything, sorted, unique */
+    size_t         version_count;
+    uint32_t      *positions; /* of versions[i] in the changeset's names */
+    uint64_t      *names;     /* version of each position */
+} netting;
+
+/* ---- names: versions to positions ------------------------------------------------------------------------------------ */
+
+static int by_u64(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+typedef struct ref { ph_id id; uint64_t version; } ref;
+
+static int by_ref(const void *a, const void *b)
+{
+    return memcmp(((const ref *)a)->id.b, ((const ref *)b)->id.b, 32);
+}
+
+static prophet_code collect_versions(netting *n, prophet_error *err)
+{
+    const ph_change_txn *c = n->c;
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < c->notes.count; i++)
+        total += c->notes.at[i].over_count + c->notes.at[i].pend->life_count;
+    for (size_t i = 0; i < c->votes.count; i++)
+        total += c->votes.at[i].head_count;
+    uint64_t *v = n->versions = ph_arena_alloc(n->a, (total + 1) * sizeof *v);
+    if (!v)
+        return ph_nomem(err);
+    for (size_t i = 0; i < c->notes.count; i++) {
+        const ph_note *note = &c->notes.at[i];
+        for (uint32_t k = 0; k < note->over_count; k++)
+            v[at++] = note->over[k];
+        for (uint32_t k = 0; k < note->pend->life_count; k++)
+            v[at++] = note->pend->life[k].version;
+    }
+    for (size_t i = 0; i < c->votes.count; i++)
+        for (uint32_t k = 0; k < c->votes.at[i].head_count; k++)
+            v[at++] = c->votes.at[i].heads[k];
+    qsort(v, at, sizeof *v, by_u64);
+    for (size_t i = 0; i < at; i++)
+        if (v[i] != c->version && (n->version_count == 0 || v[n->version_count - 1] != v[i]))
+            v[n->version_count++] = v[i];
+    return PROPHET_OK;
+}
+
+/* Fills header.refs; positions and names follow prev, parents, refs. */
+static prophet_code collect_refs(netting *n, prophet_error *err)
+{
+    ph_header *h = &n->cs->header;
+    size_t fixed = ph_changeset_names(h), count = 0;
+    ref *refs = ph_arena_alloc(n->a, (n->version_count + 1) * sizeof *refs);
+    ph_id *ids = ph_arena_alloc(n->a, (n->version_count + 1) * sizeof *ids);
+    n->positions = ph_arena_alloc(n->a, (n->version_count + 1) * sizeof *n->positions);
+    n->names = ph_arena_alloc(n->a, (n->version_count + fixed + 1) * sizeof *n->names);
+    if (!refs || !ids || !n->positions || !n->names)
+        return ph_nomem(err);
+    for (size_t i = 0; i < n->version_count; i++) {
+        ph_changeset_row row;
+        prophet_code rc = ph_session_changeset_row(n->c->s, n->versions[i], &row, err);
+        if (rc < 0)
+            return rc;
+        int64_t pos = ph_changeset_position(h, &row.id);
+        n->positions[i] = (uint32_t)pos;
+        if (pos < 0) {
+            refs[count].id = row.id;
+            refs[count++].version = n->versions[i];
+        }
+    }
+    qsort(refs, count, sizeof *refs, by_ref);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *at = bsearch(&refs[i].version, n->versions, n->version_count, sizeof *n->versions, by_u64);
+        ids[i] = refs[i].id;
+        n->positions[at - n->versions] = (uint32_t)(fixed + i);
+    }
+    h->refs = ids;
+    h->ref_count = count;
+    ph_id missing;
+    return ph_apply_names(n->c->s, n->cs, n->names, &missing, err);
+}
+
+static int by_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static prophet_code to_over(netting *n, uint64_t *versions, size_t count, ph_over *out, prophet_error *err)
+{
+    uint32_t *pos = ph_arena_alloc(n->a, (count + 1) * sizeof *pos);
+    size_t kept = 0;
+    if (!pos)
+        return ph_nomem(err);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t *at = bsearch(&versions[i], n->versions, n->version_count, sizeof *n->versions, by_u64);
+        if (at)
+            pos[kept++] = n->positions[at - n->versions];
+    }
+    if (kept > 1)
+        qsort(pos, kept, sizeof *pos, by_u32);
+    size_t unique = 0;
+    for (size_t i = 0; i < kept; i++)
+        if (unique == 0 || pos[unique - 1] != pos[i])
+            pos[unique++] = pos[i];
+    out->pos = pos;
+    out->count = (uint32_t)unique;
+    return PROPHET_OK;
+}
+
+/* ---- notes of one record to one change ----------------------------------------------------------------------------------- */
+
+typedef struct ordered { const ph_note *note; size_t seq; } ordered;
+
+static int cell_class(const ph_note *n)
+{
+    return n->kind != PH_N_OP ? 0 : n->op <= PH_UNSET ? 1 : n->op == PH_INC ? 2 : 3;
+}
+
+static int by_cell(const void *a, const void *b)
+{
+    const ordered *x = a, *y = b;
+    const ph_note *m = x->note, *n = y->note;
+    int c = ph_slice_cmp(m->pend->type, n->pend->type);
+    if (c == 0)
+        c = memcmp(m->pend->uuid.b, n->pend->uuid.b, 16);
+    if (c == 0)
+        c = cell_class(m) - cell_class(n);
+    if (c == 0 && cell_class(m) > 0)
+        c = ph_slice_cmp(m->field, n->field);
+    if (c == 0 && cell_class(m) == 3)
+        c = ph_slice_cmp(m->value, n->value);
+    return c ? c : (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static bool same_record(const ph_note *a, const ph_note *b)
+{
+    return a->pend->type_id == b->pend->type_id && ph_uuid_eq(&a->pend->uuid, &b->pend->uuid);
+}
+
+static bool same_cell(const ph_note *a, const ph_note *b)
+{
+    return cell_class(a) == cell_class(b) && ph_slice_eq(a->field, b->field) &&
+           (cell_class(a) != 3 || ph_slice_eq(a->value, b->value));
+}
+
+/* The notes of one cell, in order: the last says what, all together say over what. */
+static prophet_code net_cell(netting *n, const ordered *at, size_t count, ph_op *op, bool *drop, prophet_error *err)
+{
+    const ph_note *last = at[count - 1].note;
+    size_t total = 0, k = 0;
+    prophet_code rc;
+    *op = (ph_op){ .kind = last->op, .field = last->field, .value = last->value };
+    for (size_t i = 0; i < count; i++) {
+        total += at[i].note->over_count;
+        op->amount = (int64_t)((uint64_t)op->amount + (uint64_t)at[i].note->amount);
+    }
+    uint64_t *over = ph_arena_alloc(n->a, (total + 1) * sizeof *over);
+    if (!over)
+        return ph_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t v = 0; v < at[i].note->over_count; v++)
+            over[k++] = at[i].note->over[v];
+    if ((rc = to_over(n, over, total, &op->over, err)) < 0)
+        return rc;
+    *drop = op->kind == PH_REMOVE && op->over.count == 0; /* added and removed here */
+    return PROPHET_OK;
+}
+
+static prophet_code net_life(netting *n, const ordered *at, size_t lives, ph_change *ch, bool *drop, prophet_error *err)
+{
+    const ph_pend_record *p = at[0].note->pend;
+    bool all = false, dead = false, created = false;
+    uint64_t *over = ph_arena_alloc(n->a, (p->life_count + 1u) * sizeof *over);
+    size_t k = 0;
+    if (!over)
+        return ph_nomem(err);
+    for (size_t i = 0; i < lives; i++) {
+        ph_note_kind kind = at[i].note->kind;
+        all = all || kind != PH_N_UPDATE;
+        dead = kind == PH_N_DELETE;
+        created = created || kind == PH_N_CREATE;
+    }
+    for (uint32_t i = 0; i < p->life_count; i++)
+        if (p->life[i].version != n->c->version && (all || p->life[i].alive))
+            over[k++] = p->life[i].version;
+    ch->type = p->type;
+    ch->record = p->uuid;
+    ch->action = dead ? PH_DELETE : created ? PH_CREATE : PH_UPDATE;
+    *drop = dead && !p->was_alive && p->life_count <= 1; /* it was not there before either */
+    return to_over(n, over, k, &ch->over, err);
+}
+
+static prophet_code net_record(netting *n, const ordered *at, size_t count, ph_change *ch, bool *drop, prophet_error *err)
+{
+    size_t lives = 0;
+    prophet_code rc;
+    while (lives < count && at[lives].note->kind != PH_N_OP)
+        lives++;
+    ph_require(lives > 0);
+    if ((rc = net_life(n, at, lives, ch, drop, err)) < 0 || *drop || ch->action == PH_DELETE)
+        return rc;
+    ph_op *ops = ph_arena_alloc(n->a, (count - lives + 1) * sizeof *ops);
+    if (!ops)
+        return ph_nomem(err);
+    for (size_t i = lives; i < count;) {
+        size_t k = i + 1;
+        bool none;
+        while (k < count && same_cell(at[i].note, at[k].note))
+            k++;
+        if ((rc = net_cell(n, &at[i], k - i, &ops[ch->op_count], &none, err)) < 0)
+            return rc;
+        ch->op_count += !none;
+        i = k;
+    }
+    ph_ops_sort(ops, ch->op_count);
+    ch->ops = ops;
+    return PROPHET_OK;
+}
+
+static prophet_code net_changes(netting *n, prophet_error *err)
+{
+    const ph_change_txn *c = n->c;
+    ph_body *body = &n->cs->body;
+    size_t count = c->notes.count;
+    ordered *at = ph_arena_alloc(n->a, (count + 1) * sizeof *at);
+    body->changes = ph_arena_zalloc(n->a, (count + 1) * sizeof *body->changes);
+    if (!at || !body->changes)
+        return ph_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        at[i] = (ordered){ &c->notes.at[i], i };
+    qsort(at, count, sizeof *at, by_cell);
+    for (size_t i = 0; i < count;) {
+        size_t k = i + 1;
+        bool drop = false;
+        while (k < count && same_record(at[i].note, at[k].note))
+            k++;
+        prophet_code rc = net_record(n, &at[i], k - i, &body->changes[body->change_count], &drop, err);
+        if (rc < 0)
+            return rc;
+        if (drop)
+            memset(&body->changes[body->change_count], 0, sizeof *body->changes);
+        body->change_count += !drop;
+        i = k;
+    }
+    return PROPHET_OK;
+}
+
+static prophet_code net_votes(netting *n, prophet_error *err)
+{
+    const ph_change_txn *c = n->c;
+    ph_vote *votes = ph_arena_zalloc(n->a, (c->votes.count + 1) * sizeof *votes);
+    if (!votes)
+        return ph_nomem(err);
+    for (size_t i = 0; i < c->votes.count; i++) {
+        const ph_noted_vote *v = &c->votes.at[i];
+        ph_vote *to = &votes[i];
+        to->type = v->cast.type;
+        to->record = v->cast.record;
+        to->field = v->cast.field;
+        to->choice = v->cast.choice;
+        to->by_resolver = v->cast.resolver.len > 0;
+        to->resolver = v->cast.resolver;
+        to->resolver_hash = v->cast.resolver_hash;
+        to->reason = v->cast.reason;
+        prophet_code rc = to_over(n, (uint64_t *)(uintptr_t)v->heads, v->head_count, &to->heads, err);
+        if (rc < 0)
+            return rc;
+    }
+    ph_votes_sort(votes, c->votes.count);
+    n->cs->body.votes = votes;
+    n->cs->body.vote_count = c->votes.count;
+    return PROPHET_OK;
+}
+
+/* ---- committing ----------------------------------------------------------------------------------------------------------- */
+
+static prophet_code net(netting *n, ph_buf *bytes, prophet_error *err)
+{
+    ph_change_txn *c = n->c;
+    ph_body *b = &n->cs->body;
+    prophet_code rc;
+    if ((rc = ph_author_header(c->s, &n->cs->header, err)) < 0 || (rc = collect_versions(n, err)) < 0 ||
+        (rc = collect_refs(n, err)) < 0 || (rc = net_changes(n, err)) < 0 || (rc = net_votes(n, err)) < 0)
+        return rc;
+    if (b->change_count == 0 && b->vote_count == 0)
+        return PROPHET_DONE;
+    b->time = ph_replica_now(c->r);
+    b->author = ph_slice_str(c->r->user);
+    b->message = ph_buf_slice(&c->message);
+    if ((rc = ph_random(b->salt, sizeof b->salt, err)) < 0 ||
+        (rc = ph_body_encode(b, ph_changeset_names(&n->cs->header), bytes, err)) < 0)
+        return rc;
+    n->cs->body_bytes = ph_buf_slice(bytes);
+    return PROPHET_OK;
+}
+
+/* The session's memory is thrown away: local frames collected so far are applied again. */
+static prophet_code start_over(ph_change_txn *c, prophet_error *err)
+{
+    ph_session *s = c->s;
+    ph_buf kept = s->payload;
+    uint32_t frames = s->payload_frames;
+    s->payload = (ph_buf)PH_BUF_INIT;
+    prophet_code rc = ph_session_restart(s, err);
+    ph_buf_clear(&s->payload);
+    s->payload = kept;
+    s->payload_frames = frames;
+    const uint8_t *p = kept.data, *end = p + kept.len;
+    while (rc >= 0 && p < end) {
+        uint64_t len;
+        p++; /* only local frames are collected before the commit */
+        if (!ph_varint_read(&p, end, &len))
+            break;
+        rc = ph_apply_local(s, ph_slice(p, (size_t)len), err);
+        p += len;
+    }
+    return rc;
+}
+
+static prophet_code add_history(ph_change_txn *c, const ph_changeset *cs, prophet_error *err)
+{
+    for (size_t i = 0; i < cs->body.change_count; i++) {
+        const ph_change *ch = &cs->body.changes[i];
+        ph_work_record *wr;
+        prophet_code rc = ph_work_record_get(c->s, ph_names_find(c->r->names, ch->type), &ch->record, &wr, err);
+        if (rc < 0)
+            return rc;
+        ph_new_history h = { wr->rec.number, c->version, ch->offset + 1 };
+        if (!PH_PUSH(c->s->history, h))
+            return ph_nomem(err);
+        if (ph_slice_eq(ch->type, ph_slice_str("_type")) || ph_slice_eq(ch->type, ph_slice_str("_voter")))
+            c->s->schema_touched = true;
+        if (ph_slice_eq(ch->type, ph_slice_str("_voter")))
+            c->s->all_types = true;
+    }
+    return PROPHET_OK;
+}
+
+static prophet_code write_out(netting *n, prophet_error *err)
+{
+    ph_change_txn *c = n->c;
+    prophet_code rc = PROPHET_OK;
+    if (c->twice || c->s->state.names != c->names) { /* names get their numbers in the changeset's order */
+        if ((rc = start_over(c, err)) < 0)
+            return rc;
+        return ph_author_append(c->s, n->cs, n->names, true, err);
+    }
+    if ((rc = ph_author_append(c->s, n->cs, n->names, false, err)) < 0 || (rc = add_history(c, n->cs, err)) < 0)
+        return rc;
+    for (size_t i = 0; i < n->cs->body.vote_count && rc >= 0; i++)
+        rc = ph_apply_vote(c->s, &n->cs->body.votes[i], n->names, c->version, err);
+    return rc;
+}
+
+prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, prophet_error *err)
+{
+    ph_changeset cs = { .has_body = true };
+    netting n = { .c = c, .a = &c->arena, .cs = &cs };
+    ph_buf bytes = PH_BUF_INIT;
+    ph_position upto;
+    prophet_code rc, wrote = PROPHET_OK;
+    if (c->depth > 0)
+        rc = ph_fail(err, PROPHET_EUSAGE, "a savepoint is still open");
+    else if (c->failed)
+        rc = ph_fail(err, PROPHET_EUSAGE, "a write of this change failed half-way: nothing of it is kept");
+    else
+        rc = wrote = net(&n, &bytes, err);
+    if (rc == PROPHET_OK)
+        rc = write_out(&n, err);
+    bool local = rc == PROPHET_DONE && c->s->payload_frames > 0;
+    if (rc == PROPHET_DONE && local && c->twice)
+        rc = start_over(c, err);
+    if (rc == PROPHET_OK || (rc >= 0 && local)) {
+        ph_replica *r = c->r;
+        ph_session *s = c->s;
+        c->s = NULL;
+        if ((rc = ph_session_commit(s, &upto, err)) >= 0 && (rc = ph_session_wait_durable(r, upto, err)) >= 0) {
+            if (id)
+                *id = cs.id;
+            if (version)
+                *version = c->version;
+            rc = wrote;
+        }
+    }
+    ph_buf_clear(&bytes);
+    ph_change_abort(c);
+    return rc;
+}

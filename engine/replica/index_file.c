@@ -1,0 +1,323 @@
+/* Which index file is live, when it is trusted, and how it is made anew (docs/storage.md, The index is a cache).
+ * `index` holds the name of the live file; a rebuild writes a new one beside it and renames `index`. */
+#include "replica/replica_impl.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char *const table_names[] = PH_TABLE_NAMES;
+
+static ph_store_options store_options(bool readonly, bool nolock)
+{
+    ph_store_options o = { .readonly = readonly, .nolock = nolock, .tables = table_names, .table_count = PH_TABLES };
+    return o;
+}
+
+static prophet_code index_path(ph_replica *r, uint32_t number, char out[PH_PATH_MAX], prophet_error *err)
+{
+    char name[32];
+    (void)snprintf(name, sizeof name, "index.%u.mdb", number);
+    return ph_path_join(out, PH_PATH_MAX, r->path, name, err);
+}
+
+/* 0 when `index` is absent or says nothing usable: then there is no index to trust. */
+static prophet_code live_number(ph_replica *r, uint32_t *number, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    ph_buf text = PH_BUF_INIT;
+    unsigned n = 0;
+    prophet_code rc = ph_path_join(path, sizeof path, r->path, "index", err);
+    *number = 0;
+    if (rc < 0)
+        return rc;
+    rc = ph_file_slurp(path, 64, &text, err);
+    ph_buf_byte(&text, 0);
+    if (rc >= 0 && !text.failed && sscanf((char *)text.data, "index.%u.mdb", &n) == 1)
+        *number = n;
+    ph_buf_clear(&text);
+    return rc == PROPHET_ENOTFOUND ? PROPHET_OK : rc;
+}
+
+/* ---- building ------------------------------------------------------------------------------------------------ */
+
+prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, ph_names **names, prophet_error *err)
+{
+    ph_store_options o = store_options(false, false);
+    ph_store *old_store = r->store;
+    ph_names *old_names = r->names;
+    prophet_code rc;
+    if ((rc = ph_store_create(path, &o, err)) < 0)
+        return rc;
+    r->store = NULL;
+    r->names = NULL;
+    ph_schemas_forget(r);
+    if ((rc = ph_store_open(path, &o, &r->store, err)) >= 0 && (rc = ph_names_new(&r->names, err)) >= 0)
+        rc = ph_session_replay(r, err);
+    ph_schemas_forget(r);
+    if (rc >= 0) {
+        *store = r->store;
+        *names = r->names;
+    } else {
+        ph_store_close(r->store);
+        ph_names_free(r->names);
+        (void)unlink(path);
+    }
+    r->store = old_store;
+    r->names = old_names;
+    return rc;
+}
+
+static void remove_file(const char *path)
+{
+    char lock[PH_PATH_MAX + 8];
+    (void)unlink(path); /* an old index: whatever happens, nothing refers to it */
+    (void)snprintf(lock, sizeof lock, "%s-lock", path);
+    (void)unlink(lock);
+}
+
+static void take(ph_replica *r, ph_store *store, ph_names *names)
+{
+    if (r->reader)
+        ph_txn_abort(r->reader);
+    r->reader = NULL;
+    ph_store_close(r->store);
+    ph_names_free(r->names);
+    r->store = store;
+    r->names = names;
+}
+
+static prophet_code name_live(ph_replica *r, uint32_t number, prophet_error *err)
+{
+    char path[PH_PATH_MAX], text[32];
+    prophet_code rc = ph_path_join(path, sizeof path, r->path, "index", err);
+    int n = snprintf(text, sizeof text, "index.%u.mdb\n", number);
+    return rc < 0 ? rc : ph_file_replace(path, ph_slice(text, (size_t)n), 0644, err);
+}
+
+prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err)
+{
+    char path[PH_PATH_MAX], old[PH_PATH_MAX];
+    uint32_t number;
+    ph_store *store;
+    ph_names *names;
+    prophet_code rc;
+    if ((rc = live_number(r, &number, err)) < 0 || (rc = index_path(r, number, old, err)) < 0 ||
+        (rc = index_path(r, number + 1, path, err)) < 0)
+        return rc;
+    remove_file(path); /* left by a rebuild that was killed */
+    if ((rc = ph_index_build(r, path, &store, &names, err)) < 0)
+        return rc;
+    take(r, store, names);
+    if ((rc = ph_store_sync(r->store, err)) < 0 || (rc = name_live(r, number + 1, err)) < 0)
+        return rc;
+    if (number)
+        remove_file(old);
+    r->index_number = number + 1;
+    return ph_index_make_clean(r, err);
+}
+
+/* ---- trust ---------------------------------------------------------------------------------------------------- */
+
+static bool same_place(const ph_log_evidence *a, const ph_log_evidence *b)
+{
+    return memcmp(a->boot, b->boot, sizeof a->boot) == 0 && a->mount == b->mount && a->inode == b->inode;
+}
+
+/* Clean, or written last under this boot and mount on a disk that stays: no page it wrote can be lost. */
+static prophet_code trusted(ph_replica *r, uint32_t number, bool *yes, prophet_error *err)
+{
+    ph_log_evidence said, here;
+    char fs[32];
+    bool fixed, network;
+    prophet_code rc;
+    *yes = false;
+    ph_log_evidence_get(r->log, &said);
+    if (said.index != number)
+        return PROPHET_OK;
+    if ((rc = ph_log_evidence_here(r->log, &here, err)) < 0 ||
+        (rc = ph_store_filesystem(r->path, fs, &fixed, &network, err)) < 0)
+        return rc;
+#ifdef PH_PLANT_trust_unclean
+    *yes = true;
+#else
+    *yes = said.clean || (fixed && same_place(&said, &here));
+#endif
+    return PROPHET_OK;
+}
+
+static prophet_code applied_mark(ph_replica *r, ph_mark *out, prophet_error *err)
+{
+    ph_txn *t;
+    ph_state st;
+    ph_arena a = PH_ARENA_INIT;
+    prophet_code rc = ph_txn_begin(r->store, false, &t, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_state_load(t, &a, &st, err);
+    out->position = st.position;
+    memcpy(out->chain, st.chain, sizeof out->chain);
+    ph_txn_abort(t);
+    ph_arena_clear(&a);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* Opens the live file and looks whether what it has applied lies on this log. PROPHET_DONE: not usable. */
+static prophet_code open_live(ph_replica *r, uint32_t number, bool nolock, ph_mark *mark, prophet_error *err)
+{
+    ph_store_options o = store_options(r->options.readonly, nolock);
+    prophet_code rc;
+    if ((rc = index_path(r, number, r->index_path, err)) < 0)
+        return rc;
+    if (!ph_path_exists(r->index_path))
+        return PROPHET_DONE;
+    if ((rc = ph_store_open(r->index_path, &o, &r->store, err)) < 0)
+        return rc == PROPHET_ECORRUPT || rc == PROPHET_EVERSION ? PROPHET_DONE : rc;
+    if ((rc = ph_names_new(&r->names, err)) < 0)
+        return rc;
+    if ((rc = applied_mark(r, mark, err)) < 0) {
+        take(r, NULL, NULL);
+        return PROPHET_DONE;
+    }
+    r->index_number = number;
+    return PROPHET_OK;
+}
+
+static prophet_code replay_tail(ph_replica *r, const ph_mark *mark, prophet_error *err)
+{
+    ph_mark end;
+    prophet_code rc;
+    ph_log_end(r->log, &end);
+    if (end.position == mark->position)
+        return PROPHET_OK;
+    rc = ph_index_unclean(r, err);
+    return rc < 0 ? rc : ph_session_replay(r, err);
+}
+
+static prophet_code open_alone(ph_replica *r, uint32_t number, prophet_error *err)
+{
+    static const ph_mark start;
+    ph_mark mark = start;
+    bool use = false;
+    prophet_code rc = number ? trusted(r, number, &use, err) : PROPHET_OK;
+    if (rc < 0)
+        return rc;
+    if (use) {
+        rc = open_live(r, number, false, &mark, err);
+        if (rc < 0)
+            return rc;
+        use = rc == PROPHET_OK;
+    }
+    if ((rc = ph_log_recover(r->log, use ? &mark : &start, err)) < 0)
+        return rc;
+    if (use) {
+        rc = ph_log_holds(r->log, &mark, err);
+        if (rc < 0)
+            return rc;
+        if (rc == PROPHET_OK)
+            return replay_tail(r, &mark, err);
+        take(r, NULL, NULL);
+        if ((rc = ph_log_recover(r->log, &start, err)) < 0)
+            return rc;
+    }
+    return ph_index_rebuild(r, err);
+}
+
+/* Reading only, and nobody to ask: a clean index as it lies, else a temporary one built from the log. */
+static prophet_code open_to_read(ph_replica *r, uint32_t number, prophet_error *err)
+{
+    char dir[] = "/tmp/prophet-index-XXXXXX";
+    ph_log_evidence said;
+    ph_mark mark, end;
+    bool use = false;
+    prophet_code rc;
+    ph_log_evidence_get(r->log, &said);
+    if (number && (rc = trusted(r, number, &use, err)) < 0)
+        return rc;
+    if (use) {
+        rc = open_live(r, number, access(r->path, W_OK) != 0, &mark, err);
+        ph_log_end(r->log, &end);
+        if (rc == PROPHET_OK && (said.clean || mark.position == end.position))
+            return rc;
+        if (rc < 0)
+            return rc;
+        take(r, NULL, NULL);
+    }
+    const char *tmp = getenv("TMPDIR");
+    char path[PH_PATH_MAX];
+    if (tmp && *tmp) {
+        if ((rc = ph_path_join(path, sizeof path, tmp, "prophet-index-XXXXXX", err)) < 0)
+            return rc;
+    } else
+        memcpy(path, dir, sizeof dir);
+    if (!mkdtemp(path))
+        return ph_fail_sys(err, errno, "temporary directory %s", path);
+    r->temporary = true;
+    memcpy(r->index_path, path, strlen(path) + 1);
+    if ((rc = ph_path_join(path, sizeof path, r->index_path, "index.mdb", err)) < 0)
+        return rc;
+    return ph_index_build(r, path, &r->store, &r->names, err);
+}
+
+prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err)
+{
+    uint32_t number;
+    ph_mark mark;
+    prophet_code rc = live_number(r, &number, err);
+    if (rc < 0)
+        return rc;
+    if (alone)
+        return open_alone(r, number, err);
+    if (r->options.readonly && !r->shared)
+        return open_to_read(r, number, err);
+    if ((rc = open_live(r, number, false, &mark, err)) != PROPHET_DONE)
+        return rc;
+    return ph_fail(err, PROPHET_EBUSY, "the index of %s cannot be used while others have it open", r->path);
+}
+
+void ph_index_discard(ph_replica *r)
+{
+    if (r->temporary)
+        (void)ph_dir_remove(r->index_path, NULL); /* a cache: nothing is lost when it stays */
+    r->temporary = false;
+}
+
+/* ---- clean and unclean ------------------------------------------------------------------------------------------ */
+
+prophet_code ph_index_unclean(ph_replica *r, prophet_error *err)
+{
+    ph_log_evidence said, here;
+    prophet_code rc;
+    if (r->marked_unclean) {
+        ph_log_evidence_get(r->log, &said);
+        if (!said.clean && said.index == r->index_number)
+            return PROPHET_OK;
+    }
+    if ((rc = ph_log_evidence_here(r->log, &here, err)) < 0)
+        return rc;
+    here.clean = false;
+    here.index = r->index_number;
+    memset(&here.mark, 0, sizeof here.mark);
+    rc = ph_log_evidence_set(r->log, &here, err);
+    r->marked_unclean = rc >= 0;
+    return rc;
+}
+
+/* With the write lock, or exclusively: log first, then the index, then the mark. */
+prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
+{
+    ph_log_evidence here;
+    ph_mark applied, end;
+    prophet_code rc;
+    ph_log_end(r->log, &end);
+    if ((rc = applied_mark(r, &applied, err)) < 0 || (rc = ph_log_flush(r->log, end.position, err)) < 0 ||
+        (rc = ph_store_sync(r->store, err)) < 0 || (rc = ph_log_evidence_here(r->log, &here, err)) < 0)
+        return rc;
+    if (applied.position != end.position)
+        return PROPHET_OK;
+    here.clean = true;
+    here.mark = end;
+    here.index = r->index_number;
+    if ((rc = ph_log_evidence_set(r->log, &here, err)) >= 0)
+        r->wrote = r->marked_unclean = false;
+    return rc;
+}

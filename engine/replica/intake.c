@@ -1,0 +1,323 @@
+/* Changesets from elsewhere. Their bytes are decoded and hashed as they come and wait in memory until a signature covers them
+ * and everything they name is here; then they are applied in bounded transactions and appended to the log. What waits too long
+ * without a signature is refused as a whole (EBUDGET), so that a peer cannot fill the memory.
+ * Called by sync; a stream in causal order with its signatures flows through in one pass. */
+#include "replica/replica_impl.h"
+
+#define WAITING_MAX (64u << 20) /* bytes that wait for signatures, parents or refs */
+
+typedef struct waiting {
+    ph_changeset cs;
+    size_t       bytes;
+    bool         covered;     /* by a verified signature, its own or one of a later changeset of its chain */
+    bool         applied;
+    bool         has_sig;
+    uint8_t      sig[64];
+    struct waiting *chain_prev; /* the one before it in its chain, if that waits too */
+} waiting;
+
+typedef struct writer { ph_id key; bool is_new; } writer;
+
+struct ph_intake {
+    ph_replica *r;
+    ph_arena    arena;          /* of what waits; emptied when nothing does */
+    ph_arena    kept;           /* of the report */
+    ph_map      ids;            /* id -> waiting */
+    PH_LIST(waiting *) list;    /* in order of arrival */
+    PH_LIST(writer)    writers;
+    size_t      bytes;          /* waiting */
+    size_t      covered_bytes;  /* of these: ready but for what they name */
+    size_t      covered_count;
+    ph_intake_report report;
+};
+
+prophet_code ph_intake_begin(ph_replica *r, ph_intake **out, prophet_error *err)
+{
+    if (ph_replica_readonly(r))
+        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+    ph_intake *in = ph_zalloc(sizeof *in);
+    if (!in)
+        return ph_nomem(err);
+    in->r = r;
+    *out = in;
+    return PROPHET_OK;
+}
+
+void ph_intake_free(ph_intake *in)
+{
+    if (!in)
+        return;
+    ph_map_clear(&in->ids);
+    ph_free(in->list.at);
+    ph_free(in->writers.at);
+    ph_arena_clear(&in->arena);
+    ph_arena_clear(&in->kept);
+    ph_free(in);
+}
+
+/* ---- arriving ------------------------------------------------------------------------------------------------------------ */
+
+static prophet_code known_here(ph_intake *in, const ph_id *id, bool *here, prophet_error *err)
+{
+    ph_view *v;
+    uint64_t version;
+    prophet_code rc = ph_view_begin(in->r, &v, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_view_version_of(v, id, &version, err);
+    *here = rc == PROPHET_OK;
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code note_writer(ph_intake *in, const ph_id *key, prophet_error *err)
+{
+    for (size_t i = in->writers.count; i > 0; i--)
+        if (ph_id_eq(&in->writers.at[i - 1].key, key))
+            return PROPHET_OK;
+    writer w = { *key, false };
+    ph_view *v;
+    uint32_t ridx;
+    ph_replica_row row;
+    prophet_code rc = ph_view_begin(in->r, &v, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_replicas_find(v->txn, key, &ridx, err);
+    w.is_new = rc == PROPHET_DONE;
+    if (rc == PROPHET_OK && (rc = ph_replicas_get(v->txn, ridx, &v->arena, &row, err)) >= 0)
+        w.is_new = row.tip_count == 0;
+    ph_view_end(v);
+    if (rc < 0)
+        return rc;
+    return PH_PUSH(in->writers, w) ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx, prophet_error *err)
+{
+    bool ok = true, here;
+    waiting *w = ph_arena_zalloc(&in->arena, sizeof *w);
+    prophet_slice bytes = ph_arena_copy(&in->arena, frame, &ok);
+    prophet_code rc;
+    if (!w || !ok)
+        return ph_nomem(err);
+    if ((rc = ph_frame_decode(bytes, ph_log_database(in->r->log), true, in->r->hasher, &in->r->scratch, ctx, &in->arena,
+                              &w->cs, err)) < 0)
+        return rc;
+    if (ph_map_get(&in->ids, ph_slice(w->cs.id.b, 32))) {
+        in->report.duplicates++;
+        return PROPHET_OK;
+    }
+    if ((rc = known_here(in, &w->cs.id, &here, err)) < 0)
+        return rc;
+    if (here) {
+        in->report.duplicates++;
+        return PROPHET_OK;
+    }
+    if (w->cs.header.has_succeeds && (rc = ph_succession_check(&w->cs.header, err)) != PROPHET_OK)
+        return rc < 0 ? rc : ph_fail(err, PROPHET_EUNTRUSTED, "a replica claims to succeed another without its signature");
+    if ((rc = note_writer(in, &w->cs.header.replica, err)) < 0)
+        return rc;
+    w->bytes = frame.len + 512;
+    if (w->cs.header.has_prev)
+        w->chain_prev = ph_map_get(&in->ids, ph_slice(w->cs.header.prev.b, 32));
+    in->bytes += w->bytes;
+    in->report.bytes += frame.len;
+    if (in->bytes - in->covered_bytes > WAITING_MAX)
+        return ph_fail(err, PROPHET_EBUDGET, "more than %u MiB of changesets wait for a signature: the source is refused", WAITING_MAX >> 20);
+    return ph_map_put(&in->ids, ph_slice(w->cs.id.b, 32), w) && PH_PUSH(in->list, w) ? PROPHET_OK : ph_nomem(err);
+}
+
+prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64], prophet_error *err)
+{
+    waiting *w = ph_map_get(&in->ids, ph_slice(id->b, 32));
+    if (!w || w->covered || w->applied) /* known, or proven by a later one */
+        return PROPHET_OK;
+    prophet_code rc = ph_signature_check(&w->cs.header.replica, id, sig, err);
+    if (rc != PROPHET_OK) {
+        char hex[17];
+        ph_hex(id->b, 8, hex);
+        return rc < 0 ? rc : ph_fail(err, PROPHET_EUNTRUSTED, "the signature of changeset %s is broken", hex);
+    }
+    w->has_sig = true;
+    memcpy(w->sig, sig, sizeof w->sig);
+    for (waiting *x = w; x && !x->covered; x = x->chain_prev) {
+        x->covered = true;
+        in->covered_bytes += x->bytes;
+        in->covered_count++;
+    }
+    if (in->covered_bytes >= PH_BATCH_BYTES || in->covered_count >= PH_BATCH_COUNT)
+        return ph_intake_apply(in, err);
+    return PROPHET_OK;
+}
+
+prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice frame, ph_frame_context *ctx,
+                             prophet_error *err)
+{
+    ph_id id;
+    if (type == PH_FRAME_CHANGESET)
+        return take_changeset(in, frame, ctx, err);
+    if (type != PH_FRAME_SIGNATURE || frame.len != 96)
+        return ph_fail(err, PROPHET_ECORRUPT, "a frame of a kind that is never sent");
+    memcpy(id.b, frame.data, 32);
+    return ph_intake_signature(in, &id, (const uint8_t *)frame.data + 32, err);
+}
+
+/* ---- applying ---------------------------------------------------------------------------------------------------------------- */
+
+static prophet_code append(ph_session *s, const waiting *w, const uint64_t *names, prophet_error *err)
+{
+    ph_buf frame = PH_BUF_INIT;
+    bool run = s->stream.has_last && w->cs.header.has_prev && ph_id_eq(&s->stream.id, &w->cs.header.prev);
+    ph_frame_encode(&w->cs, &s->stream, &frame);
+    if (frame.failed)
+        return ph_nomem(err);
+    size_t at = ph_log_payload_add(&s->payload, PH_FRAME_CHANGESET, ph_buf_slice(&frame));
+    size_t size = frame.len;
+    s->payload_frames++;
+    ph_buf_clear(&frame);
+    prophet_code rc = ph_apply_changeset(s, &w->cs, names, run, at, 0, err);
+    if (rc < 0)
+        return rc;
+    s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
+    if (!w->has_sig)
+        return PROPHET_OK;
+    uint8_t sig[96];
+    memcpy(sig, w->cs.id.b, 32);
+    memcpy(sig + 32, w->sig, 64);
+    at = ph_log_payload_add(&s->payload, PH_FRAME_SIGNATURE, ph_slice(sig, sizeof sig));
+    s->payload_frames++;
+    return ph_apply_signature(s, &w->cs.id, at, 0, err);
+}
+
+/* One transaction: what is ready, in order of arrival, until it is large enough. *more: there may be more ready. */
+static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_error *err)
+{
+    ph_session *s;
+    ph_position upto;
+    ph_id missing;
+    size_t count = 0;
+    prophet_code rc = ph_session_begin(in->r, &s, err);
+    if (rc < 0)
+        return rc;
+    for (; *from < in->list.count && rc >= 0 && s->payload.len < PH_BATCH_BYTES && count < PH_BATCH_COUNT; ++*from) {
+        waiting *w = in->list.at[*from];
+        uint64_t version;
+        if (!w->covered || w->applied)
+            continue;
+        uint64_t *names = ph_arena_alloc(&s->arena, (ph_changeset_names(&w->cs.header) + 1) * sizeof *names);
+        if (!names) {
+            rc = ph_nomem(err);
+            break;
+        }
+        if ((rc = ph_ids_find(s->txn, &w->cs.id, &version, err)) < 0)
+            break;
+        if (rc == PROPHET_OK) { /* another process brought it meanwhile */
+            w->applied = true;
+            in->report.duplicates++;
+            continue;
+        }
+        if ((rc = ph_apply_names(s, &w->cs, names, &missing, err)) == PROPHET_DONE)
+            continue; /* held back */
+        if (rc >= 0 && ph_id_eq(&w->cs.header.replica, &in->r->key))
+            in->report.own_chain = true;
+        if (rc >= 0 && (rc = append(s, w, names, err)) >= 0) {
+            w->applied = true;
+            count++;
+        }
+    }
+    if (rc >= 0 && count && (rc = ph_work_flush(s, err)) >= 0) {
+        in->report.forks += s->forks;
+        in->report.conflicts += s->opened;
+    }
+    if (rc < 0 || count == 0) {
+        ph_session_abort(s);
+        return rc < 0 ? rc : PROPHET_OK; /* after a failure the intake is only good for being freed */
+    }
+    *any = true;
+    if ((rc = ph_session_commit(s, &upto, err)) < 0)
+        return rc;
+    in->report.changesets += count;
+    return *from >= in->list.count ? ph_session_wait_durable(in->r, upto, err) : PROPHET_OK;
+}
+
+/* Forgets what was applied; what waits stays. */
+static void sweep(ph_intake *in)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < in->list.count; i++) {
+        waiting *w = in->list.at[i];
+        if (!w->applied) {
+            if (w->chain_prev && w->chain_prev->applied)
+                w->chain_prev = NULL;
+            in->list.at[kept++] = w;
+            continue;
+        }
+        in->bytes -= w->bytes;
+        in->covered_bytes -= w->covered ? w->bytes : 0;
+        in->covered_count -= w->covered ? 1 : 0;
+        (void)ph_map_remove(&in->ids, ph_slice(w->cs.id.b, 32));
+    }
+    in->list.count = kept;
+    if (kept == 0) {
+        ph_map_reset(&in->ids);
+        ph_arena_reset(&in->arena);
+        in->bytes = in->covered_bytes = in->covered_count = 0;
+    }
+}
+
+prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
+{
+    bool any = true;
+    prophet_code rc = PROPHET_OK;
+    while (any && rc >= 0 && in->covered_count) { /* again while something became ready by what was applied */
+        any = false;
+        for (size_t from = 0; from < in->list.count && rc >= 0;)
+            rc = apply_some(in, &from, &any, err);
+        if (rc >= 0)
+            sweep(in);
+    }
+    return rc;
+}
+
+static prophet_code fill_report(ph_intake *in, prophet_error *err)
+{
+    ph_intake_report *rep = &in->report;
+    uint64_t open;
+    ph_view *v;
+    for (size_t i = 0; i < in->list.count; i++) {
+        if (in->list.at[i]->covered)
+            rep->held_back++;
+        else
+            rep->unsigned_rest++;
+    }
+    ph_id *keys = ph_arena_alloc(&in->kept, (in->writers.count + 1) * sizeof *keys);
+    if (!keys)
+        return ph_nomem(err);
+    rep->writers = keys;
+    for (int fresh = 1; fresh >= 0; fresh--)
+        for (size_t i = 0; i < in->writers.count; i++)
+            if (in->writers.at[i].is_new == fresh) {
+                keys[rep->writer_count++] = in->writers.at[i].key;
+                rep->new_writer_count += (size_t)fresh;
+            }
+    prophet_code rc = ph_view_begin(in->r, &v, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_view_conflict_count(v, &open, &rep->decided, err);
+    if (rep->decided > rep->conflicts)
+        rep->decided = rep->conflicts;
+    ph_view_end(v);
+    return rc;
+}
+
+prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err)
+{
+    prophet_code rc = ph_intake_apply(in, err);
+    if (rc >= 0 && in->report.own_chain)
+        rc = ph_identity_renew(in->r, err);
+    if (rc >= 0)
+        rc = fill_report(in, err);
+    if (rc >= 0)
+        *out = in->report;
+    return rc;
+}

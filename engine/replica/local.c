@@ -1,0 +1,99 @@
+/* Local frames: what this replica remembers and never serves, kept in the same log so that it advances atomically with it.
+ *
+ *   CBOR map {1: kind, ...}
+ *   kind 1, asked:  2 type text, 3 record bytes16, 4 field text ("" = life), 5 question bytes32, 6 resolver bytes32, 7 what text
+ *   kind 2, value:  2 name text, 3 value (any canonical value; absent: removed) */
+#include "replica/replica_impl.h"
+
+enum { LOCAL_ASKED = 1, LOCAL_VALUE = 2 };
+
+static prophet_code add(ph_session *s, ph_buf *frame, prophet_error *err)
+{
+    prophet_code rc = frame->failed ? ph_nomem(err) : PROPHET_OK;
+    if (rc >= 0) {
+        (void)ph_log_payload_add(&s->payload, PH_FRAME_LOCAL, ph_buf_slice(frame));
+        s->payload_frames++;
+        rc = ph_apply_local(s, ph_buf_slice(frame), err);
+    }
+    ph_buf_clear(frame);
+    return rc;
+}
+
+prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32],
+                            const uint8_t resolver[32], prophet_slice what, prophet_error *err)
+{
+    ph_buf b = PH_BUF_INIT;
+    prophet_slice field = cell->field == PH_LIFE ? ph_slice(NULL, 0) : ph_names_get(s->r->names, cell->field);
+    ph_put_map(&b, 7);
+    ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_ASKED);
+    ph_put_uint(&b, 2), ph_put_text(&b, ph_names_get(s->r->names, cell->type));
+    ph_put_uint(&b, 3), ph_put_bytes(&b, ph_slice(cell->uuid.b, 16));
+    ph_put_uint(&b, 4), ph_put_text(&b, field);
+    ph_put_uint(&b, 5), ph_put_bytes(&b, ph_slice(question, 32));
+    ph_put_uint(&b, 6), ph_put_bytes(&b, ph_slice(resolver, 32));
+    ph_put_uint(&b, 7), ph_put_text(&b, what);
+    return add(s, &b, err);
+}
+
+prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value, prophet_error *err)
+{
+    ph_buf b = PH_BUF_INIT;
+    ph_put_map(&b, value.len ? 3 : 2);
+    ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_VALUE);
+    ph_put_uint(&b, 2), ph_put_text(&b, name);
+    if (value.len) {
+        ph_put_uint(&b, 3);
+        ph_buf_put(&b, value.data, value.len);
+    }
+    return add(s, &b, err);
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------------- */
+
+static bool open_frame(prophet_slice frame, ph_item members[8])
+{
+    ph_item key;
+    ph_reader r = ph_reader_of(frame);
+    if (r.p >= r.end || (*r.p & 0xe0) != 0xa0)
+        return false;
+    size_t n = *r.p++ & 0x1f; /* at most 7 members: the head is one byte */
+    memset(members, 0, 8 * sizeof *members);
+    for (size_t i = 0; i < n; i++) {
+        ph_item item;
+        if (!ph_read_item(&r, &key) || key.kind != PH_INT || key.i < 1 || key.i > 7 || !ph_read_item(&r, &item))
+            return false;
+        members[key.i] = item;
+    }
+    return r.p == r.end;
+}
+
+static prophet_code asked(ph_session *s, const ph_item m[8], prophet_error *err)
+{
+    ph_cell_key key = { .field = PH_LIFE };
+    prophet_code rc;
+    if (m[2].kind != PH_TEXT || m[3].s.len != 16 || m[5].s.len != 32 || m[6].s.len != 32)
+        return ph_fail(err, PROPHET_ECORRUPT, "a local frame of kind 1 is malformed");
+    if ((rc = ph_names_intern(s->r->names, s->txn, &s->state, m[2].s, &key.type, err)) < 0 ||
+        (m[4].s.len && (rc = ph_names_intern(s->r->names, s->txn, &s->state, m[4].s, &key.field, err)) < 0))
+        return rc;
+    memcpy(key.uuid.b, m[3].s.data, 16);
+    if ((rc = ph_asked_put(s->txn, &key, m[5].s.data, m[6].s.data, m[7].s, err)) < 0)
+        return rc;
+    return ph_conflicts_done(s->txn, &key, err);
+}
+
+prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *err)
+{
+    ph_item m[8];
+    prophet_code rc;
+    if (!open_frame(frame, m) || m[1].kind != PH_INT)
+        return ph_fail(err, PROPHET_ECORRUPT, "a local frame is malformed");
+    if (m[1].i == LOCAL_ASKED)
+        return asked(s, m, err);
+    if (m[1].i != LOCAL_VALUE || m[2].kind != PH_TEXT || m[2].s.len == 0 || m[2].s.len > 500)
+        return PROPHET_OK; /* a later version's: nothing here depends on it */
+    if (m[3].raw.len)
+        return ph_txn_put(s->txn, PH_T_LOCAL, m[2].s, m[3].raw, err);
+    rc = ph_txn_del(s->txn, PH_T_LOCAL, m[2].s, err);
+    return rc < 0 ? rc : PROPHET_OK;
+}

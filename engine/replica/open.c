@@ -1,0 +1,339 @@
+/* Creating, opening and closing a replica directory.
+ *
+ *   log/  index  index.<n>.mdb  lock  replica.key      (drawn in docs/storage.md)
+ *
+ * The first who opens a directory holds it alone for a moment: recovers the log, decides whether the index is trusted,
+ * and looks whether the directory is a copy. Everybody after that shares it. */
+#include "replica/replica_impl.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t ph_replica_now(ph_replica *r)
+{
+    return r->options.clock ? r->options.clock(r->options.clock_ctx) : ph_now_ms();
+}
+
+/* Rising within a handle, also when the clock stands or goes back: rand_a and the top of rand_b count. */
+prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err)
+{
+    uint8_t random[10];
+    int64_t now = ph_replica_now(r);
+    if (r->random_left < 8) {
+        prophet_code rc = ph_random(r->random, sizeof r->random, err);
+        if (rc < 0)
+            return rc;
+        r->random_left = sizeof r->random;
+    }
+    r->random_left -= 8;
+    memcpy(random + 2, r->random + r->random_left, 8);
+    if (now > r->uuid_ms || r->uuid_count >= 0x3fff) {
+        r->uuid_ms = now > r->uuid_ms ? now : r->uuid_ms + 1;
+        r->uuid_count = random[2] & 0x3fu; /* room to count up */
+    } else
+        r->uuid_count++;
+    /* the first 12 random bits follow the time, the next 2 the variant: count in these 14 */
+    random[0] = (uint8_t)(r->uuid_count >> 10);
+    random[1] = (uint8_t)(r->uuid_count >> 2);
+    random[2] = (uint8_t)((random[2] & 0x0f) | (r->uuid_count & 3) << 4);
+    *out = ph_uuid_v7(r->uuid_ms < 0 ? 0 : r->uuid_ms, random);
+    return PROPHET_OK;
+}
+
+/* ---- create -------------------------------------------------------------------------------------------------- */
+
+static prophet_code sync_parent(const char *dir, prophet_error *err)
+{
+    char parent[PH_PATH_MAX];
+    prophet_code rc = ph_path_join(parent, sizeof parent, dir, "..", err);
+    return rc < 0 ? rc : ph_dir_sync(parent, err);
+}
+
+static prophet_code check_filesystem(const char *dir, prophet_error *err)
+{
+    char name[32];
+    bool fixed, network;
+    prophet_code rc = ph_store_filesystem(dir, name, &fixed, &network, err);
+    if (rc < 0 || !network)
+        return rc;
+    rc = ph_fail(err, PROPHET_EIO, "%s lies on %s, where several machines cannot share a replica safely", dir, name);
+    ph_hint(err, "keep the replica on a local disk and exchange through a directory there");
+    return rc;
+}
+
+prophet_code ph_replica_create(const char *dir, const ph_uuid *database, prophet_error *err)
+{
+    ph_uuid fresh;
+    ph_replica r = { .path = (char *)(uintptr_t)dir };
+    prophet_code rc;
+    if (mkdir(dir, 0777) != 0) {
+        if (errno == EEXIST)
+            return ph_fail(err, PROPHET_EEXISTS, "%s exists already", dir);
+        return ph_fail_sys(err, errno, "create %s", dir);
+    }
+    if (!database && (rc = ph_random(fresh.b, sizeof fresh.b, err)) < 0)
+        goto done;
+    if ((rc = check_filesystem(dir, err)) < 0 || (rc = ph_identity_create(dir, err)) < 0 ||
+        (rc = ph_log_create(dir, database ? database : &fresh, err)) < 0 ||
+        (rc = ph_log_open(dir, false, &r.log, err)) < 0)
+        goto done;
+    if ((rc = ph_identity_keep(&r, err)) >= 0 && (rc = ph_dir_sync(dir, err)) >= 0)
+        rc = sync_parent(dir, err);
+    ph_log_close(r.log);
+done:
+    if (rc < 0)
+        (void)ph_dir_remove(dir, NULL); /* ours alone: made above */
+    return rc;
+}
+
+/* ---- open ------------------------------------------------------------------------------------------------------ */
+
+/* Alone if nobody has it open, else shared with those who have. */
+static prophet_code take_part(ph_replica *r, bool *alone, prophet_error *err)
+{
+    uint64_t limit = ph_monotonic_us() + (r->options.lock_timeout_ms ? r->options.lock_timeout_ms : 60000) * UINT64_C(1000);
+    *alone = false;
+    for (;;) {
+        prophet_code rc = ph_log_try_exclusive(r->log, err);
+        if (rc != PROPHET_DONE) {
+            *alone = r->shared = rc == PROPHET_OK;
+            return rc;
+        }
+        if ((rc = ph_log_share(r->log, err)) != PROPHET_EBUSY) {
+            r->shared = rc >= 0;
+            return rc;
+        }
+        if (ph_monotonic_us() > limit)
+            return rc;
+        struct timespec pause = { 0, 1000000 }; /* somebody is opening it just now */
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static prophet_code look_for_copy(ph_replica *r, prophet_error *err)
+{
+    bool fits;
+    prophet_code rc = ph_identity_fits(r, &fits, err);
+    return rc < 0 || fits ? rc : ph_identity_renew(r, err);
+}
+
+static prophet_code open_writable(ph_replica *r, prophet_error *err)
+{
+    bool alone;
+    prophet_code rc;
+    if ((rc = ph_identity_load(r, err)) < 0 || (rc = take_part(r, &alone, err)) < 0 ||
+        (rc = ph_index_open(r, alone, err)) < 0 || !alone)
+        return rc;
+    if ((rc = look_for_copy(r, err)) < 0)
+        return rc;
+    return ph_log_downgrade(r->log, err);
+}
+
+static prophet_code open_readonly(ph_replica *r, prophet_error *err)
+{
+    if (ph_identity_load(r, NULL) < 0) /* only to say whose replica this is */
+        r->keys = NULL;
+    r->shared = ph_log_in_use(r->log) && ph_log_share(r->log, NULL) >= 0;
+    return ph_index_open(r, false, err);
+}
+
+static prophet_code start_up(ph_replica *r, const char *dir, prophet_error *err)
+{
+    char log[PH_PATH_MAX];
+    prophet_code rc;
+    if ((rc = ph_path_join(log, sizeof log, dir, "log", err)) < 0)
+        return rc;
+    if (!ph_path_exists(log)) {
+        rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is not a replica", dir);
+        ph_hint(err, "make one with create = true, prophet init or prophet clone");
+        return rc;
+    }
+    if (!(r->path = ph_strdup(dir)))
+        return ph_nomem(err);
+    if ((rc = ph_hasher_new(&r->hasher, err)) < 0 || (rc = ph_log_open(dir, r->options.readonly, &r->log, err)) < 0)
+        return rc;
+    return r->options.readonly ? open_readonly(r, err) : open_writable(r, err);
+}
+
+prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_replica **out, prophet_error *err)
+{
+    ph_replica *r = ph_zalloc(sizeof *r);
+    prophet_code rc;
+    if (!r)
+        return ph_nomem(err);
+    if (o)
+        r->options = *o;
+    rc = ph_replica_set_user(r, o && o->user ? o->user : "", err);
+    r->options.user = NULL;
+    if (rc >= 0)
+        rc = start_up(r, dir, err);
+    if (rc < 0) {
+        ph_replica_close(r);
+        return rc;
+    }
+    *out = r;
+    return PROPHET_OK;
+}
+
+/* ---- close ------------------------------------------------------------------------------------------------------- */
+
+static prophet_code clean_up(ph_replica *r, prophet_error *err)
+{
+    prophet_code rc;
+    if ((rc = ph_log_lock(r->log, 1000, err)) < 0)
+        return rc;
+    rc = ph_index_make_clean(r, err);
+    ph_log_unlock(r->log);
+    return rc;
+}
+
+prophet_code ph_replica_idle(ph_replica *r, prophet_error *err)
+{
+    if (!r->wrote || r->session || r->options.readonly || ph_monotonic_us() - r->last_write_us < 1000000)
+        return PROPHET_OK;
+    return clean_up(r, err);
+}
+
+void ph_replica_close(ph_replica *r)
+{
+    if (!r)
+        return;
+    ph_session_abort(r->session);
+    if (r->store && !r->options.readonly) { /* what fails here is done by the next open */
+        if (r->wrote)
+            (void)ph_replica_sign(r, NULL);
+        if (r->wrote || r->marked_unclean)
+            (void)clean_up(r, NULL);
+    }
+    ph_view_free(r);
+    if (r->reader)
+        ph_txn_abort(r->reader);
+    ph_schemas_free(r);
+    ph_names_free(r->names);
+    ph_store_close(r->store);
+    ph_index_discard(r);
+    ph_log_close(r->log);
+    ph_keypair_free(r->keys);
+    ph_hasher_free(r->hasher);
+    ph_buf_clear(&r->scratch);
+    ph_free(r->user);
+    ph_free(r->path);
+    ph_free(r);
+}
+
+/* ---- small things -------------------------------------------------------------------------------------------------- */
+
+const ph_uuid *ph_replica_database(const ph_replica *r)
+{
+    return ph_log_database(r->log);
+}
+
+const ph_id *ph_replica_key(const ph_replica *r)
+{
+    return &r->key;
+}
+
+const char *ph_replica_path(const ph_replica *r)
+{
+    return r->path;
+}
+
+bool ph_replica_readonly(const ph_replica *r)
+{
+    return r->options.readonly;
+}
+
+const char *ph_replica_user(const ph_replica *r)
+{
+    return r->user;
+}
+
+const char *ph_replica_notice(const ph_replica *r)
+{
+    return r->notice;
+}
+
+prophet_code ph_replica_set_user(ph_replica *r, const char *user, prophet_error *err)
+{
+    if (strlen(user) > PH_TEXT_MAX || !ph_utf8_valid(user, strlen(user)))
+        return ph_fail(err, PROPHET_EUSAGE, "the user's name is not UTF-8");
+    char *copy = ph_strdup(user);
+    if (!copy)
+        return ph_nomem(err);
+    ph_free(r->user);
+    r->user = copy;
+    return PROPHET_OK;
+}
+
+prophet_code ph_replica_flush(ph_replica *r, prophet_error *err)
+{
+    ph_mark end;
+    if (r->options.readonly)
+        return PROPHET_OK;
+    ph_log_end(r->log, &end);
+    return ph_log_flush(r->log, end.position, err);
+}
+
+prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
+{
+    prophet_code rc, rc2;
+    if (r->options.readonly)
+        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+    if (r->session || r->view_depth)
+        return ph_fail(err, PROPHET_EUSAGE, "rebuild inside a change or view");
+    if ((rc = ph_log_try_exclusive(r->log, err)) < 0)
+        return rc;
+    if (rc == PROPHET_DONE)
+        return ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere: rebuild needs it alone", r->path);
+    rc = ph_index_rebuild(r, err);
+    rc2 = ph_log_downgrade(r->log, rc < 0 ? NULL : err);
+    return rc < 0 ? rc : rc2;
+}
+
+static prophet_code own_unsigned(ph_replica *r, bool *yes, ph_id *tip, prophet_error *err)
+{
+    ph_view *v;
+    ph_replica_row own;
+    ph_changeset_row row;
+    uint32_t ridx;
+    prophet_code rc = ph_view_begin(r, &v, err);
+    *yes = false;
+    if (rc < 0)
+        return rc;
+    rc = ph_replicas_find(v->txn, &r->key, &ridx, err);
+    if (rc == PROPHET_OK && (rc = ph_replicas_get(v->txn, ridx, &v->arena, &own, err)) >= 0) {
+        uint64_t newest = 0;
+        for (uint32_t i = 0; i < own.tip_count; i++)
+            newest = own.tips[i].version > newest ? own.tips[i].version : newest;
+        *yes = newest > own.signed_version;
+        if (*yes && (rc = ph_changesets_get(v->txn, newest, &row, err)) >= 0)
+            *tip = row.id;
+    }
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+prophet_code ph_replica_sign(ph_replica *r, prophet_error *err)
+{
+    ph_session *s;
+    ph_position upto;
+    ph_id tip;
+    bool yes;
+    prophet_code rc;
+    if (r->options.readonly)
+        return PROPHET_OK;
+    if (r->session)
+        return ph_fail(err, PROPHET_EUSAGE, "an exchange inside a change");
+    if ((rc = ph_replica_flush(r, err)) < 0 || (rc = own_unsigned(r, &yes, &tip, err)) < 0 || !yes)
+        return rc;
+    if ((rc = ph_session_begin(r, &s, err)) < 0)
+        return rc;
+    if ((rc = ph_author_sign(s, r->keys, &tip, err)) < 0) {
+        ph_session_abort(s);
+        return rc;
+    }
+    if ((rc = ph_session_commit(s, &upto, err)) >= 0)
+        rc = ph_log_flush(r->log, upto, err);
+    return rc;
+}

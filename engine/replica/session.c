@@ -1,0 +1,342 @@
+/* One write to a replica: lock, bring the index up to the log, collect, append one batch, commit the index, unlock.
+ * The caller then waits for the flush without the lock, so that several share one (DESIGN 5, Commit). */
+#include "replica/replica_impl.h"
+#include <stdlib.h>
+
+static void session_free(ph_session *s)
+{
+    if (!s)
+        return;
+    ph_map_clear(&s->records);
+    ph_map_clear(&s->ids);
+    ph_map_clear(&s->replica_keys);
+    ph_free(s->queue.at);
+    ph_free(s->touched.at);
+    ph_free(s->changesets.at);
+    ph_free(s->history.at);
+    ph_free(s->signatures.at);
+    ph_free(s->replicas.at);
+    ph_buf_clear(&s->payload);
+    ph_arena_clear(&s->arena);
+    ph_arena_clear(&s->row_arena);
+    ph_free(s);
+}
+
+static void forget_work(ph_session *s)
+{
+    ph_map_reset(&s->records);
+    ph_map_reset(&s->ids);
+    ph_map_reset(&s->replica_keys);
+    s->queue.count = s->touched.count = s->changesets.count = s->history.count = 0;
+    s->signatures.count = s->replicas.count = 0;
+    ph_buf_reset(&s->payload);
+    s->payload_frames = 0;
+    s->schema_touched = s->all_types = false;
+    s->opened = s->forks = 0;
+}
+
+/* What frames may leave out, because the frame before them in the log says it. */
+static prophet_code stream_context(ph_session *s, prophet_error *err)
+{
+    ph_changeset_row last;
+    ph_replica_row rep;
+    prophet_code rc;
+    s->stream = (ph_frame_context){ .has_last = false };
+    if (s->state.version == 0)
+        return PROPHET_OK;
+    if ((rc = ph_changesets_get(s->txn, s->state.version, &last, err)) < 0 ||
+        (rc = ph_replicas_get(s->txn, last.ridx, &s->arena, &rep, err)) < 0)
+        return rc;
+    s->stream.has_last = true;
+    s->stream.replica = rep.key;
+    s->stream.id = last.id;
+    s->stream.seq = last.seq;
+    return PROPHET_OK;
+}
+
+static prophet_code start(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = ph_txn_begin(s->r->store, true, &s->txn, err);
+    if (rc >= 0)
+        rc = ph_state_load(s->txn, &s->arena, &s->state, err);
+    if (rc >= 0)
+        rc = ph_names_refresh(s->r->names, s->txn, s->state.names, err);
+    if (rc >= 0)
+        rc = stream_context(s, err);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* ---- replay: what the log has beyond the index --------------------------------------------------------------- */
+
+static prophet_code replay_frame(ph_session *s, const ph_frame *f, prophet_error *err)
+{
+    if (f->type == PH_FRAME_LOCAL)
+        return ph_apply_local(s, f->bytes, err);
+    if (f->type == PH_FRAME_SIGNATURE) {
+        ph_id id = s->stream.id;
+        if (f->bytes.len == 96)
+            memcpy(id.b, f->bytes.data, 32);
+        return ph_apply_signature(s, &id, 0, f->position, err);
+    }
+    bool ok = true;
+    prophet_slice bytes = ph_arena_copy(&s->arena, f->bytes, &ok);
+    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
+    if (!ok || !cs)
+        return ph_nomem(err);
+    ph_frame_context before = s->stream;
+    ph_id missing;
+    prophet_code rc = ph_frame_decode(bytes, ph_log_database(s->r->log), true, s->r->hasher, &s->r->scratch, &s->stream,
+                                      &s->arena, cs, err);
+    if (rc < 0)
+        return rc;
+    uint64_t *names = ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
+    if (!names)
+        return ph_nomem(err);
+    if ((rc = ph_apply_names(s, cs, names, &missing, err)) != PROPHET_OK)
+        return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "the log names a changeset that is not before it");
+    bool run = before.has_last && cs->header.has_prev && ph_id_eq(&before.id, &cs->header.prev);
+    rc = ph_apply_changeset(s, cs, names, run, 0, f->position, err);
+    if (rc >= 0)
+        s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)f->bytes.len;
+    return rc;
+}
+
+static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *err);
+
+static prophet_code replay_commit(ph_session *s, const ph_log_cursor *cur, bool last, prophet_error *err)
+{
+    ph_mark mark;
+    prophet_code rc = ph_work_flush(s, err);
+    ph_log_cursor_mark(cur, &mark);
+    s->state.position = mark.position;
+    memcpy(s->state.chain, mark.chain, sizeof mark.chain);
+    if (rc >= 0)
+        rc = store_rows(s, 0, err);
+    if (rc >= 0) {
+        ph_txn *t = s->txn;
+        s->txn = NULL;
+        rc = ph_txn_commit(t, err);
+    }
+    if (rc < 0 || last)
+        return rc;
+    ph_frame_context stream = s->stream;
+    forget_work(s);
+    ph_arena_reset(&s->arena);
+    rc = start(s, err);
+    s->stream = stream;
+    return rc;
+}
+
+static prophet_code replay_from(ph_session *s, prophet_error *err)
+{
+    ph_mark from;
+    ph_log_cursor *cur = NULL;
+    ph_frame f;
+    uint64_t bytes = 0;
+    bool any = false;
+    from.position = s->state.position;
+    memcpy(from.chain, s->state.chain, sizeof from.chain);
+    prophet_code rc = ph_log_cursor_open(s->r->log, &from, &cur, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = ph_log_cursor_next(cur, &f, err)) == PROPHET_OK) {
+        any = true;
+        if ((rc = replay_frame(s, &f, err)) < 0)
+            break;
+        bytes += f.bytes.len + 64;
+        if (ph_log_cursor_batch_done(cur) && (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
+            if ((rc = replay_commit(s, cur, false, err)) < 0)
+                break;
+            bytes = 0;
+        }
+    }
+    if (rc == PROPHET_DONE)
+        rc = any ? replay_commit(s, cur, true, err) : PROPHET_OK;
+    ph_log_cursor_close(cur);
+    return rc;
+}
+
+prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
+{
+    ph_session *s = ph_zalloc(sizeof *s);
+    prophet_code rc;
+    if (!s)
+        return ph_nomem(err);
+    s->r = r;
+    s->replaying = true;
+    ph_session *outer = r->session;
+    r->session = s;
+    if ((rc = start(s, err)) >= 0)
+        rc = replay_from(s, err);
+    if (s->txn)
+        ph_txn_abort(s->txn);
+    r->session = outer;
+    session_free(s);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* ---- begin, commit, abort ---------------------------------------------------------------------------------------- */
+
+static prophet_code catch_up(ph_session *s, prophet_error *err)
+{
+    ph_mark end;
+    ph_log_end(s->r->log, &end);
+    if (s->state.position == end.position)
+        return PROPHET_OK;
+    ph_txn_abort(s->txn);
+    s->txn = NULL;
+    prophet_code rc = ph_session_replay(s->r, err);
+    return rc < 0 ? rc : start(s, err);
+}
+
+prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *err)
+{
+    prophet_code rc;
+    if (r->options.readonly)
+        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+    if (r->session)
+        return ph_fail(err, PROPHET_EUSAGE, "a change is open on this handle already");
+    ph_session *s = ph_zalloc(sizeof *s);
+    if (!s)
+        return ph_nomem(err);
+    s->r = r;
+    uint32_t wait = r->options.lock_timeout_ms ? r->options.lock_timeout_ms : 60000;
+    if ((rc = ph_log_lock(r->log, wait, err)) >= 0) {
+        s->locked = true;
+        r->session = s;
+        if ((rc = ph_index_unclean(r, err)) >= 0 && (rc = start(s, err)) >= 0)
+            rc = catch_up(s, err);
+    }
+    if (rc < 0) {
+        ph_session_abort(s);
+        return rc;
+    }
+    *out = s;
+    return PROPHET_OK;
+}
+
+prophet_code ph_session_restart(ph_session *s, prophet_error *err)
+{
+    ph_txn_abort(s->txn);
+    s->txn = NULL;
+    forget_work(s);
+    ph_schemas_forget(s->r);
+    return start(s, err);
+}
+
+void ph_session_abort(ph_session *s)
+{
+    if (!s)
+        return;
+    ph_replica *r = s->r;
+    bool began = s->txn != NULL;
+    if (s->txn)
+        ph_txn_abort(s->txn);
+    if (s->locked)
+        ph_log_unlock(r->log);
+    if (r->session == s)
+        r->session = NULL;
+    if (began)
+        ph_schemas_forget(r); /* may hold what was never committed */
+    session_free(s);
+}
+
+prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < s->replicas.count && rc >= 0; i++)
+        rc = ph_replicas_put(s->txn, s->replicas.at[i], false, err);
+    return rc;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return memcmp((*(const ph_new_changeset *const *)a)->row.id.b, (*(const ph_new_changeset *const *)b)->row.id.b, 32);
+}
+
+static int by_chain(const void *a, const void *b)
+{
+    const ph_changeset_row *x = &(*(const ph_new_changeset *const *)a)->row, *y = &(*(const ph_new_changeset *const *)b)->row;
+    if (x->ridx != y->ridx)
+        return x->ridx < y->ridx ? -1 : 1;
+    return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+/* Rows of changesets, sorted for each table: random ids one by one cost several times more. */
+static prophet_code store_changesets(ph_session *s, ph_position batch, prophet_error *err)
+{
+    size_t n = s->changesets.count;
+    prophet_code rc = PROPHET_OK;
+    const ph_new_changeset **at = ph_arena_alloc(&s->arena, (n + 1) * sizeof *at);
+    if (!at)
+        return ph_nomem(err);
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        ph_new_changeset *c = &s->changesets.at[i];
+        at[i] = c;
+        if (batch)
+            c->row.position = ph_log_frame_position(batch, c->payload_offset);
+        rc = ph_changesets_put(s->txn, c->version, &c->row, err);
+    }
+    if (n > 1)
+        qsort(at, n, sizeof *at, by_id);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        rc = ph_ids_put(s->txn, &at[i]->row.id, at[i]->version, err);
+    if (n > 1)
+        qsort(at, n, sizeof *at, by_chain);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        rc = ph_chains_put(s->txn, at[i]->row.ridx, at[i]->row.seq, at[i]->version, err);
+    return rc;
+}
+
+static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *err)
+{
+    prophet_code rc;
+    if ((rc = ph_session_store_replicas(s, err)) < 0 || (rc = store_changesets(s, batch, err)) < 0)
+        return rc;
+    for (size_t i = 0; i < s->signatures.count && rc >= 0; i++) {
+        const ph_new_signature *g = &s->signatures.at[i];
+        rc = ph_signatures_put(s->txn, g->version,
+                               batch ? ph_log_frame_position(batch, g->payload_offset) : g->position, err);
+    }
+    return rc < 0 ? rc : ph_state_store(s->txn, &s->state, err);
+}
+
+prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_error *err)
+{
+    ph_replica *r = s->r;
+    ph_position batch = 0;
+    ph_mark end;
+    prophet_code rc;
+    if (s->payload.failed)
+        rc = ph_nomem(err);
+    else
+        rc = ph_work_flush(s, err);
+    if (rc >= 0 && s->payload_frames)
+        rc = ph_log_append(r->log, ph_buf_slice(&s->payload), s->payload_frames, &batch, err);
+    bool appended = rc >= 0 && batch;
+    if (rc >= 0) {
+        ph_log_end(r->log, &end);
+        s->state.position = end.position;
+        memcpy(s->state.chain, end.chain, sizeof end.chain);
+        rc = store_rows(s, batch, err);
+    }
+    if (rc >= 0) {
+        ph_txn *t = s->txn;
+        s->txn = NULL;
+        rc = ph_txn_commit(t, err);
+    }
+    if (rc < 0 && appended && ph_log_undo(r->log, NULL) < 0)
+        rc = ph_fail(err, PROPHET_EIO, "it is unknown whether the change was written: the disk failed while it was being taken back");
+    if (rc >= 0) {
+        r->wrote = true;
+        r->last_write_us = ph_monotonic_us();
+        *flush_to = end.position;
+    }
+    ph_session_abort(s); /* frees and unlocks */
+    return rc;
+}
+
+prophet_code ph_session_wait_durable(ph_replica *r, ph_position upto, prophet_error *err)
+{
+    return r->options.relaxed ? PROPHET_OK : ph_log_flush(r->log, upto, err);
+}

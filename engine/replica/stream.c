@@ -1,0 +1,113 @@
+/* What sync compares and sends: the tips of all chains, and changesets with their signatures as a stream of frames. */
+#include "replica/replica_impl.h"
+#include <stdlib.h>
+
+static int by_replica(const void *a, const void *b)
+{
+    const ph_chain_head *x = a, *y = b;
+    int c = ph_id_cmp(&x->replica, &y->replica);
+    return c ? c : ph_id_cmp(&x->id, &y->id);
+}
+
+prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t *count, prophet_error *err)
+{
+    PH_LIST(ph_chain_head) list = { 0 };
+    bool ok = true;
+    prophet_code rc = PROPHET_OK;
+    for (uint32_t ridx = 1; ridx <= v->state.replicas && rc >= 0; ridx++) {
+        ph_replica_row rep;
+        if ((rc = ph_replicas_get(v->txn, ridx, a, &rep, err)) < 0)
+            break;
+        for (uint32_t i = 0; i < rep.tip_count && rc >= 0; i++) {
+            ph_changeset_row row;
+            if ((rc = ph_changesets_get(v->txn, rep.tips[i].version, &row, err)) < 0)
+                break;
+            ph_chain_head h = { rep.key, row.seq, row.id, rep.tips[i].version, rep.signed_seq };
+            if (!PH_PUSH(list, h))
+                rc = ph_nomem(err);
+        }
+    }
+    if (list.count)
+        qsort(list.at, list.count, sizeof *list.at, by_replica);
+    *out = (ph_chain_head *)(uintptr_t)ph_arena_copy(a, ph_slice(list.at, list.count * sizeof *list.at), &ok).data;
+    *count = list.count;
+    ph_free(list.at);
+    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
+}
+
+/* Nothing that is not known to be on disk is served: a source that loses it would have told what it never had. */
+static bool is_durable(ph_view *v, ph_position position)
+{
+    ph_position durable = ph_log_durable(v->replica->log);
+    return v->replica->options.readonly || position < durable;
+}
+
+static prophet_code send_signature(ph_view *v, uint64_t version, const ph_id *id, ph_buf *buf, ph_frame_sink sink, void *ctx,
+                                   prophet_error *err)
+{
+    uint64_t position;
+    ph_frame f;
+    prophet_code rc = ph_signatures_get(v->txn, version, &position, err);
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    if ((rc = ph_log_read(v->replica->log, position, buf, &f, err)) < 0)
+        return rc;
+    return f.type == PH_FRAME_SIGNATURE ? sink(ctx, f.type, f.bytes, id, err) : PROPHET_OK;
+}
+
+static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *stream, ph_arena *a, ph_buf *buf, ph_buf *out,
+                             ph_frame_sink sink, void *ctx, prophet_error *err)
+{
+    ph_changeset cs;
+    ph_changeset_row row;
+    prophet_code rc = ph_view_changeset(v, version, a, &cs, &row, err);
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log", (unsigned long long)version);
+    if (!is_durable(v, row.position))
+        return PROPHET_DONE;
+    ph_buf_reset(out);
+    ph_frame_encode(&cs, stream, out);
+    if (out->failed)
+        return ph_nomem(err);
+    if ((rc = sink(ctx, PH_FRAME_CHANGESET, ph_buf_slice(out), NULL, err)) < 0)
+        return rc;
+    return send_signature(v, version, &cs.id, buf, sink, ctx, err);
+}
+
+/* The whole log as it lies: one sequential read, no decoding here. */
+static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_error *err)
+{
+    static const ph_mark start;
+    ph_log_cursor *cur;
+    ph_frame f;
+    prophet_code rc = ph_log_cursor_open(v->replica->log, &start, &cur, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = ph_log_cursor_next(cur, &f, err)) == PROPHET_OK) {
+        if (f.position >= v->state.position || !is_durable(v, f.position))
+            break;
+        if (f.type != PH_FRAME_LOCAL && (rc = sink(ctx, f.type, f.bytes, NULL, err)) < 0)
+            break;
+    }
+    ph_log_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all, ph_frame_sink sink, void *ctx,
+                            prophet_error *err)
+{
+    ph_frame_context stream = { .has_last = false };
+    ph_arena a = PH_ARENA_INIT;
+    ph_buf buf = PH_BUF_INIT, out = PH_BUF_INIT;
+    prophet_code rc = PROPHET_OK;
+    if (all)
+        return send_all(v, sink, ctx, err);
+    for (size_t i = 0; i < count && rc == PROPHET_OK; i++) {
+        ph_arena_reset(&a);
+        rc = send_one(v, versions[i], &stream, &a, &buf, &out, sink, ctx, err);
+    }
+    ph_arena_clear(&a);
+    ph_buf_clear(&buf);
+    ph_buf_clear(&out);
+    return rc < 0 ? rc : PROPHET_OK;
+}
