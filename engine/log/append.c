@@ -1,7 +1,7 @@
 /* Appending a batch, rolling over to a new file, taking an append back. With the writer's lock held.
  *
- * `writing` is set in the page before the first byte is written and cleared after the end has moved: whoever finds it set when it takes
- * the lock knows that a writer died in between (recover.c). */
+ * `writing` is set in the page before the first byte is written and cleared after the end has moved:
+ * whoever finds it set when it takes the lock knows that a writer died in between (recover.c). */
 #include "log/log_impl.h"
 #include <sys/stat.h>
 

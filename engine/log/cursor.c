@@ -1,7 +1,8 @@
 /* Reading the log without a lock: frames in order, or one frame by its position.
  *
- * While the page is live a cursor reads up to the end it tells and not a byte further: what lies there may be half written. Without one (read-only
- * media, nobody recovered yet) the first bad batch is the end, unless batches behind prove damage. */
+ * While the page is live a cursor reads up to the end it tells and not a byte further: what lies there
+ * may be half written. Without one (read-only media, nobody recovered yet) the first bad batch is the
+ * end, unless batches behind prove damage. */
 #include "log/log_impl.h"
 #include <errno.h>
 #include <sys/stat.h>

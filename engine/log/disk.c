@@ -1,8 +1,8 @@
 /* Writing and syncing log files: the only calls that change them. Fault points for tests are here.
  *
- * Space is taken with fallocate and then overwritten with zeros, in steps that grow with the file: a flush of a batch that
- * overwrites written blocks changes no metadata, so fdatasync needs no journal commit of the file system. Bulk batches are written
- * once, straight into the space. */
+ * Space is taken with fallocate and then overwritten with zeros, in steps that grow with the file: a
+ * flush of a batch that overwrites written blocks changes no metadata, so fdatasync needs no journal
+ * commit of the file system. Bulk batches are written once, straight into the space. */
 #include "log/log_impl.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
-/* Evidence (who wrote the index last, is it clean) and the identity token: two records in sectors of their own of the lock file, each
- * with a checksum, written through the file and synced before the call returns.
+/* Evidence (who wrote the index last, is it clean) and the identity token: two records in sectors of
+ * their own of the lock file, each with a checksum, written through the file and synced before the
+ * call returns.
  *
  *   evidence, at 512:  0 16 boot id   16 8 mount   24 8 inode   32 8 position   40 16 chain   56 8 position of the batch before
  *                     64 4 index file 68 4 clean   72 16 SHA-256 of the 72 bytes, cut

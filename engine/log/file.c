@@ -10,10 +10,12 @@
  *   48  16  chain: checksum of the batch before the first one (zeros at the start)
  *   64      batches (batch.c)
  *
- * All integers are big-endian. Position p lies in the last file whose `first` is not above it, at offset p - first + 64. A file that
- * was rolled over to has first = number << 32 | 64. A file that repair.c made after a failed flush takes over from inside its predecessor: first = before,
- * and what the predecessor has from there on no longer counts. So a batch keeps its position when it is rewritten.
- * A file gets its name when its header is on disk; `before` of the next one says where a file ends. */
+ * All integers are big-endian. Position p lies in the last file whose `first` is not above it, at
+ * offset p - first + 64. A file that was rolled over to has first = number << 32 | 64. A file that
+ * repair.c made after a failed flush takes over from inside its predecessor: first = before, and what
+ * the predecessor has from there on no longer counts. So a batch keeps its position when it is
+ * rewritten. A file gets its name when its header is on disk; `before` of the next one says where a
+ * file ends. */
 #include "log/log_impl.h"
 #include <dirent.h>
 #include <errno.h>

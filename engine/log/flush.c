@@ -1,7 +1,9 @@
-/* Flushing, shared: whoever gets the flusher's lock flushes everything appended so far, the others wait for `durable` to pass
- * their batch. Nobody needs the writer's lock for it, so the next batches are written meanwhile.
+/* Flushing, shared: whoever gets the flusher's lock flushes everything appended so far, the others
+ * wait for `durable` to pass their batch. Nobody needs the writer's lock for it, so the next batches
+ * are written meanwhile.
  *
- * Waiters sleep on the page's `flushes` word, with a time-out in case the flusher is killed (its lock dies with it). */
+ * Waiters sleep on the page's `flushes` word, with a time-out in case the flusher is killed (its lock
+ * dies with it). */
 #include "log/log_impl.h"
 
 enum { FLUSH_WAIT_US = 20000, REPAIR_WAIT_MS = 10000 };

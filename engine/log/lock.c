@@ -1,9 +1,10 @@
 /* DIR/lock: byte-range locks and the mapped page.
  *
- * Locks are open file description locks: they belong to the handle and die with its process. Bytes: 0 the replica is open (shared;
- * exclusive for rebuild and adopt), 1 the writer, 2 the flusher.
+ * Locks are open file description locks: they belong to the handle and die with its process. Bytes: 0
+ * the replica is open (shared; exclusive for rebuild and adopt), 1 the writer, 2 the flusher.
  *
- * The file is one page of 4,096 bytes, in the byte order of the machine, mapped by all who have the replica open:
+ * The file is one page of 4,096 bytes, in the byte order of the machine, mapped by all who have the
+ * replica open:
  *
  *   0    16  magic "prophetlock" 0 1 0, then 0x0102 as the machine writes it
  *   16   16  boot id of the last writer
@@ -14,8 +15,9 @@
  *   104   4  turn         112  32 + 32  two marks {position 8, position of the batch before it 8, chain 16}; marks[turn & 1] is the end
  *   512      evidence (evidence.c)     1024  token (evidence.c)
  *
- * The page is live when boot id and identity fit: then the page cache holds what every writer of this boot wrote, and all of it is believed. Otherwise only
- * `durable` (a lower bound) and the evidence are, and those only if the file is the same; recover.c finds the end. */
+ * The page is live when boot id and identity fit: then the page cache holds what every writer of this
+ * boot wrote, and all of it is believed. Otherwise only `durable` (a lower bound) and the evidence
+ * are, and those only if the file is the same; recover.c finds the end. */
 #include "log/log_impl.h"
 #include <errno.h>
 #include <fcntl.h>

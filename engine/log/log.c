@@ -1,4 +1,5 @@
-/* The handle: creating, opening and closing a log. Nothing of the log is read here but the header of its first file. */
+/* The handle: creating, opening and closing a log. Nothing of the log is read here but the header of
+ * its first file. */
 #include "log/log_impl.h"
 #include <errno.h>
 #include <sys/stat.h>

@@ -1,8 +1,10 @@
 /* Recovery: finding the end of the log.
  *
- * Two cases. A writer was killed in this boot: the page is believed, only what lies behind the end is in question (finish_killed). Otherwise
- * (reboot, power cut, a copy, no page) the batches are walked; where that stops, either the tail is torn and cut off, or batches behind prove that the place was on disk once: damage, gone
- * around and reported, nothing cut. Called with the writer's lock, by writer.c and by the first who opens. */
+ * Two cases. A writer was killed in this boot: the page is believed, only what lies behind the end is
+ * in question (finish_killed). Otherwise (reboot, power cut, a copy, no page) the batches are walked;
+ * where that stops, either the tail is torn and cut off, or batches behind prove that the place was on
+ * disk once: damage, gone around and reported, nothing cut. Called with the writer's lock, by writer.c
+ * and by the first who opens. */
 #include "log/log_impl.h"
 #include <errno.h>
 #include <sys/stat.h>

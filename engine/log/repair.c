@@ -1,9 +1,12 @@
 /* The way back from a failed flush.
  *
- * After a failed fdatasync the kernel may have dropped the bytes and called the pages clean: asking again would lie. So nobody commits or flushes while
- * the page says `failed`. Whoever takes the writer's lock reads the batches from `durable` on back, verifies them, writes them into a new log file that takes over at `durable` (file.c),
- * flushes that, and only then clears the flag. Batches keep their positions, so indexes stay right and waiting committers succeed after all. What cannot be read back any more is lost and was never promised: the
- * log ends before it, and an index that is ahead notices (ph_log_holds). */
+ * After a failed fdatasync the kernel may have dropped the bytes and called the pages clean: asking
+ * again would lie. So nobody commits or flushes while the page says `failed`. Whoever takes the
+ * writer's lock reads the batches from `durable` on back, verifies them, writes them into a new log
+ * file that takes over at `durable` (file.c), flushes that, and only then clears the flag. Batches
+ * keep their positions, so indexes stay right and waiting committers succeed after all. What cannot be
+ * read back any more is lost and was never promised: the log ends before it, and an index that is
+ * ahead notices (ph_log_holds). */
 #include "log/log_impl.h"
 
 /* Reads the verified batches in durable .. end; *end becomes what could be read. The chain at durable goes to head. */

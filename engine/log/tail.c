@@ -1,8 +1,10 @@
-/* What lies behind a place where no batch could be read: only torn writes of a power cut, or batches that prove damage?
+/* What lies behind a place where no batch could be read: only torn writes of a power cut, or batches
+ * that prove damage?
  *
- * A batch tells how far the log was on disk when it was written. If any batch behind the bad place claims that the bad place was on disk, that
- * is damage; otherwise it is a torn tail. A batch is recognised by its own position in its header, and by frames that fill its payload
- * exactly. Called by recover.c and cursor.c; rare, so the rest of the file is simply read into memory. */
+ * A batch tells how far the log was on disk when it was written. If any batch behind the bad place
+ * claims that the bad place was on disk, that is damage; otherwise it is a torn tail. A batch is
+ * recognised by its own position in its header, and by frames that fill its payload exactly. Called by
+ * recover.c and cursor.c; rare, so the rest of the file is simply read into memory. */
 #include "log/log_impl.h"
 #include <errno.h>
 #include <sys/stat.h>

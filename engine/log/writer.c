@@ -1,7 +1,8 @@
 /* The writer's lock: taking it leaves the log in a known state, whatever the last writer died of.
  *
- * Free locks cost one fcntl to take and one to drop. Who finds it taken sleeps on the page's `unlocks` word with a time-out, because a
- * killed holder wakes nobody. Who let go of it while others waited gives them a moment before it takes it again. */
+ * Free locks cost one fcntl to take and one to drop. Who finds it taken sleeps on the page's `unlocks`
+ * word with a time-out, because a killed holder wakes nobody. Who let go of it while others waited
+ * gives them a moment before it takes it again. */
 #include "log/log_impl.h"
 #include <time.h>
 

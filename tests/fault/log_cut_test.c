@@ -1,7 +1,8 @@
-/* Power cuts under the log alone: a writer runs with cut_preload.so (this program, started again), then the directory is made to look as after a cut at
- * a random moment and recovered. Every batch that was told to be on disk is there, none is that was taken back, none was invented, there is no damage, and
- * the log goes on. The second test leaves the log's syncs out and must see it. Batches roll over every few KiB, two handles write,
- * some flushes fail and are repaired (PH_DEV builds). */
+/* Power cuts under the log alone: a writer runs with cut_preload.so (this program, started again),
+ * then the directory is made to look as after a cut at a random moment and recovered. Every batch that
+ * was told to be on disk is there, none is that was taken back, none was invented, there is no damage,
+ * and the log goes on. The second test leaves the log's syncs out and must see it. Batches roll over
+ * every few KiB, two handles write, some flushes fail and are repaired (PH_DEV builds). */
 #include "cut_disk.h"
 #include "fault.h"
 #include "unit/log_place.h"

@@ -1,4 +1,5 @@
-/* A disk that fills up under the log: a small tmpfs in a mount namespace of its own, where the tests may make one. */
+/* A disk that fills up under the log: a small tmpfs in a mount namespace of its own, where the tests
+ * may make one. */
 #include "log_place.h"
 #include <errno.h>
 #include <sched.h>
