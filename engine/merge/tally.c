@@ -32,10 +32,6 @@ static int by_choice(const void *a, const void *b)
                         *y = *(const ph_merge_vote *const *)b;
     int c = ph_slice_cmp(x->ballot->choice, y->ballot->choice);
 
-#ifdef PH_PLANT_tie_by_order
-    if (c == 0)
-        return (x->ballot > y->ballot) - (x->ballot < y->ballot);
-#endif
     return c ? c : ph_stamp_cmp(&x->ballot->stamp, &y->ballot->stamp);
 }
 
@@ -57,8 +53,7 @@ static void add_vote(score *s, const ph_merge_vote *v)
     uint64_t weight = v->ballot->weight < WEIGHT_MAX ? v->ballot->weight : WEIGHT_MAX;
 
 #ifdef PH_PLANT_ignore_person
-    s->persons += weight;
-    return;
+    weight = v->ballot->by_resolver ? weight : 0;
 #endif
     if (v->ballot->by_resolver)
         s->resolvers += weight;
