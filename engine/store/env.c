@@ -1,8 +1,9 @@
 /* Environments: opening, sharing and creating the LMDB file.
  *
- * LMDB allows one environment per file and process, because closing any descriptor of its lock file drops the
- * process's locks. So open environments are kept in a table by device and inode, and handles share them. The table
- * is one of the two mutable globals of the engine; env_lock guards it and every count in it. */
+ * LMDB allows one environment per file and process, because closing any descriptor of its lock file
+ * drops the process's locks. So open environments are kept in a table by device and inode, and handles
+ * share them. The table is one of the two mutable globals of the engine; env_lock guards it and every
+ * count in it. */
 #include "store/store_impl.h"
 #include <errno.h>
 #include <pthread.h>
