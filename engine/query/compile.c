@@ -1,0 +1,202 @@
+/* compile: a query's spec, member by member. What each means stands in query.h. */
+#include "query/query_impl.h"
+
+static prophet_code take_order_term(compiler *c, prophet_slice raw, order_term *out,
+                                    prophet_error *err)
+{
+    ph_item x, desc;
+
+    if (!ph_value_open(raw, &x))
+        x.kind = PH_ABSENT;
+    out->desc = false;
+    if (x.kind == PH_LIST && x.i == 2) {
+        ph_reader in = ph_reader_of(x.s);
+        if (ph_read_item(&in, &x) && ph_read_item(&in, &desc) && desc.kind == PH_BOOL)
+            out->desc = desc.b;
+    }
+    if (x.kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "order takes names of fields, as in \"-severity\"");
+    if (x.s.len > 0 && *(const char *)x.s.data == '-') {
+        out->desc = !out->desc;
+        x.s = ph_slice((const char *)x.s.data + 1, x.s.len - 1);
+    }
+    return ph_query_path(c, x.s, &out->path, err);
+}
+
+static prophet_code take_order(compiler *c, const ph_item *x, prophet_error *err)
+{
+    ph_reader in = ph_reader_of(x->s);
+    ph_item one;
+    prophet_code rc = PROPHET_OK;
+
+    if (x->kind != PH_LIST)
+        return ph_fail(err, PROPHET_EUSAGE, "order takes a list of fields");
+    c->q->order = ph_arena_alloc(c->a, ((size_t)x->i + 1) * sizeof *c->q->order);
+    if (!c->q->order)
+        return ph_nomem(err);
+    while (rc >= 0 && ph_read_item(&in, &one))
+        rc = take_order_term(c, one.raw, &c->q->order[c->q->order_count++], err);
+    return rc;
+}
+
+static prophet_code take_limit(compiler *c, const ph_item *x, prophet_error *err)
+{
+    if (x->kind != PH_INT || x->i < 0)
+        return ph_fail(err, PROPHET_EUSAGE, "limit takes a number of records");
+    c->q->limited = true;
+    c->q->limit = (uint64_t)x->i;
+    return PROPHET_OK;
+}
+
+static prophet_code take_flag(const ph_item *x, const char *name, bool *out, prophet_error *err)
+{
+    if (x->kind != PH_BOOL)
+        return ph_fail(err, PROPHET_EUSAGE, "%s takes true or false", name);
+    *out = x->b;
+    return PROPHET_OK;
+}
+
+/* After the order is known. */
+static prophet_code take_after(compiler *c, const ph_item *x, prophet_error *err)
+{
+    ph_query *q = c->q;
+    ph_reader in = ph_reader_of(x->s);
+    ph_item one;
+    bool ok = true;
+
+    if (x->kind != PH_LIST || (uint64_t)x->i != q->order_count + 1)
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "after takes a value for each field of the order, and a record's number");
+    if (!(q->after = ph_arena_zalloc(c->a, (q->order_count + 1) * sizeof *q->after)))
+        return ph_nomem(err);
+    for (size_t i = 0; i < q->order_count; i++) {
+        if (!ph_read_item(&in, &one) || one.kind != PH_LIST || one.i > 1)
+            return ph_fail(err, PROPHET_EUSAGE,
+                           "after takes each value in a list of its own, empty if absent");
+        if (one.i == 1)
+            q->after[i] = ph_arena_copy(c->a, one.s, &ok);
+    }
+    if (!ph_read_item(&in, &one) || one.kind != PH_INT || one.i < 0)
+        return ph_fail(err, PROPHET_EUSAGE, "after ends in a record's number");
+    q->after_number = (uint64_t)one.i;
+    q->has_after = true;
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code unknown_member(prophet_slice name, prophet_error *err)
+{
+    static const char *const known[] = { "type",  "where",   "order", "limit",
+                                         "after", "deleted", "scan" };
+    char text[40];
+    size_t len = name.len < sizeof text - 1 ? name.len : sizeof text - 1;
+
+    memcpy(text, name.data, len);
+    text[len] = 0;
+    const char *close = ph_closest(text, known, sizeof known / sizeof *known);
+    ph_fail(err, PROPHET_EUSAGE, "a query has no \"%s\"", text);
+    if (close)
+        ph_hint(err, "did you mean %s?", close);
+    return PROPHET_EUSAGE;
+}
+
+/* The members in the order in which they must be read. */
+enum { M_TYPE, M_WHERE, M_ORDER, M_LIMIT, M_AFTER, M_DELETED, M_SCAN, MEMBERS };
+
+static prophet_code find_members(prophet_slice spec, ph_item out[MEMBERS], prophet_error *err)
+{
+    static const char *const names[MEMBERS] = { "type",  "where",   "order", "limit",
+                                                "after", "deleted", "scan" };
+    ph_item map, key, value;
+
+    if (!ph_value_open(spec, &map) || map.kind != PH_MAP)
+        return ph_fail(err, PROPHET_EUSAGE, "a query is a map");
+    ph_reader in = ph_reader_of(map.s);
+    for (int i = 0; i < MEMBERS; i++)
+        out[i].kind = PH_ABSENT;
+    while (ph_read_item(&in, &key) && ph_read_item(&in, &value)) {
+        int i = 0;
+        while (i < MEMBERS && !ph_slice_eq(key.s, ph_slice_str(names[i])))
+            i++;
+        if (i == MEMBERS)
+            return unknown_member(key.s, err);
+        out[i] = value;
+    }
+    if (out[M_TYPE].kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "a query names the type of its records");
+    return PROPHET_OK;
+}
+
+static bool helps(const node *n)
+{
+    return (n->op == OP_EQ || n->op == OP_IN || n->op == OP_BETWEEN || n->op == OP_PREFIX ||
+            n->op == OP_HAS_ANY || (n->op >= OP_LT && n->op <= OP_GE)) &&
+           n->path->count == 1 && n->path->steps[0].kind == STEP_FIELD;
+}
+
+/* The field an index would help most: the first plain condition that must hold. */
+static prophet_slice find_hint(const node *n)
+{
+    if (n && helps(n))
+        return n->path->text;
+    for (size_t i = 0; n && n->op == OP_AND && i < n->kid_count; i++)
+        if (helps(n->kids[i]))
+            return n->kids[i]->path->text;
+    return ph_slice(NULL, 0);
+}
+
+static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
+{
+    ph_item m[MEMBERS];
+    bool ok = true;
+    prophet_code rc;
+
+    if ((rc = find_members(spec, m, err)) < 0)
+        return rc;
+    c->q->type_name = ph_arena_copy(c->a, m[M_TYPE].s, &ok);
+    if (!ok)
+        return ph_nomem(err);
+    if ((rc = c->schema->type(c->schema->ctx, c->q->type_name, &c->q->type, err)) < 0)
+        return rc;
+    if (m[M_WHERE].kind != PH_ABSENT &&
+        (rc = ph_query_condition(c, m[M_WHERE].raw, QUERY_DEPTH, &c->q->where, err)) < 0)
+        return rc;
+    if ((m[M_ORDER].kind != PH_ABSENT && (rc = take_order(c, &m[M_ORDER], err)) < 0) ||
+        (m[M_LIMIT].kind != PH_ABSENT && (rc = take_limit(c, &m[M_LIMIT], err)) < 0) ||
+        (m[M_AFTER].kind != PH_ABSENT && (rc = take_after(c, &m[M_AFTER], err)) < 0) ||
+        (m[M_DELETED].kind != PH_ABSENT &&
+         (rc = take_flag(&m[M_DELETED], "deleted", &c->q->deleted, err)) < 0) ||
+        (m[M_SCAN].kind != PH_ABSENT && (rc = take_flag(&m[M_SCAN], "scan", &c->q->scan, err)) < 0))
+        return rc;
+    c->q->hint = find_hint(c->q->where);
+    return PROPHET_OK;
+}
+
+prophet_code ph_query_compile(prophet_slice spec, const ph_query_schema *schema, ph_query **out,
+                              prophet_error *err)
+{
+    ph_query *q = ph_zalloc(sizeof *q);
+
+    if (!q)
+        return ph_nomem(err);
+    compiler c = { schema, q, &q->arena };
+    prophet_code rc = compile(&c, spec, err);
+    if (rc < 0) {
+        ph_query_free(q);
+        return rc;
+    }
+    *out = q;
+    return PROPHET_OK;
+}
+
+void ph_query_free(ph_query *q)
+{
+    if (!q)
+        return;
+    ph_arena_clear(&q->arena);
+    ph_free(q);
+}
+
+uint32_t ph_query_type(const ph_query *q)
+{
+    return q->type;
+}

@@ -1,0 +1,297 @@
+/* condition: the lists of a query's `where` become nodes that eval.c asks. */
+#include "query/query_impl.h"
+#include <stdlib.h>
+
+typedef enum shape {
+    ARG_NONE,
+    ARG_CONDITIONS,
+    ARG_CONDITION,
+    ARG_FIELD,
+    ARG_VALUE,
+    ARG_RANGE,
+    ARG_VALUES,
+    ARG_TEXT,
+    ARG_MATCH,
+    ARG_TYPED
+} shape;
+
+typedef struct op_name {
+    const char *name;
+    node_op op;
+    shape args;
+    bool negate;
+} op_name;
+
+static const op_name op_names[] = {
+    { "true", OP_TRUE, ARG_NONE, false },
+    { "false", OP_FALSE, ARG_NONE, false },
+    { "and", OP_AND, ARG_CONDITIONS, false },
+    { "all", OP_AND, ARG_CONDITIONS, false },
+    { "or", OP_OR, ARG_CONDITIONS, false },
+    { "any", OP_OR, ARG_CONDITIONS, false },
+    { "none", OP_OR, ARG_CONDITIONS, true },
+    { "not", OP_NOT, ARG_CONDITION, false },
+    { "present", OP_PRESENT, ARG_FIELD, false },
+    { "missing", OP_PRESENT, ARG_FIELD, true },
+    { "eq", OP_EQ, ARG_VALUE, false },
+    { "ne", OP_EQ, ARG_VALUE, true },
+    { "lt", OP_LT, ARG_VALUE, false },
+    { "le", OP_LE, ARG_VALUE, false },
+    { "gt", OP_GT, ARG_VALUE, false },
+    { "ge", OP_GE, ARG_VALUE, false },
+    { "between", OP_BETWEEN, ARG_RANGE, false },
+    { "in", OP_IN, ARG_VALUES, false },
+    { "one_of", OP_IN, ARG_VALUES, false },
+    { "not_in", OP_IN, ARG_VALUES, true },
+    { "none_of", OP_IN, ARG_VALUES, true },
+    { "has", OP_HAS_ANY, ARG_VALUE, false },
+    { "has_any", OP_HAS_ANY, ARG_VALUES, false },
+    { "has_all", OP_HAS_ALL, ARG_VALUES, false },
+    { "prefix", OP_PREFIX, ARG_TEXT, false },
+    { "contains", OP_CONTAINS, ARG_TEXT, false },
+    { "match", OP_MATCH, ARG_MATCH, false },
+    { ":", OP_EQ, ARG_TYPED, false },
+};
+enum { OP_NAMES = sizeof op_names / sizeof *op_names };
+
+typedef struct arguments {
+    const op_name *op;
+    prophet_slice *raw; /* behind the name */
+    size_t count;
+} arguments;
+
+static prophet_code unknown_condition(prophet_slice name, prophet_error *err)
+{
+    const char *names[OP_NAMES];
+    char text[40];
+    size_t len = name.len < sizeof text - 1 ? name.len : sizeof text - 1;
+
+    for (size_t i = 0; i < OP_NAMES; i++)
+        names[i] = op_names[i].name;
+    memcpy(text, name.data, len);
+    text[len] = 0;
+    const char *close = ph_closest(text, names, OP_NAMES);
+    ph_fail(err, PROPHET_EUSAGE, "no condition is called \"%s\"", text);
+    if (close)
+        ph_hint(err, "did you mean %s?", close);
+    return PROPHET_EUSAGE;
+}
+
+static prophet_code open_condition(compiler *c, prophet_slice raw, arguments *out,
+                                   prophet_error *err)
+{
+    ph_item list, x;
+
+    if (!ph_value_open(raw, &list) || list.kind != PH_LIST || list.i < 1)
+        return ph_fail(err, PROPHET_EUSAGE, "a condition is a list that begins with its name");
+    ph_reader in = ph_reader_of(list.s);
+    if (!ph_read_item(&in, &x) || x.kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "a condition begins with its name");
+    *out = (arguments){ .raw = ph_arena_alloc(c->a, (size_t)list.i * sizeof *out->raw) };
+    if (!out->raw)
+        return ph_nomem(err);
+    for (size_t i = 0; i < OP_NAMES && !out->op; i++)
+        if (ph_slice_eq(x.s, ph_slice_str(op_names[i].name)))
+            out->op = &op_names[i];
+    if (!out->op)
+        return unknown_condition(x.s, err);
+    while (ph_read_item(&in, &x))
+        out->raw[out->count++] = x.raw;
+    return PROPHET_OK;
+}
+
+static prophet_code wrong_count(const arguments *a, const char *want, prophet_error *err)
+{
+    return ph_fail(err, PROPHET_EUSAGE, "the condition %s takes %s", a->op->name, want);
+}
+
+static prophet_code field_of(compiler *c, node *n, prophet_slice raw, prophet_error *err)
+{
+    path *p = ph_arena_alloc(c->a, sizeof *p);
+    ph_item x;
+
+    if (!p)
+        return ph_nomem(err);
+    if (!ph_value_open(raw, &x) || x.kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "a condition names its field as text");
+    n->path = p;
+    n->path_count = 1;
+    prophet_code rc = ph_query_path(c, x.s, p, err);
+    n->cost = 1;
+    for (size_t i = 0; i < p->count && rc >= 0; i++)
+        n->cost += p->steps[i].kind == STEP_MANY ? 100 : i > 0 ? 10 : 0;
+    return rc;
+}
+
+static prophet_code take_values(compiler *c, node *n, const prophet_slice *raw, size_t count,
+                                prophet_error *err)
+{
+    prophet_slice *values = ph_arena_alloc(c->a, (count + 1) * sizeof *values);
+    prophet_code rc = PROPHET_OK;
+
+    if (!values)
+        return ph_nomem(err);
+    for (size_t i = 0; i < count && rc >= 0; i++)
+        rc = ph_query_operand(c, n->path, raw[i], &values[i], err);
+    n->values = values;
+    n->value_count = count;
+    return rc;
+}
+
+static int in_order(const void *a, const void *b)
+{
+    const prophet_slice *x = a, *y = b;
+    return ph_value_compare(*x, *y);
+}
+
+static prophet_code take_list(compiler *c, node *n, prophet_slice raw, prophet_error *err)
+{
+    ph_item list, x;
+
+    if (!ph_value_open(raw, &list) || list.kind != PH_LIST)
+        return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s takes a list of values",
+                       PH_FMT(n->path->text));
+    prophet_slice *raws = ph_arena_alloc(c->a, ((size_t)list.i + 1) * sizeof *raws);
+    size_t count = 0;
+    if (!raws)
+        return ph_nomem(err);
+    ph_reader in = ph_reader_of(list.s);
+    while (ph_read_item(&in, &x))
+        raws[count++] = x.raw;
+    prophet_code rc = take_values(c, n, raws, count, err);
+    if (rc >= 0 && count > 1)
+        qsort((void *)n->values, count, sizeof *n->values, in_order); /* eval.c searches them */
+    return rc;
+}
+
+static prophet_code take_text(compiler *c, node *n, prophet_slice raw, prophet_error *err)
+{
+    prophet_slice *text = ph_arena_alloc(c->a, sizeof *text);
+    bool ok = true;
+    ph_item x, word;
+
+    if (!ph_value_open(raw, &x))
+        return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s lacks a text",
+                       PH_FMT(n->path->text));
+    if (x.kind == PH_MAP) { /* {"$word": text} */
+        ph_reader in = ph_reader_of(x.s);
+        if (ph_read_item(&in, &word) && ph_read_item(&in, &word))
+            x = word;
+    }
+    if (x.kind != PH_TEXT && x.kind != PH_BYTES)
+        return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s takes a text",
+                       PH_FMT(n->path->text));
+    if (!text)
+        return ph_nomem(err);
+    *text = x.s.len ? ph_arena_copy(c->a, x.s, &ok) : ph_slice("", 0);
+    n->values = text;
+    n->value_count = 1;
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
+/* field:value of the text form: an element of a set, a part of a text, else the value itself. */
+static prophet_code take_typed(compiler *c, node *n, const arguments *a, prophet_error *err)
+{
+    ph_query_kind kind = n->path->kind;
+
+    if (kind == PH_Q_TEXT) {
+        n->op = OP_CONTAINS;
+        return take_text(c, n, a->raw[1], err);
+    }
+    n->op = kind == PH_Q_SET || kind == PH_Q_LIST ? OP_HAS_ANY : OP_EQ;
+    return take_values(c, n, a->raw + 1, 1, err);
+}
+
+static prophet_code take_match(compiler *c, node *n, const arguments *a, prophet_error *err)
+{
+    ph_item x;
+    prophet_code rc;
+
+    if (a->count < 1 || a->count > 2 || !ph_value_open(a->raw[a->count - 1], &x) ||
+        x.kind != PH_TEXT)
+        return wrong_count(a, "words to look for, a field before them if wanted", err);
+    rc = a->count == 2 ? field_of(c, n, a->raw[0], err) : ph_query_match_fields(c, n, err);
+    n->cost = 50;
+    return rc < 0 ? rc : ph_query_match_compile(c, x.s, n, err);
+}
+
+static prophet_code field_condition(compiler *c, node *n, const arguments *a, prophet_error *err)
+{
+    size_t want = a->op->args == ARG_FIELD ? 1 : a->op->args == ARG_RANGE ? 3 : 2;
+    prophet_code rc;
+
+    if (a->count != want)
+        return wrong_count(a,
+                           want == 1   ? "a field"
+                           : want == 3 ? "a field, the lowest and the highest value"
+                                       : "a field and a value",
+                           err);
+    if ((rc = field_of(c, n, a->raw[0], err)) < 0)
+        return rc;
+    switch (a->op->args) {
+    case ARG_VALUE:
+    case ARG_RANGE: return take_values(c, n, a->raw + 1, want - 1, err);
+    case ARG_VALUES: return take_list(c, n, a->raw[1], err);
+    case ARG_TEXT: return take_text(c, n, a->raw[1], err);
+    case ARG_TYPED: return take_typed(c, n, a, err);
+    default: return PROPHET_OK;
+    }
+}
+
+static int cheap_first(const void *a, const void *b)
+{
+    const node *x = *(node *const *)a, *y = *(node *const *)b;
+    return (x->cost > y->cost) - (x->cost < y->cost);
+}
+
+static prophet_code inner_conditions(compiler *c, node *n, const arguments *a, unsigned depth,
+                                     prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+
+    if (a->op->args == ARG_CONDITION && a->count != 1)
+        return wrong_count(a, "one condition", err);
+    n->kids = ph_arena_alloc(c->a, (a->count + 1) * sizeof *n->kids);
+    if (!n->kids)
+        return ph_nomem(err);
+    for (size_t i = 0; i < a->count && rc >= 0; i++) {
+        rc = ph_query_condition(c, a->raw[i], depth, &n->kids[i], err);
+        n->kid_count += rc >= 0;
+        n->cost += rc >= 0 ? n->kids[i]->cost : 0;
+    }
+    if (rc >= 0 && n->kid_count > 1)
+        qsort(n->kids, n->kid_count, sizeof(node *), cheap_first);
+    return rc;
+}
+
+prophet_code ph_query_condition(compiler *c, prophet_slice raw, unsigned depth, node **out,
+                                prophet_error *err)
+{
+    node *n = ph_arena_zalloc(c->a, sizeof *n),
+         *outer = ph_arena_zalloc(c->a, sizeof *outer + sizeof n);
+    arguments a = { NULL, NULL, 0 };
+    prophet_code rc;
+
+    if (depth == 0)
+        return ph_fail(err, PROPHET_EUSAGE, "conditions are nested more than %d deep", QUERY_DEPTH);
+    if (!n || !outer)
+        return ph_nomem(err);
+    if ((rc = open_condition(c, raw, &a, err)) < 0)
+        return rc;
+    n->op = a.op->op;
+    if (a.op->args == ARG_CONDITIONS || a.op->args == ARG_CONDITION)
+        rc = inner_conditions(c, n, &a, depth - 1, err);
+    else if (a.op->args == ARG_MATCH)
+        rc = take_match(c, n, &a, err);
+    else if (a.op->args != ARG_NONE)
+        rc = field_condition(c, n, &a, err);
+    *out = n;
+    if (rc < 0 || !a.op->negate)
+        return rc;
+    *outer = (node){
+        .op = OP_NOT, .kids = (node **)(void *)(outer + 1), .kid_count = 1, .cost = n->cost
+    };
+    outer->kids[0] = n;
+    *out = outer;
+    return PROPHET_OK;
+}

@@ -1,0 +1,108 @@
+/* query: which living records fit a condition, in what order. Knows rows and a schema handed down as callbacks; no log, no Lua.
+ *
+ * A query arrives as one canonical value, a map:
+ *   type    text
+ *   where?  a condition: a list that begins with its name
+ *           {"true"} {"false"}  {"and" | "all", c..}  {"or" | "any", c..}  {"none", c..}  {"not", c}
+ *           {"eq" | "ne" | "lt" | "le" | "gt" | "ge", field, value}  {"between", field, low, high} (both included)
+ *           {"in" | "one_of" | "not_in" | "none_of", field, {values..}}  {"has", field, element}  {"has_any" | "has_all", field, {values..}}
+ *           {"prefix" | "contains", field, text}  {"present" | "missing", field}  {"match", [field,] text}  {":", field, value} (text form)
+ *   order?  list of fields, each text ("-severity": descending) or {field, descending}; absent values are lowest, ties by local number
+ *   limit?  int      after? list: for each order field {} (absent) or {value}, then the local number: rows strictly behind that one
+ *   deleted? bool    scan? bool: no limit on keys read
+ * A value may be {"$word": text}: what a person typed, read as the field's kind says.
+ *
+ * Conditions. Values compare in index order: kind, then value; 1 equals 1.0; text bytewise. All conditions but missing, ne, not_in, none and
+ * not fail where the field shows nothing; ne and not_in are the opposites of eq and in. On a set each comparison holds if it holds for an element
+ * (has_all: every value is an element; eq with a list: exactly these elements). has.. looks into sets and lists. An empty set shows nothing;
+ * a counter never incremented shows 0. {} of in matches nothing; "and" of none holds, "or" of none does not.
+ * A field is a name, a path along references ("milestone.due"; many-fields lead backwards: "comments.author"; sets and lists of references to
+ * each), or one of id, n, version where the type has no such field. Along a path a condition holds if it holds for one of the
+ * records it leads to; dangling references and dead records lead nowhere. */
+#ifndef PH_QUERY_H
+#define PH_QUERY_H
+#include "index/index.h"
+#include "record/record.h"
+
+/* ---- the schema, as far as a query needs it ---------------------------------------------------------------- */
+
+typedef enum ph_query_kind {
+    PH_Q_ANY, PH_Q_BOOL, PH_Q_INT, PH_Q_FLOAT, PH_Q_TEXT, PH_Q_BYTES, PH_Q_TIME, PH_Q_REF, PH_Q_BLOB, PH_Q_LIST, PH_Q_MAP, PH_Q_SET,
+    PH_Q_COUNTER, PH_Q_MANY, PH_Q_COMPUTED
+} ph_query_kind;
+
+typedef struct ph_query_field {
+    uint32_t      id;       /* number of its name; 0: no record has it */
+    ph_query_kind kind;
+    ph_query_kind of;       /* PH_Q_SET, PH_Q_LIST: of the elements */
+    prophet_slice to;       /* references (also in sets and lists): the type they lead to, empty: any. PH_Q_MANY: the type that refers here */
+    prophet_slice by;       /* PH_Q_MANY: the field that refers here */
+    bool          fulltext; /* match without a field looks here */
+} ph_query_field;
+
+typedef struct ph_query_schema {
+    void *ctx;
+    /* Number of a type's name, 0 if it has no records yet. ETYPE when there is no such type. */
+    prophet_code (*type)(void *ctx, prophet_slice name, uint32_t *id, prophet_error *err);
+    /* PROPHET_DONE: the type has no such field. A type without schema may say so for no name at all. */
+    prophet_code (*field)(void *ctx, prophet_slice type, prophet_slice name, ph_query_field *out, prophet_error *err);
+    /* All field names of a type, for suggestions and for match. */
+    prophet_code (*names)(void *ctx, prophet_slice type, ph_arena *a, const char *const **names, size_t *count, prophet_error *err);
+} ph_query_schema;
+
+/* ---- compiling ------------------------------------------------------------------------------------------------ */
+
+typedef struct ph_query ph_query; /* holds copies of everything; names are resolved as they are now */
+
+/* EUSAGE, ETYPE, EFIELD, with a hint that says what is meant. */
+prophet_code ph_query_compile(prophet_slice spec, const ph_query_schema *schema, ph_query **out, prophet_error *err);
+void         ph_query_free(ph_query *q);
+uint32_t     ph_query_type(const ph_query *q);
+
+/* The text form, as in
+ *   status!=closed tags:ui milestone.name=1.0 due<2026-03-01 "crash on save" owner=?1 (a=1 or b=2) -tags:old sort:-severity,due limit:20
+ * becomes a spec (to compile) that has these members; params: canonical list for ?1, ?2 .., or empty. EUSAGE names the column. */
+prophet_code ph_query_parse(prophet_slice type, prophet_slice text, prophet_slice params, ph_buf *spec, prophet_error *err);
+
+/* ---- running --------------------------------------------------------------------------------------------------- */
+
+/* Where candidate rows come from. The default reads all records of the type; a planner may give one that reads an index.
+ * Every candidate is tested against the whole condition, so a source may give too many, never too few, and none twice. */
+typedef struct ph_query_source {
+    void *ctx;
+    bool  by_number; /* candidates come by rising local number */
+    /* The next candidate's key and row in table records, valid until the next call; *keys grows by what was read. PROPHET_DONE: no more. */
+    prophet_code (*next)(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
+} ph_query_source;
+
+typedef struct ph_query_options {
+    uint64_t reads;                 /* most keys to read unless the query says scan; 0: no limit. ENEEDSSCAN with a hint */
+    bool   (*stop)(void *ctx);      /* asked now and then: true ends it with EINTERRUPTED; NULL: never */
+    void    *stop_ctx;
+    const ph_query_source *source;  /* NULL: a scan */
+} ph_query_options;
+
+typedef struct ph_query_stats {
+    uint64_t keys;    /* read: candidates, records along references, rows fetched */
+    uint64_t tested;  /* candidates */
+    uint64_t matched; /* of them fit */
+} ph_query_stats;
+
+typedef struct ph_query_iter ph_query_iter;
+
+/* Finds all that fit, then gives them one by one: neither holds a cursor open, so the caller may write in between (in a write
+ * transaction rows are as they are when they are given; what is gone by then is left out). t must outlive the iterator. */
+prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options *o, ph_query_iter **out, prophet_error *err);
+/* The next row, valid until the next call or write. PROPHET_DONE at the end. */
+prophet_code ph_query_next(ph_query_iter *it, ph_row *out, prophet_error *err);
+/* Where the row last given stands: a value for `after`. */
+void         ph_query_here(const ph_query_iter *it, ph_buf *after);
+void         ph_query_stats_get(const ph_query_iter *it, ph_query_stats *out);
+void         ph_query_close(ph_query_iter *it);
+
+/* How many fit, at most `limit` of the spec. No rows are kept. stats may be NULL. */
+prophet_code ph_query_count(const ph_query *q, ph_txn *t, const ph_query_options *o, uint64_t *count, ph_query_stats *stats, prophet_error *err);
+/* Does this one row fit? (Watching, policies.) */
+prophet_code ph_query_test(const ph_query *q, ph_txn *t, const ph_row *row, bool *fits, prophet_error *err);
+
+#endif

@@ -1,0 +1,145 @@
+/* What the files of query/ share: the compiled query, and the state of one run of it. */
+#ifndef PH_QUERY_IMPL_H
+#define PH_QUERY_IMPL_H
+#include "query/query.h"
+
+#define QUERY_DEPTH 32 /* nested conditions */
+
+/* ---- paths ---------------------------------------------------------------------------------------------- */
+
+typedef enum step_kind { STEP_FIELD, STEP_MANY, STEP_ID, STEP_NUMBER, STEP_VERSION } step_kind;
+
+typedef struct path_step {
+    step_kind kind;
+    uint32_t  field;   /* STEP_FIELD; STEP_MANY: the field that refers here. 0: no record has it */
+    bool      counter; /* shows 0 when it shows nothing */
+    uint32_t  to;      /* number of the type the references lead to, or that refers here; 0: it has no records */
+    size_t    reverse; /* STEP_MANY: which of the run's reverse lookups */
+} path_step;
+
+typedef struct path {
+    prophet_slice    text;
+    const path_step *steps;
+    size_t           count;
+    ph_query_kind    kind, of; /* of the last step, as declared */
+} path;
+
+/* ---- conditions ------------------------------------------------------------------------------------------- */
+
+typedef enum node_op {
+    OP_TRUE, OP_FALSE, OP_AND, OP_OR, OP_NOT,
+    OP_PRESENT, OP_EQ, OP_LT, OP_LE, OP_GT, OP_GE, OP_BETWEEN, OP_IN, OP_HAS_ANY, OP_HAS_ALL, OP_PREFIX, OP_CONTAINS, OP_MATCH
+} node_op;
+
+typedef struct match_term {
+    prophet_slice text;   /* words, folded, one space between */
+    bool          prefix; /* the last word goes on */
+    bool          absent; /* -word */
+    bool          either; /* joined to the one before by OR */
+} match_term;
+
+typedef struct node {
+    node_op              op;
+    struct node        **kids;
+    size_t               kid_count;
+    const path          *path;   /* OP_MATCH: several may be given */
+    size_t               path_count;
+    const prophet_slice *values; /* OP_IN: in order when many; prefix and contains: the bytes without head */
+    size_t               value_count;
+    const match_term    *terms;
+    size_t               term_count;
+    unsigned             cost;   /* cheap ones are asked first */
+} node;
+
+typedef struct order_term {
+    path path;
+    bool desc;
+} order_term;
+
+typedef struct reverse_key { /* all records of a type by what a field of theirs refers to */
+    uint32_t type, field;
+} reverse_key;
+
+struct ph_query {
+    ph_arena      arena;
+    prophet_slice type_name;
+    uint32_t      type;
+    node         *where;
+    order_term   *order;
+    size_t        order_count;
+    bool          limited;
+    uint64_t      limit;
+    bool          has_after;
+    prophet_slice *after;       /* one an order term; empty: absent */
+    uint64_t      after_number;
+    bool          deleted, scan;
+    reverse_key  *reverse;
+    size_t        reverse_count, reverse_cap;
+    prophet_slice hint;         /* the field an index would help most, or empty */
+};
+
+/* compile.c calls these. */
+typedef struct compiler {
+    const ph_query_schema *schema;
+    ph_query              *q;
+    ph_arena              *a;
+} compiler;
+prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_error *err);
+/* The operand as the path's field wants it: words are read, texts for times and ids become such. Copied. */
+prophet_code ph_query_operand(compiler *c, const path *p, prophet_slice raw, prophet_slice *out, prophet_error *err);
+prophet_code ph_query_condition(compiler *c, prophet_slice raw, unsigned depth, node **out, prophet_error *err);
+prophet_code ph_query_match_compile(compiler *c, prophet_slice text, node *n, prophet_error *err);
+prophet_code ph_query_match_fields(compiler *c, node *n, prophet_error *err);
+
+/* ---- a run -------------------------------------------------------------------------------------------------- */
+
+typedef struct reverse_entry {
+    ph_uuid to, from;
+} reverse_entry;
+typedef struct reverse_table {
+    bool           built;
+    reverse_entry *entries; /* sorted */
+    size_t         count, cap;
+} reverse_table;
+
+typedef struct query_run {
+    const ph_query *q;
+    ph_txn         *t;
+    ph_query_options o;
+    ph_arena        row_arena; /* emptied before each candidate */
+    reverse_table  *reverse;
+    ph_query_stats  stats;
+} query_run;
+
+prophet_code ph_query_run_begin(query_run *r, const ph_query *q, ph_txn *t, const ph_query_options *o, prophet_error *err);
+void         ph_query_run_end(query_run *r);
+/* Counts one key read; ENEEDSSCAN above the limit, EINTERRUPTED when asked to stop. */
+prophet_code ph_query_read(query_run *r, prophet_error *err);
+
+/* Every value a path leads to. `see` returns true when it has seen enough. */
+typedef struct path_visit path_visit;
+struct path_visit {
+    bool (*see)(path_visit *v, prophet_slice value, bool set);
+    bool done;
+};
+prophet_code ph_query_walk(query_run *r, const path *p, const ph_row *row, path_visit *v, prophet_error *err);
+prophet_code ph_query_eval(query_run *r, const node *n, const ph_row *row, bool *holds, prophet_error *err);
+/* Does this text have the terms? */
+bool ph_query_match_text(const node *n, const prophet_slice *texts, size_t count, ph_arena *a, bool *nomem);
+/* The value a path has in the order: of several the least, descending the greatest. Copied into a. */
+prophet_code ph_query_order_value(query_run *r, const order_term *o, const ph_row *row, ph_arena *a, prophet_slice *out,
+                                  prophet_error *err);
+prophet_code ph_query_reverse(query_run *r, size_t which, const ph_uuid *to, const reverse_entry **out, size_t *count,
+                              prophet_error *err);
+
+/* The scan: all records of a type. */
+typedef struct scan_source {
+    ph_cursor *cursor;
+    uint32_t   type;
+    bool       begun;
+} scan_source;
+prophet_code ph_query_scan_open(scan_source *s, ph_txn *t, uint32_t type, prophet_error *err);
+prophet_code ph_query_scan_next(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
+void         ph_query_scan_close(scan_source *s);
+
+#endif
