@@ -123,31 +123,36 @@ static prophet_code to_over(netting *n, uint64_t *versions, size_t count, ph_ove
 /* ---- notes of one record to one change ----------------------------------------------------------------------------------- */
 
 typedef struct ordered { const ph_note *note; size_t seq; } ordered;
+typedef struct group { const ph_pend_record *pend; size_t first, count; } group; /* notes of one record that lie together */
 
 static int cell_class(const ph_note *n)
 {
     return n->kind != PH_N_OP ? 0 : n->op <= PH_UNSET ? 1 : n->op == PH_INC ? 2 : 3;
 }
 
+static int cmp_record(const ph_pend_record *x, const ph_pend_record *y)
+{
+    int c = x->type_id == y->type_id ? 0 : ph_slice_cmp(x->type, y->type);
+    return c ? c : memcmp(x->uuid.b, y->uuid.b, 16);
+}
+
+static int by_record(const void *a, const void *b)
+{
+    const group *x = a, *y = b;
+    int c = cmp_record(x->pend, y->pend);
+    return c ? c : (x->first > y->first) - (x->first < y->first);
+}
+
 static int by_cell(const void *a, const void *b)
 {
     const ordered *x = a, *y = b;
     const ph_note *m = x->note, *n = y->note;
-    int c = ph_slice_cmp(m->pend->type, n->pend->type);
-    if (c == 0)
-        c = memcmp(m->pend->uuid.b, n->pend->uuid.b, 16);
-    if (c == 0)
-        c = cell_class(m) - cell_class(n);
+    int c = cell_class(m) - cell_class(n);
     if (c == 0 && cell_class(m) > 0)
         c = ph_slice_cmp(m->field, n->field);
     if (c == 0 && cell_class(m) == 3)
         c = ph_slice_cmp(m->value, n->value);
     return c ? c : (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-static bool same_record(const ph_note *a, const ph_note *b)
-{
-    return a->pend->type_id == b->pend->type_id && ph_uuid_eq(&a->pend->uuid, &b->pend->uuid);
 }
 
 static bool same_cell(const ph_note *a, const ph_note *b)
@@ -230,24 +235,66 @@ static prophet_code net_record(netting *n, const ordered *at, size_t count, ph_c
     return PROPHET_OK;
 }
 
+/* Notes come record by record mostly: runs are sorted, not notes. */
+static size_t find_groups(const ph_change_txn *c, group *at)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->notes.count; i++) {
+        const ph_pend_record *p = c->notes.at[i].pend;
+        if (n == 0 || at[n - 1].pend != p)
+            at[n++] = (group){ p, i, 0 };
+        at[n - 1].count++;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if (by_record(&at[i - 1], &at[i]) > 0) {
+            qsort(at, n, sizeof *at, by_record);
+            break;
+        }
+    }
+    return n;
+}
+
+/* The notes of groups[0..n), all of one record, by cell and then in the order they were made. */
+static size_t order_notes(const ph_change_txn *c, const group *groups, size_t n, ordered *out)
+{
+    size_t count = 0;
+    bool sorted = true;
+    for (size_t g = 0; g < n; g++)
+        for (size_t i = 0; i < groups[g].count; i++)
+            out[count++] = (ordered){ &c->notes.at[groups[g].first + i], groups[g].first + i };
+    for (size_t i = 1; i < count; i++) {
+        if (count <= 32) { /* few fields: by insertion */
+            ordered o = out[i];
+            size_t k = i;
+            for (; k > 0 && by_cell(&out[k - 1], &o) > 0; k--)
+                out[k] = out[k - 1];
+            out[k] = o;
+        } else
+            sorted = sorted && by_cell(&out[i - 1], &out[i]) <= 0;
+    }
+    if (!sorted)
+        qsort(out, count, sizeof *out, by_cell);
+    return count;
+}
+
 static prophet_code net_changes(netting *n, prophet_error *err)
 {
     const ph_change_txn *c = n->c;
     ph_body *body = &n->cs->body;
-    size_t count = c->notes.count;
-    ordered *at = ph_arena_alloc(n->a, (count + 1) * sizeof *at);
-    body->changes = ph_arena_zalloc(n->a, (count + 1) * sizeof *body->changes);
-    if (!at || !body->changes)
+    ordered *notes = ph_arena_alloc(n->a, (c->notes.count + 1) * sizeof *notes);
+    group *groups = ph_arena_alloc(n->a, (c->notes.count + 1) * sizeof *groups);
+    if (!notes || !groups)
         return ph_nomem(err);
-    for (size_t i = 0; i < count; i++)
-        at[i] = (ordered){ &c->notes.at[i], i };
-    qsort(at, count, sizeof *at, by_cell);
+    size_t count = find_groups(c, groups);
+    if (!(body->changes = ph_arena_zalloc(n->a, (count + 1) * sizeof *body->changes)))
+        return ph_nomem(err);
     for (size_t i = 0; i < count;) {
         size_t k = i + 1;
         bool drop = false;
-        while (k < count && same_record(at[i].note, at[k].note))
+        while (k < count && cmp_record(groups[i].pend, groups[k].pend) == 0)
             k++;
-        prophet_code rc = net_record(n, &at[i], k - i, &body->changes[body->change_count], &drop, err);
+        size_t m = order_notes(c, &groups[i], k - i, notes);
+        prophet_code rc = net_record(n, notes, m, &body->changes[body->change_count], &drop, err);
         if (rc < 0)
             return rc;
         if (drop)

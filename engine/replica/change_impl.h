@@ -61,7 +61,8 @@ prophet_code ph_change_over(ph_change_txn *c, const ph_cell *cell, const uint64_
 prophet_code ph_change_life(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note_kind kind, prophet_error *err);
 /* edit.c: one edit of a field, checked before */
 prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema, const ph_edit *e, bool creating, bool *wrote, prophet_error *err);
-prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, prophet_slice field, prophet_slice value, prophet_error *err);
+/* id: the field's number, 0: not looked up yet */
+prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, uint32_t id, prophet_slice field, prophet_slice value, prophet_error *err);
 /* Finds a record that has a row. ENOTFOUND names it. */
 prophet_code ph_change_record(ph_change_txn *c, prophet_slice type, const ph_uuid *id, ph_work_record **out, prophet_error *err);
 

@@ -87,7 +87,7 @@ prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uu
     }
     if ((rc = ph_schemas_get(c->r, c->s->txn, c->s->state.schema, type, &schema, err)) < 0 ||
         (value.len && (rc = ph_validate_edits(c, schema, NULL, false, &edit, 1, err)) < 0) ||
-        (rc = ph_change_write(c, wr, type, field, value, err)) < 0)
+        (rc = ph_change_write(c, wr, type, 0, field, value, err)) < 0)
         return rc;
     return ph_change_life(c, wr, type, PH_N_UPDATE, err);
 }

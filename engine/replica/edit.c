@@ -33,6 +33,8 @@ static prophet_code keep(ph_change_txn *c, prophet_slice in, prophet_slice *out,
 
 static prophet_code intern(ph_change_txn *c, prophet_slice field, uint32_t *id, prophet_error *err)
 {
+    if (*id) /* the schema knew it */
+        return PROPHET_OK;
     return ph_names_intern(c->r->names, c->s->txn, &c->s->state, field, id, err);
 }
 
@@ -44,11 +46,10 @@ static prophet_code cell_of(ph_change_txn *c, ph_work_record *wr, uint32_t field
     return PROPHET_OK;
 }
 
-prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, prophet_slice field,
+prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, uint32_t id, prophet_slice field,
                              prophet_slice value, prophet_error *err)
 {
     ph_note note = { .kind = PH_N_OP, .op = value.len ? PH_SET : PH_UNSET };
-    uint32_t id;
     ph_cell *cell;
     prophet_code rc;
     if ((rc = intern(c, field, &id, err)) < 0 || (rc = cell_of(c, wr, id, &cell, err)) < 0 ||
@@ -74,7 +75,7 @@ static prophet_code write_element(ph_change_txn *c, ph_work_record *wr, prophet_
                                   prophet_slice value, bool add, bool *wrote, prophet_error *err)
 {
     ph_note note = { .kind = PH_N_OP, .op = add ? PH_ADD : PH_REMOVE };
-    uint32_t id;
+    uint32_t id = 0;
     ph_cell *cell;
     ph_element *e;
     prophet_code rc;
@@ -197,7 +198,7 @@ static prophet_code increment(ph_change_txn *c, ph_work_record *wr, prophet_slic
                               prophet_error *err)
 {
     ph_note note = { .kind = PH_N_OP, .op = PH_INC };
-    uint32_t id;
+    uint32_t id = 0;
     ph_item by;
     prophet_code rc;
     if (!ph_value_open(e->value, &by) || by.kind != PH_INT)
@@ -228,7 +229,7 @@ prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schem
     if (e->kind == PH_E_INC)
         return increment(c, wr, type, e, wrote, err);
     prophet_slice value = e->kind == PH_E_UNSET ? ph_slice(NULL, 0) : e->value;
-    uint32_t id = ph_names_find(c->r->names, e->field);
+    uint32_t id = f && f->id ? f->id : ph_names_find(c->r->names, e->field);
     ph_cell *cell = NULL;
     prophet_code rc = id ? cell_of(c, wr, id, &cell, err) : PROPHET_OK;
     if (rc < 0)
@@ -238,7 +239,7 @@ prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schem
     if (settled && ph_slice_eq(shown, value)) /* there already */
         return PROPHET_OK;
     *wrote = true;
-    return ph_change_write(c, wr, type, e->field, value, err);
+    return ph_change_write(c, wr, type, id, e->field, value, err);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------------- */
@@ -291,7 +292,7 @@ static prophet_code unset_rest(ph_change_txn *c, ph_work_record *wr, const ph_sc
             rc = clear_set(c, wr, schema->type, name, &wrote, err);
         cell = ph_record_cell(&wr->rec, fields[i]);
         if (rc >= 0 && cell && cell->is_register && (cell->head_count > 1 || cell->shown.len))
-            rc = ph_change_write(c, wr, schema->type, name, ph_slice(NULL, 0), err);
+            rc = ph_change_write(c, wr, schema->type, fields[i], name, ph_slice(NULL, 0), err);
     }
     return rc;
 }
@@ -300,7 +301,7 @@ static prophet_code make_room(ph_change_txn *c, const ph_schema *schema, const p
                               size_t count, ph_work_record **out, prophet_error *err)
 {
     ph_uuid uuid;
-    uint32_t type_id;
+    uint32_t type_id = schema->type_id;
     prophet_code rc;
     if (id)
         uuid = *id;

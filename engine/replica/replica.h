@@ -87,6 +87,7 @@ typedef struct ph_field_def {
     uint32_t      index;     /* id of its single-field index, 0: none */
     ph_rule       rule;
     prophet_slice options;   /* canonical map of all options (min max values of to type by fulltext doc ...): ph_field_option */
+    prophet_slice min, max, values, of, to; /* of these, the ones every write looks at; empty: not given */
 } ph_field_def;
 typedef struct ph_index_def {
     uint32_t       id;
@@ -102,6 +103,8 @@ typedef struct ph_schema {
     bool                defined;   /* has a `_type` record; else only rows exist */
     const ph_field_def *fields;    /* in declared order */
     size_t              field_count;
+    const uint16_t     *slots;     /* hash of a name -> place in fields + 1; private to ph_schema_field */
+    size_t              slot_mask;
     const ph_index_def *indexes;
     size_t              index_count;
     const prophet_slice *key;      /* natural key fields */

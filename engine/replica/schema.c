@@ -26,11 +26,19 @@ bool ph_field_kind_parse(prophet_slice s, ph_field_kind *out)
     return false;
 }
 
+static size_t slot_of(prophet_slice name)
+{
+    const uint8_t *p = name.data;
+    return name.len ? name.len * 131 + p[0] * 31u + p[name.len / 2] * 7u + p[name.len - 1] : 0;
+}
+
 const ph_field_def *ph_schema_field(const ph_schema *s, prophet_slice name)
 {
-    for (size_t i = 0; i < s->field_count; i++)
-        if (ph_slice_eq(s->fields[i].name, name))
-            return &s->fields[i];
+    if (!s->slots)
+        return NULL;
+    for (size_t i = slot_of(name) & s->slot_mask; s->slots[i]; i = (i + 1) & s->slot_mask)
+        if (ph_slice_eq(s->fields[s->slots[i] - 1].name, name))
+            return &s->fields[s->slots[i] - 1];
     return NULL;
 }
 
@@ -140,6 +148,16 @@ static prophet_code field_options(compiler *c, ph_field_def *f, const option *o,
             f->hidden = is_true(o[i].value);
         else if (ph_slice_eq(o[i].option, ph_slice_str("index")))
             f->index = is_true(o[i].value);
+        else if (ph_slice_eq(o[i].option, ph_slice_str("min")))
+            f->min = o[i].value;
+        else if (ph_slice_eq(o[i].option, ph_slice_str("max")))
+            f->max = o[i].value;
+        else if (ph_slice_eq(o[i].option, ph_slice_str("values")))
+            f->values = o[i].value;
+        else if (ph_slice_eq(o[i].option, ph_slice_str("of")))
+            f->of = text_of(o[i].value);
+        else if (ph_slice_eq(o[i].option, ph_slice_str("to")))
+            f->to = text_of(o[i].value);
     }
     f->options = ph_arena_copy(c->a, ph_buf_slice(&map), &ok);
     ok = ok && !map.failed;
@@ -167,6 +185,25 @@ static void sort_fields(ph_field_def *f, size_t n, const prophet_slice *order, s
         }
 }
 
+static prophet_code fill_slots(ph_schema *s, ph_arena *a, prophet_error *err)
+{
+    size_t size = 8;
+    while (size < 4 * s->field_count)
+        size *= 2;
+    uint16_t *slots = ph_arena_zalloc(a, size * sizeof *slots);
+    if (!slots)
+        return ph_nomem(err);
+    for (size_t i = 0; i < s->field_count && i < UINT16_MAX; i++) {
+        size_t at = slot_of(s->fields[i].name) & (size - 1);
+        while (slots[at])
+            at = (at + 1) & (size - 1);
+        slots[at] = (uint16_t)(i + 1);
+    }
+    s->slots = slots;
+    s->slot_mask = size - 1;
+    return PROPHET_OK;
+}
+
 static prophet_code compile_fields(compiler *c, prophet_slice order_list, prophet_error *err)
 {
     const prophet_slice *order = NULL;
@@ -190,7 +227,7 @@ static prophet_code compile_fields(compiler *c, prophet_slice order_list, prophe
     sort_fields(fields, n, order, order_count);
     c->s->fields = fields;
     c->s->field_count = n;
-    return PROPHET_OK;
+    return fill_slots(c->s, c->a, err);
 }
 
 /* ---- reading the record ------------------------------------------------------------------------------------ */

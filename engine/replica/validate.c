@@ -77,20 +77,10 @@ static prophet_code wrong_kind(const ph_schema *s, const ph_field_def *f, prophe
     return refuse(err, PROPHET_EVALIDATION, s, f->name, value, why);
 }
 
-static prophet_slice option_text(const ph_field_def *f, const char *option)
-{
-    prophet_slice raw;
-    ph_item item;
-    if (!ph_field_option(f, option, &raw) || !ph_value_open(raw, &item) || item.kind != PH_TEXT)
-        return ph_slice(NULL, 0);
-    return item.s;
-}
-
 static prophet_code check_element(const ph_schema *s, const ph_field_def *f, prophet_slice value, prophet_error *err)
 {
-    prophet_slice of = option_text(f, "of");
     ph_field_kind kind;
-    if (of.len && ph_field_kind_parse(of, &kind) && !fits_kind(kind, ph_value_kind(value)))
+    if (f->of.len && ph_field_kind_parse(f->of, &kind) && !fits_kind(kind, ph_value_kind(value)))
         return wrong_kind(s, f, value, ph_field_kind_name(kind), err);
     return PROPHET_OK;
 }
@@ -99,7 +89,7 @@ static prophet_code check_elements(const ph_schema *s, const ph_field_def *f, pr
 {
     ph_item item, one;
     prophet_code rc = PROPHET_OK;
-    if (!ph_value_open(list, &item))
+    if (!f->of.len || !ph_value_open(list, &item))
         return PROPHET_OK;
     ph_reader r = ph_reader_of(item.s);
     while (rc >= 0 && ph_read_item(&r, &one))
@@ -118,25 +108,19 @@ static size_t characters(prophet_slice text)
     return n;
 }
 
-static bool option_number(const ph_field_def *f, const char *option, prophet_slice *raw, ph_item *item)
-{
-    return ph_field_option(f, option, raw) && ph_value_open(*raw, item) &&
-           (item->kind == PH_INT || item->kind == PH_FLOAT || item->kind == PH_TIME);
-}
-
 static prophet_code check_bounds(const ph_schema *s, const ph_field_def *f, prophet_slice value, prophet_error *err)
 {
-    prophet_slice raw;
     ph_item bound, item;
     char why[120];
-    if (!ph_value_open(value, &item))
+    if ((!f->min.len && !f->max.len) || !ph_value_open(value, &item))
         return PROPHET_OK;
     bool sized = item.kind == PH_TEXT || item.kind == PH_BYTES || item.kind == PH_LIST;
     int64_t size = item.kind == PH_TEXT ? (int64_t)characters(item.s)
                                         : item.kind == PH_BYTES ? (int64_t)item.s.len : item.i;
     const char *unit = item.kind == PH_TEXT ? "characters" : item.kind == PH_BYTES ? "bytes" : "elements";
     for (int max = 0; max < 2; max++) {
-        if (!option_number(f, max ? "max" : "min", &raw, &bound))
+        prophet_slice raw = max ? f->max : f->min;
+        if (!ph_value_open(raw, &bound) || (bound.kind != PH_INT && bound.kind != PH_FLOAT && bound.kind != PH_TIME))
             continue;
         int c = sized ? (bound.kind == PH_INT ? (size > bound.i) - (size < bound.i) : 0) : ph_value_compare(value, raw);
         if (max ? c <= 0 : c >= 0)
@@ -155,9 +139,8 @@ static prophet_code check_bounds(const ph_schema *s, const ph_field_def *f, prop
 static prophet_code check_values(const ph_schema *s, const ph_field_def *f, prophet_slice value, ph_arena *a,
                                  prophet_error *err)
 {
-    prophet_slice raw;
     ph_item list, one, given;
-    if (f->open || !ph_field_option(f, "values", &raw) || !ph_value_open(raw, &list) || list.kind != PH_LIST)
+    if (f->open || !f->values.len || !ph_value_open(f->values, &list) || list.kind != PH_LIST)
         return PROPHET_OK;
     const char **names = ph_arena_alloc(a, ((size_t)list.i + 1) * sizeof *names);
     size_t n = 0;
@@ -184,11 +167,10 @@ static prophet_code check_values(const ph_schema *s, const ph_field_def *f, prop
 static prophet_code check_ref(ph_change_txn *c, const ph_schema *s, const ph_field_def *f, prophet_slice value,
                               prophet_error *err)
 {
-    prophet_slice to = option_text(f, "to");
     ph_item ref;
     ph_work_record *wr;
-    uint32_t type = to.len ? ph_names_find(c->r->names, to) : 0;
-    if (!to.len || !ph_value_open(value, &ref) || ref.kind != PH_REF)
+    uint32_t type = f->to.len ? ph_names_find(c->r->names, f->to) : 0;
+    if (!f->to.len || !ph_value_open(value, &ref) || ref.kind != PH_REF)
         return PROPHET_OK;
     ph_uuid id;
     memcpy(id.b, ref.s.data, sizeof id.b);
@@ -198,7 +180,7 @@ static prophet_code check_ref(ph_change_txn *c, const ph_schema *s, const ph_fie
             return rc;
     }
     prophet_code rc = refuse(err, PROPHET_EVALIDATION, s, f->name, value, "refers to a record that is not here");
-    ph_hint(err, "it takes the id of a %.*s", PH_FMT(to));
+    ph_hint(err, "it takes the id of a %.*s", PH_FMT(f->to));
     return rc;
 }
 
@@ -280,12 +262,12 @@ prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *s, ph_work_rec
 {
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < count && rc >= 0; i++) {
-        if (!ph_field_valid(s->type, edits[i].field))
-            return ph_fail(err, PROPHET_EFIELD, "\"%.*s\" is not a field name", PH_FMT(edits[i].field));
-        if (edits[i].value.len && !s->defined)
-            rc = ph_value_check(edits[i].value, 0, err);
-        if (rc >= 0 && s->defined)
+        if (s->defined)
             rc = check_edit(c, s, wr, &edits[i], err);
+        else if (!ph_field_valid(s->type, edits[i].field))
+            return ph_fail(err, PROPHET_EFIELD, "\"%.*s\" is not a field name", PH_FMT(edits[i].field));
+        else if (edits[i].value.len)
+            rc = ph_value_check(edits[i].value, 0, err);
     }
     if (rc < 0 || !s->defined) {
         if (rc >= 0 && !ph_type_reserved(s->type))
