@@ -132,7 +132,7 @@ static int cell_class(const ph_note *n)
 
 static int cmp_record(const ph_pend_record *x, const ph_pend_record *y)
 {
-    int c = x->type_id == y->type_id ? 0 : ph_slice_cmp(x->type, y->type);
+    int c = x->type_id == y->type_id ? 0 : ph_name_cmp(x->type, y->type);
     return c ? c : memcmp(x->uuid.b, y->uuid.b, 16);
 }
 
@@ -149,7 +149,7 @@ static int by_cell(const void *a, const void *b)
     const ph_note *m = x->note, *n = y->note;
     int c = cell_class(m) - cell_class(n);
     if (c == 0 && cell_class(m) > 0)
-        c = ph_slice_cmp(m->field, n->field);
+        c = ph_name_cmp(m->field, n->field);
     if (c == 0 && cell_class(m) == 3)
         c = ph_slice_cmp(m->value, n->value);
     return c ? c : (x->seq > y->seq) - (x->seq < y->seq);

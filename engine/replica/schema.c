@@ -282,7 +282,9 @@ static prophet_code compile(ph_replica *r, ph_txn *t, ph_arena *a, ph_schema *s,
     if ((rc = ph_schema_uuid(r, s->type, &id, err)) < 0 ||
         (rc = ph_record_load(t, type_type, &id, a, &rec, err)) != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
-    s->defined = rec.alive;
+    if (!rec.alive) /* a deleted definition is none */
+        return PROPHET_OK;
+    s->defined = true;
     compiler c = { r, a, s, ph_arena_alloc(a, (rec.cell_count + 1u) * sizeof(option)), 0 };
     if (!c.options)
         return ph_nomem(err);

@@ -8,7 +8,7 @@ static const ph_change *find_change(const ph_changeset *cs, prophet_slice type, 
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         const ph_change *ch = &cs->body.changes[mid];
-        int c = ph_slice_cmp(ch->type, type);
+        int c = ph_name_cmp(ch->type, type);
         if (c == 0)
             c = memcmp(ch->record.b, record->b, 16);
         if (c == 0)

@@ -3,8 +3,6 @@
 #include "replica/replica_impl.h"
 #include "replica/schema_impl.h"
 
-#define LINE_MAX 64 /* keys a line is followed back; longer ones are cut there, the same everywhere */
-
 typedef struct voter_line {
     ph_id    root;
     uint64_t weight;
@@ -12,29 +10,39 @@ typedef struct voter_line {
     bool     has_weight;
 } voter_line;
 
-/* The first key of the line; of a circle (two keys that name each other) the least key. */
+static prophet_code step(ph_txn *t, ph_replica_row *row, ph_arena *a, prophet_error *err)
+{
+    return row->succeeds ? ph_replicas_get(t, row->succeeds, a, row, err) : PROPHET_OK;
+}
+
+/* The least key of a circle (keys that name each other). */
+static prophet_code least_of_circle(ph_txn *t, ph_replica_row row, ph_arena *a, ph_id *root, prophet_error *err)
+{
+    uint32_t first = row.ridx;
+    prophet_code rc;
+    *root = row.key;
+    while ((rc = step(t, &row, a, err)) >= 0 && row.ridx != first)
+        if (ph_id_cmp(&row.key, root) < 0)
+            *root = row.key;
+    return rc;
+}
+
+/* The first key of the line. Two walkers, one twice as fast: they meet only in a circle (Floyd). */
 static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root, prophet_error *err)
 {
-    uint32_t seen[LINE_MAX];
-    size_t n = 0;
-    ph_replica_row row;
-    prophet_code rc = ph_replicas_get(t, ridx, a, &row, err);
-    while (rc >= 0 && row.succeeds && n < LINE_MAX) {
-        seen[n++] = row.ridx;
-        rc = ph_replicas_get(t, row.succeeds, a, &row, err);
-        for (size_t i = 0; i < n && rc >= 0; i++) {
-            if (seen[i] != row.ridx)
-                continue;
-            *root = row.key; /* a circle */
-            for (size_t k = i; k < n && rc >= 0; k++)
-                if ((rc = ph_replicas_get(t, seen[k], a, &row, err)) >= 0 && ph_id_cmp(&row.key, root) < 0)
-                    *root = row.key;
+    ph_replica_row slow, fast;
+    prophet_code rc = ph_replicas_get(t, ridx, a, &slow, err);
+    if (rc < 0)
+        return rc;
+    fast = slow;
+    while (fast.succeeds) {
+        if ((rc = step(t, &fast, a, err)) < 0 || (rc = step(t, &fast, a, err)) < 0 || (rc = step(t, &slow, a, err)) < 0)
             return rc;
-        }
+        if (fast.succeeds && fast.ridx == slow.ridx)
+            return least_of_circle(t, slow, a, root, err);
     }
-    if (rc >= 0)
-        *root = row.key;
-    return rc;
+    *root = fast.key;
+    return PROPHET_OK;
 }
 
 static prophet_code find_line(struct ph_schemas *c, const ph_id *root, voter_line **out, prophet_error *err)
@@ -66,9 +74,10 @@ static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, p
         !ph_value_open(key_cell->shown, &key) || key.kind != PH_TEXT || !ph_unhex(key.s.data, key.s.len, &id, 32) ||
         !ph_value_open(weight->shown, &w) || w.kind != PH_INT)
         return PROPHET_OK;
-    if ((rc = ph_replicas_find(t, &id, &ridx, err)) != PROPHET_OK)
-        return rc < 0 ? rc : PROPHET_OK;
-    if ((rc = line_root(t, ridx, &c->arena, &root, err)) < 0 || (rc = find_line(c, &root, &line, err)) < 0)
+    if ((rc = ph_replicas_find(t, &id, &ridx, err)) < 0)
+        return rc;
+    root = id; /* of a replica not heard of yet: the first of its line until it says otherwise */
+    if ((rc == PROPHET_OK && (rc = line_root(t, ridx, &c->arena, &root, err)) < 0) || (rc = find_line(c, &root, &line, err)) < 0)
         return rc;
     ph_stamp newest = { 0, { { 0 } } };
     for (uint32_t i = 0; i < weight->head_count; i++) {
