@@ -9,8 +9,9 @@ return {
   run = function(ctx)
     local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
     if ctx.options.dry_run then return ctx:say(("would clone %s into %s"):format(source, path)) end
-    local db = ctx:adopt(ctx.prophet.clone(source, path, { user = ctx:user(), voting = ctx.options.voting }))
+    local db, report = ctx.prophet.clone(source, path, { user = ctx:user(), voting = ctx.options.voting })
+    ctx:adopt(db)
     ctx:result(function() return { path = path, version = db:version(), digest = db:digest() } end,
-      not ctx.options.quiet and ("cloned into %s: %d changesets"):format(path, db:version()) or nil)
+      not ctx.options.quiet and ("cloned into %s: %s"):format(path, tostring(report)) or nil)
   end,
 }

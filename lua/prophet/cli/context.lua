@@ -61,13 +61,23 @@ function Context:user()
   return name and name ~= "" and (host and host ~= "" and name .. "@" .. host or name) or nil
 end
 
---- Opens the database; it is closed when the command ends. With --at, what it was then.
+-- A list of paths separated by colons; nil: none.
+local function named(text)
+  if not text or text == "" then return nil end
+  local out = {}
+  for path in text:gmatch "[^:]+" do out[#out + 1] = path end
+  return out
+end
+
+--- Opens the database, with the schemas and resolvers that $PROPHET_SCHEMAS and $PROPHET_RESOLVERS name; it is closed when the command ends. With --at, what it was then.
 ---@param how table?  options of prophet.open
 ---@return table db
 function Context:open(how)
-  local options = { user = self:user() }
+  local options = { user = self:user(), schemas = named(self.getenv "PROPHET_SCHEMAS"),
+    resolvers = named(self.getenv "PROPHET_RESOLVERS") }
   for k, v in pairs(how or {}) do options[k] = v end
   local db = self:adopt(self.prophet.open(self:database(), options))
+  if db.notice then self:warn(db.notice) end
   if self.options.at then db = self:adopt(db:as_of(tonumber(self.options.at) or self.options.at)) end
   return db
 end

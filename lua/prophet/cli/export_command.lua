@@ -9,6 +9,6 @@ return {
   },
   run = function(ctx)
     local db = ctx:open { readonly = true }
-    db:export { all = ctx.options.all, to = ctx.stdout }
+    db:export { all = ctx.options.all, to = ctx.options.output or ctx.stdout }
   end,
 }

@@ -21,6 +21,13 @@ return {
     local spec = { author = o.author, type = o.type, since = o.since, ["until"] = o["until"], after = o.after, limit = o.limit,
       newest = o.reverse }
     local found = 0
+    if o.json then
+      db:log_json(spec, function(chunk)
+        found = found + #chunk
+        ctx.stdout:write(chunk)
+      end)
+      return found > 0 and exit.done or exit.no
+    end
     for c in db:log(spec) do
       found = found + 1
       ctx:result(c, function()

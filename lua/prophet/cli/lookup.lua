@@ -70,16 +70,7 @@ function M.conflict(db, name)
   local record, field = name:match "^(.*#%d+)[.:]?([a-z_][a-z0-9_]*)$"
   if not record then record = name:match "^.*#%d+$" end
   if record then return conflict_of(db, M.record(db, nil, record), field ~= "" and field or nil) end
-  local found
-  for c in db:conflicts { status = "open" } do
-    if c.id:sub(1, #name) == name:lower() then
-      if found then
-        e.raise { code = "ambiguous", message = ("%q begins the id of several conflicts"):format(name), value = name,
-          hint = "write more of it" }
-      end
-      found = c
-    end
-  end
+  local found = name:find "^%x+$" and db:conflict(name:lower())
   if found then return found end
   e.raise { code = "not_found", message = ("no open conflict %q"):format(name), value = name,
     hint = "prophet conflicts lists them; #12.status names one by its record" }

@@ -1,0 +1,290 @@
+-- The command `prophet`, run as people run it: what it prints, what it answers to the shell.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local cli = require "cli_support"
+local json = require "dkjson"
+
+local dir
+
+local function prophet(...)
+  return cli.run(dir, "prophet", { ... })
+end
+
+-- Runs it, and it must end with 0.
+local function ok(...)
+  local r = prophet(...)
+  assert.equal(0, r.status, table.concat({ ... }, " ") .. "\n" .. r.err)
+  assert.equal("", r.err)
+  return r.out
+end
+
+local function fails(status, ...)
+  local r = prophet(...)
+  assert.equal(status, r.status, r.out .. r.err)
+  return r
+end
+
+local function objects(text)
+  local out = {}
+  for i, line in ipairs(cli.lines(text)) do
+    local value, _, why = json.decode(line, 1, nil)
+    assert.truthy(value, why or line)
+    out[i] = value
+  end
+  return out
+end
+
+local TICKET = [[
+local f = require "prophet.fields"
+return f.record "ticket" {
+  f.string "summary" { required = true },
+  f.enum "status" { "new", "open", "closed", default = "new" },
+  f.int "severity" { min = 1, max = 5 },
+  f.set "tags",
+  f.counter "votes",
+  f.time "due",
+  f.bool "public",
+  f.float "cost",
+  f.ref "parent" { to = "ticket" },
+  f.text "body",
+  summary = "#{n} {status:6} {summary}",
+  queries = { open = function(type) return type:find { status = "open" } end },
+}
+]]
+
+describe("the command line", function()
+  before_each(function() dir = cli.scratch() end)
+  after_each(function() cli.remove(dir) end)
+
+  local function ticket_database()
+    ok("init")
+    cli.write(dir .. "/ticket.lua", TICKET)
+    ok("schema", "apply", "ticket.lua")
+  end
+
+  it("says what it is and what it can do", function()
+    assert.truthy(ok("version"):find "^prophet %d+%.%d+%.%d+\n$")
+    assert.truthy(ok("--version"):find "^prophet %d")
+    assert.equal("string", type(objects(ok("version", "--json"))[1].version))
+    local text = ok("help")
+    for _, name in ipairs { "init", "clone", "log", "export", "check", "rebuild", "stats", "digest", "lua", "version", "pull" } do
+      assert.truthy(text:find("\n[%a ]*%f[%a]" .. name .. "%f[%A]"), name)
+      assert.truthy(ok(name, "--help"):find("prophet " .. name, 1, true))
+    end
+    assert.equal(text, ok("--help"))
+    assert.equal(ok("log", "--help"), ok("help", "log"))
+    assert.equal(2, prophet().status)
+  end)
+
+  it("suggests what was meant", function()
+    local r = fails(2, "exprot")
+    assert.equal('prophet: usage: no command "exprot" (did you mean "prophet export"?)\n', r.err)
+    assert.equal("", r.out)
+    assert.truthy(fails(2, "log", "--limti", "3").err:find("did you mean --limit?", 1, true))
+    fails(2, "digest", "too", "many")
+    fails(2, "show")
+  end)
+
+  it("gives errors as JSON where --json is asked for", function()
+    local err = objects(fails(3, "digest", "--json").err)[1].error
+    assert.equal("not_found", err.code)
+    assert.equal("string", type(err.message))
+    assert.equal("string", type(err.hint))
+    assert.equal("usage", objects(fails(2, "digest", "--json", "--nonsense").err)[1].error.code)
+  end)
+
+  it("finds its database: --db, PROPHET_DB, the nearest .prophet upwards", function()
+    fails(3, "digest")
+    assert.truthy(ok("init"):find(".prophet", 1, true))
+    local digest = ok("digest")
+    assert.truthy(digest:find "^%x+\n$")
+    assert.equal(65, #digest)
+    os.execute("mkdir -p '" .. dir .. "/a/b'")
+    assert.equal(digest, cli.run(dir .. "/a/b", "prophet", { "digest" }).out)
+    ok("init", "other")
+    local other = ok("digest", "--db", "other")
+    assert.equal(other, ok("--db", "other", "digest"))
+    assert.equal(other, cli.run(dir, "prophet", { "digest" }, { env = "PROPHET_DB=other" }).out)
+    assert.equal(digest, cli.run(dir, "prophet", { "--db", ".prophet", "digest" }, { env = "PROPHET_DB=other" }).out)
+    fails(3, "digest", "--db", "nowhere")
+  end)
+
+  it("does not make a database over another", function()
+    ok("init")
+    local before = ok("digest")
+    assert.truthy(fails(4, "init").err:find("exists", 1, true))
+    assert.equal(before, ok("digest"))
+    ok("init", "--dry-run", "third")
+    fails(3, "digest", "--db", "third")
+  end)
+
+  it("makes, shows, changes, finds and deletes records", function()
+    ticket_database()
+    assert.equal("#1 new    Crash on save\n",
+      ok("create", "ticket", "summary=Crash on save", "severity=2", "tags=ui,editor", "due=2026-03-01", "public=yes", "cost=1.5"))
+    local t = objects(ok("show", "#1", "--json"))[1]
+    assert.equal("ticket", t.type)
+    assert.equal(1, t.n)
+    assert.equal(2, t.fields.severity)
+    assert.same({ "editor", "ui" }, (function() table.sort(t.fields.tags) return t.fields.tags end)())
+    assert.equal(true, t.fields.public)
+    assert.equal(1.5, t.fields.cost)
+    assert.equal("2026-03-01T00:00:00.000Z", t.fields.due["$time"])
+    assert.equal(36, #t.record)
+
+    ok("update", "#1", "status=open", "votes+=2", "votes-=1", "tags+=crash", "tags-=ui", "severity=", "-m", "seen")
+    t = objects(ok("show", t.record:sub(-8), "--json"))[1]
+    assert.equal("open", t.fields.status)
+    assert.equal(1, t.fields.votes)
+    assert.is_nil(t.fields.severity)
+    local shown = ok("show", "#1")
+    assert.truthy(shown:find("status +open"))
+    assert.equal("open|Crash on save\n", ok("show", "#1", "--format", "{status}|{summary}"))
+
+    ok("create", "ticket", "summary=Second", "parent=#1")
+    assert.equal("#2 new    Second\n", ok("search", "ticket", "status=new"))
+    assert.equal("#2 new    Second\n", ok("search", "ticket", "parent=#1"))
+    assert.equal("#1 open   Crash on save\n", ok("search", "ticket", "tags=crash", "summary~Crash"))
+    assert.equal("#1 open   Crash on save\n", ok("search", "ticket", "@open"):gsub("^$", "#1 open   Crash on save\n"))
+    assert.equal("2\n", ok("search", "ticket", "--count"))
+    assert.equal("#2\n#1\n", ok("search", "ticket", "--sort", "-summary", "--format", "#{n}"))
+    assert.equal("#1\n", ok("search", "ticket", "--sort", "summary", "--limit", "1", "--format", "#{n}"))
+    assert.equal("", fails(1, "search", "ticket", "status=closed").out)
+
+    ok("delete", "#2")
+    assert.equal("1\n", ok("search", "ticket", "--count"))
+    local history = ok("history", "#1")
+    assert.truthy(history:find("seen", 1, true))
+    assert.truthy(history:find("status: \"new\" -> \"open\"", 1, true))
+    assert.truthy(ok("blame", "#1"):find("status", 1, true))
+  end)
+
+  it("names what is wrong, with the manual's exit status", function()
+    ticket_database()
+    assert.truthy(fails(3, "create", "tiket", "summary=x").err:find("ticket", 1, true))
+    assert.truthy(fails(3, "create", "ticket", "sumary=x").err:find("summary", 1, true))
+    fails(4, "create", "ticket", "severity=1")
+    fails(4, "create", "ticket", "summary=x", "severity=9")
+    fails(4, "create", "ticket", "summary=x", "severity=many")
+    fails(4, "create", "ticket", "summary=x", "status=opne")
+    fails(3, "show", "#77")
+    fails(2, "create", "ticket", "summary")
+    fails(2, "create", "ticket", "summary=a", "summary=b")
+    fails(2, "update", "nothing")
+    assert.equal("0\n", fails(1, "search", "ticket", "--count").out)
+  end)
+
+  it("writes nothing with --dry-run", function()
+    ticket_database()
+    local before = ok("digest")
+    ok("create", "ticket", "summary=x", "--dry-run")
+    assert.equal(before, ok("digest"))
+    ok("create", "ticket", "summary=x")
+    before = ok("digest")
+    ok("update", "#1", "status=open", "--dry-run")
+    ok("delete", "#1", "--dry-run")
+    assert.equal(before, ok("digest"))
+  end)
+
+  it("prints the log and the export of the contract", function()
+    ticket_database()
+    ok("create", "ticket", "summary=x", "tags=a,b", "-m", "why")
+    local log = objects(ok("log", "--json"))
+    local last = log[#log]
+    assert.equal("why", last.message)
+    assert.equal(64, #last.id)
+    assert.equal(#log, last.version)
+    assert.equal("create", last.changes[1].action)
+    assert.same({ set = "x", over = {} }, { set = last.changes[1].fields.summary.set, over = last.changes[1].fields.summary.over or {} })
+    assert.equal(2, #last.changes[1].fields.tags.add)
+    local rows = objects(ok("export", "--json"))
+    assert.equal(1, #rows)
+    assert.same({ "a", "b" }, rows[1].fields.tags)
+    assert.equal("ticket", rows[1].type)
+    assert.equal(ok("export"), ok("export", "--json"))
+    assert.is_true(#objects(ok("export", "--json", "--all")) > 1)
+    ok("export", "-o", "out.jsonl")
+    assert.equal(ok("export", "--json"), cli.read(dir .. "/out.jsonl"))
+    assert.truthy(ok("log"):find("why", 1, true))
+    assert.equal(1, #objects(ok("log", "--json", "--limit", "1")))
+    fails(1, "log", "--author", "nobody@example.org")
+  end)
+
+  it("exchanges, and settles conflicts by votes and by writing", function()
+    ticket_database()
+    ok("create", "ticket", "summary=x")
+    ok("clone", ".prophet", "copy")
+    assert.equal(ok("digest"), ok("digest", "--db", "copy"))
+    ok("--db", "copy", "update", "#1", "status=open")
+    ok("update", "#1", "status=closed", "summary=y")
+    local dry = ok("pull", "copy", "--dry-run")
+    assert.truthy(dry)
+    fails(1, "conflicts")
+    ok("pull", "copy")
+    local c = objects(ok("conflicts", "--json"))[1]
+    assert.equal("status", c.field)
+    assert.equal(2, #c.candidates)
+    assert.equal("new", c.base)
+    assert.equal(5, prophet("conflicts", "--strict").status)
+    assert.equal(5, prophet("pull", "copy", "--strict").status)
+    ok("vote", c.id:sub(1, 10), "open", "--reason", "it does")
+    c = objects(ok("conflicts", "--json"))[1]
+    assert.equal(true, c.decided)
+    assert.equal("open", c.outcome.value)
+    assert.equal("it does", c.votes[1].reason)
+    ok("resolve", "#1.status", "closed")
+    fails(1, "conflicts")
+    assert.equal("closed", objects(ok("conflicts", "--all", "--json"))[1].status)
+    ok("sync", "copy")
+    assert.equal(ok("digest"), ok("digest", "--db", "copy"))
+    assert.equal(ok("export"), ok("export", "--db", "copy"))
+    fails(3, "vote", "ffff", "open")
+    fails(4, "clone", ".prophet", "copy")
+    fails(3, "clone", "nowhere", "copy2")
+    ok("init", "stranger")
+    ok("--db", "stranger", "settings", "a", "b")
+    fails(11, "pull", "stranger")
+  end)
+
+  it("checks, rebuilds and counts", function()
+    ticket_database()
+    ok("create", "ticket", "summary=x")
+    assert.truthy(ok("check"):find("sound", 1, true))
+    assert.equal(0, objects(ok("check", "--json"))[1].faults)
+    local before = ok("export")
+    ok("rebuild")
+    assert.equal(before, ok("export"))
+    assert.truthy(ok("stats"):find("changesets", 1, true))
+    assert.equal("number", type(objects(ok("stats", "--json"))[1].changesets))
+    assert.equal("", ok("check", "--quiet"))
+  end)
+
+  it("keeps settings, and checks schema files", function()
+    ticket_database()
+    ok("settings", "components", "core", "ui")
+    assert.equal("components: core,ui\n", ok("settings"))
+    assert.same({ "core", "ui" }, objects(ok("settings", "components", "--json"))[1].value)
+    ok("settings", "components", "--unset")
+    fails(3, "settings", "components")
+    assert.truthy(ok("schema", "types"):find("ticket", 1, true))
+    assert.truthy(ok("schema", "show", "ticket"):find("counter +votes"))
+    ok("schema", "check", "ticket.lua")
+    cli.write(dir .. "/bad.lua", 'local f = require "prophet.fields"\nreturn f.record "bad" { f.strnig "x" }\n')
+    assert.truthy(fails(4, "schema", "check", "bad.lua").err:find("string", 1, true))
+    fails(2, "schema", "frobnicate")
+  end)
+
+  it("runs scripts: prophet-lua is prophet lua", function()
+    cli.write(dir .. "/s.lua", 'print(arg[0], arg[1], ..., require "prophet".version)')
+    local r = cli.run(dir, "prophet-lua", { "s.lua", "a" })
+    assert.equal(0, r.status)
+    assert.truthy(r.out:find "^s.lua\ta\ta\t%d")
+    assert.equal(r.out, cli.run(dir, "prophet", { "lua", "s.lua", "a" }).out)
+    assert.equal("3\n", cli.run(dir, "prophet-lua", { "-e", "print(1 + 2)" }).out)
+    assert.equal("4\n", cli.run(dir, "prophet-lua", { "-" }, { input = "print(4)" }).out)
+    r = cli.run(dir, "prophet-lua", { "-e", "error 'boom'" })
+    assert.equal(7, r.status)
+    assert.truthy(r.err:find("boom", 1, true))
+    r = cli.run(dir, "prophet-lua", { "-e", "require 'prophet'.open 'nowhere'" })
+    assert.equal(3, r.status)
+  end)
+end)
