@@ -2,11 +2,11 @@
  *
  * meta        "state"                      -> ph_state
  * names       'n' name                     -> id u32     |  'i' id u32 -> name
- * replicas    'k' key32                    -> ridx u32   |  'r' ridx u32 -> ph_replica_row
+ * meta        'k' key32                    -> ridx u32   |  'r' ridx u32 -> ph_replica_row
  * changesets  version u64                  -> ph_changeset_row
  * ids         changeset id (32)            -> version varint
- * chains      ridx u32, seq u64, version u64 -> (empty)
- * numbers     number u64                   -> type u32, uuid
+ * chains      ridx u32, seq u64, version u64 -> (empty): where runs begin
+ * history     number u64                   -> type u32, uuid
  * history     number u64, version u64      -> varint offset of the change in the body + 1; 0: only votes
  * conflicts   type u32, uuid, field u32    -> (empty): some writes of this cell were concurrent
  * open        the same                     -> u8 1: decided by votes, 0: by rule
@@ -84,6 +84,7 @@ prophet_code ph_changesets_put(ph_txn *t, uint64_t version, const ph_changeset_r
 bool         ph_changesets_decode(prophet_slice row, ph_changeset_row *out);
 prophet_code ph_ids_find(ph_txn *t, const ph_id *id, uint64_t *version, prophet_error *err); /* PROPHET_DONE: not here */
 prophet_code ph_ids_put(ph_txn *t, const ph_id *id, uint64_t version, prophet_error *err);
+/* For a changeset that does not continue the run of the version before it (no PH_CS_RUN). */
 prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t version, prophet_error *err);
 prophet_code ph_signatures_put(ph_txn *t, uint64_t version, uint64_t position, prophet_error *err);
 prophet_code ph_signatures_get(ph_txn *t, uint64_t version, uint64_t *position, prophet_error *err); /* PROPHET_DONE: none */

@@ -1,6 +1,6 @@
 /* numbers: a replica's own short numbers for records, and which versions touched a record.
  *
- *   numbers number u64              -> varint type | uuid 16 bytes
+ *   history number u64              -> varint type | uuid 16 bytes
  *   history number u64, version u64 -> varint offset of the change in the body + 1; 0: only votes */
 #include "index/index_impl.h"
 
@@ -17,10 +17,10 @@ prophet_code ph_numbers_get(ph_txn *t, uint64_t number, uint32_t *type, ph_uuid 
     prophet_slice row;
 
     ph_u64be_put(key, number);
-    prophet_code rc = ph_txn_get(t, PH_T_NUMBERS, ph_slice(key, sizeof key), &row, err);
+    prophet_code rc = ph_txn_get(t, PH_T_HISTORY, ph_slice(key, sizeof key), &row, err);
     if (rc != PROPHET_OK)
         return rc;
-    return decode_number(row, type, uuid) ? PROPHET_OK : ph_index_damaged("numbers", number, err);
+    return decode_number(row, type, uuid) ? PROPHET_OK : ph_index_damaged("history", number, err);
 }
 
 prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_uuid *uuid,
@@ -32,7 +32,7 @@ prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_
     ph_u64be_put(key, number);
     out_u64(&o, type);
     out_raw(&o, uuid->b, sizeof uuid->b);
-    return ph_txn_put_sorted(t, PH_T_NUMBERS, ph_slice(key, sizeof key), out_slice(&o), err);
+    return ph_txn_put_sorted(t, PH_T_HISTORY, ph_slice(key, sizeof key), out_slice(&o), err);
 }
 
 /* ---- tails of ids --------------------------------------------------------------------------------------- */
@@ -81,13 +81,15 @@ prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t 
     *count = 0;
     if (!read_tail(tail, len, &want))
         return PROPHET_OK;
-    if ((rc = ph_cursor_open(t, PH_T_NUMBERS, &cur, err)) < 0)
+    if ((rc = ph_cursor_open(t, PH_T_HISTORY, &cur, err)) < 0)
         return rc;
     rc = ph_cursor_first(cur, &key, &row, err);
     for (; rc == PROPHET_OK && *count < max; rc = ph_cursor_next(cur, &key, &row, err)) {
         ph_named n;
-        if (key.len != 8 || !decode_number(row, &n.type, &n.uuid)) {
-            rc = ph_index_damaged("numbers", key.len == 8 ? ph_u64be(key.data) : 0, err);
+        if (key.len != 8)
+            continue;
+        if (!decode_number(row, &n.type, &n.uuid)) {
+            rc = ph_index_damaged("history", ph_u64be(key.data), err);
             break;
         }
         n.number = ph_u64be(key.data);
@@ -130,7 +132,7 @@ static bool grow(ph_history_entry **list, size_t *cap, size_t count, ph_arena *a
 prophet_code ph_history_list(ph_txn *t, uint64_t number, ph_arena *a, ph_history_entry **out,
                              size_t *count, prophet_error *err)
 {
-    uint8_t prefix[8];
+    uint8_t prefix[16] = { 0 }; /* behind the row of the number itself */
     ph_cursor *cur = NULL;
     prophet_slice key, row;
     ph_history_entry *list = NULL;
@@ -141,7 +143,7 @@ prophet_code ph_history_list(ph_txn *t, uint64_t number, ph_arena *a, ph_history
     if ((rc = ph_cursor_open(t, PH_T_HISTORY, &cur, err)) < 0)
         return rc;
     rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &key, &row, err);
-    for (; rc == PROPHET_OK && key.len == 16 && memcmp(key.data, prefix, sizeof prefix) == 0;
+    for (; rc == PROPHET_OK && key.len == 16 && memcmp(key.data, prefix, 8) == 0;
          rc = ph_cursor_next(cur, &key, &row, err)) {
         row_in in = row_of(row);
         if (!grow(&list, &cap, n, a)) {

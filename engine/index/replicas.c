@@ -1,9 +1,12 @@
 /* replicas: who writes, and where each writer's chain ends.
  *
- *   replicas 'r' ridx u32 -> key 32 bytes | u8 flags (1: forked) | varints: succeeds, line, signed version, signed seq, tips
+ *   meta     'r' ridx u32 -> key 32 bytes | u8 flags (1: forked) | varints: succeeds, line, signed version, signed seq, tips
  *                            | tips: varint seq, varint version
- *   replicas 'k' key 32   -> ridx u32
- *   chains   ridx u32, seq u64, version u64 -> (empty) */
+ *   meta     'k' key 32   -> ridx u32
+ *   chains   ridx u32, seq u64, version u64 -> (empty): a run of the chain begins here; the changesets after it follow
+ *                                              one by one, seq and version alike
+ *
+ * Rows of replicas share a table with the state: every commit writes both, on one page. */
 #include "index/index_impl.h"
 
 #define REPLICA_FORKED 0x01
@@ -14,7 +17,7 @@ prophet_code ph_replicas_find(ph_txn *t, const ph_id *key, uint32_t *ridx, proph
     prophet_slice row;
 
     memcpy(k + 1, key->b, sizeof key->b);
-    prophet_code rc = ph_txn_get(t, PH_T_REPLICAS, ph_slice(k, sizeof k), &row, err);
+    prophet_code rc = ph_txn_get(t, PH_T_META, ph_slice(k, sizeof k), &row, err);
     if (rc != PROPHET_OK)
         return rc;
     if (row.len != 4)
@@ -48,7 +51,7 @@ prophet_code ph_replicas_get(ph_txn *t, uint32_t ridx, ph_arena *a, ph_replica_r
     prophet_slice row;
 
     ph_u32be_put(k + 1, ridx);
-    prophet_code rc = ph_txn_get(t, PH_T_REPLICAS, ph_slice(k, sizeof k), &row, err);
+    prophet_code rc = ph_txn_get(t, PH_T_META, ph_slice(k, sizeof k), &row, err);
     if (rc < 0)
         return rc;
     *out = (ph_replica_row){ .ridx = ridx };
@@ -76,14 +79,14 @@ prophet_code ph_replicas_put(ph_txn *t, const ph_replica_row *row, bool is_new, 
         ph_buf_varint(&b, row->tips[i].version);
     }
     rc = b.failed ? ph_nomem(err)
-                  : ph_txn_put(t, PH_T_REPLICAS, ph_slice(k, 5), ph_buf_slice(&b), err);
+                  : ph_txn_put(t, PH_T_META, ph_slice(k, 5), ph_buf_slice(&b), err);
     ph_buf_clear(&b);
     if (rc < 0 || !is_new)
         return rc;
     k[0] = 'k';
     memcpy(k + 1, row->key.b, sizeof row->key.b);
     ph_u32be_put(ridx, row->ridx);
-    return ph_txn_put(t, PH_T_REPLICAS, ph_slice(k, sizeof k), ph_slice(ridx, sizeof ridx), err);
+    return ph_txn_put(t, PH_T_META, ph_slice(k, sizeof k), ph_slice(ridx, sizeof ridx), err);
 }
 
 /* ---- chains ------------------------------------------------------------------------------------------- */
@@ -104,22 +107,51 @@ prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t vers
     return ph_txn_put(t, PH_T_CHAINS, ph_slice(key, sizeof key), ph_slice("", 0), err);
 }
 
+/* Does the run that begins at this key hold `seq`? Its version then. */
+static prophet_code in_run(ph_txn *t, prophet_slice key, uint64_t seq, uint64_t *version,
+                           prophet_error *err)
+{
+    const uint8_t *k = key.data;
+    uint64_t first = ph_u64be(k + 4);
+    ph_changeset_row row;
+
+    *version = ph_u64be(k + 12) + (seq - first);
+    prophet_code rc = ph_changesets_get(t, *version, &row, err);
+    if (rc == PROPHET_ENOTFOUND)
+        return PROPHET_DONE;
+    return rc < 0 ? rc : row.ridx == ph_u32be(k) && row.seq == seq ? PROPHET_OK : PROPHET_DONE;
+}
+
+/* From the last run that begins at or before seq backwards: the first that holds it is the only one, but in a forked chain. */
 prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *versions, size_t max,
                           size_t *count, prophet_error *err)
 {
-    uint8_t prefix[20];
+    uint8_t after[20];
     ph_cursor *cur = NULL;
     prophet_slice key, row;
     prophet_code rc;
+    ph_arena a = PH_ARENA_INIT;
+    ph_replica_row rep;
 
     *count = 0;
-    chain_key(prefix, ridx, seq, 0);
-    if ((rc = ph_cursor_open(t, PH_T_CHAINS, &cur, err)) < 0)
-        return rc;
-    rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &key, &row, err);
-    for (; rc == PROPHET_OK && *count < max && key.len == 20 && memcmp(key.data, prefix, 12) == 0;
-         rc = ph_cursor_next(cur, &key, &row, err))
-        versions[(*count)++] = ph_u64be((const uint8_t *)key.data + 12);
+    if ((rc = ph_replicas_get(t, ridx, &a, &rep, err)) < 0 ||
+        (rc = ph_cursor_open(t, PH_T_CHAINS, &cur, err)) < 0)
+        goto done;
+    chain_key(after, ridx, seq, UINT64_MAX);
+    rc = ph_cursor_seek(cur, ph_slice(after, sizeof after), &key, &row, err);
+    rc = rc == PROPHET_OK ? ph_cursor_prev(cur, &key, &row, err)
+         : rc == PROPHET_DONE ? ph_cursor_last(cur, &key, &row, err)
+                              : rc;
+    for (; rc == PROPHET_OK && *count < max && key.len == 20 && ph_u32be(key.data) == ridx;
+         rc = ph_cursor_prev(cur, &key, &row, err)) {
+        if ((rc = in_run(t, key, seq, &versions[*count], err)) < 0)
+            break;
+        *count += rc == PROPHET_OK;
+        if (*count && !rep.forked)
+            break;
+    }
+done:
     ph_cursor_close(cur);
+    ph_arena_clear(&a);
     return rc < 0 ? rc : PROPHET_OK;
 }

@@ -282,7 +282,7 @@ static prophet_code apply_change(ph_session *s, const ph_change *ch, const uint6
         return rc;
     if (ph_slice_eq(ch->type, ph_slice_str("_type")) && (rc = ph_schema_intern(s, wr, err)) < 0)
         return rc;
-    ph_new_history h = { wr->rec.number, version, ch->offset + 1 };
+    ph_new_history h = { wr->rec.number, version, ch->offset + 1, NULL };
     return PH_PUSH(s->history, h) ? PROPHET_OK : ph_nomem(err);
 }
 

@@ -385,7 +385,7 @@ static prophet_code add_history(ph_change_txn *c, const ph_changeset *cs, prophe
         prophet_code rc = ph_work_record_get(c->s, ph_names_find(c->r->names, ch->type), &ch->record, &wr, err);
         if (rc < 0)
             return rc;
-        ph_new_history h = { wr->rec.number, c->version, ch->offset + 1 };
+        ph_new_history h = { wr->rec.number, c->version, ch->offset + 1, NULL };
         if (!PH_PUSH(c->s->history, h))
             return ph_nomem(err);
         if (ph_slice_eq(ch->type, ph_slice_str("_type")) || ph_slice_eq(ch->type, ph_slice_str("_voter")))

@@ -64,7 +64,10 @@ typedef struct ph_new_changeset { /* applied in this session, rows not written y
     const ph_changeset *cs;
 } ph_new_changeset;
 
-typedef struct ph_new_history { uint64_t number, version, offset_plus_1; } ph_new_history;
+typedef struct ph_new_history { /* version 0: the row of the number itself, of `fresh` */
+    uint64_t              number, version, offset_plus_1;
+    const ph_work_record *fresh;
+} ph_new_history;
 
 typedef struct ph_new_signature { uint64_t version; size_t payload_offset; ph_position position; } ph_new_signature;
 

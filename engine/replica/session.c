@@ -254,14 +254,6 @@ static int by_id(const void *a, const void *b)
     return memcmp((*(const ph_new_changeset *const *)a)->row.id.b, (*(const ph_new_changeset *const *)b)->row.id.b, 32);
 }
 
-static int by_chain(const void *a, const void *b)
-{
-    const ph_changeset_row *x = &(*(const ph_new_changeset *const *)a)->row, *y = &(*(const ph_new_changeset *const *)b)->row;
-    if (x->ridx != y->ridx)
-        return x->ridx < y->ridx ? -1 : 1;
-    return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
 /* Rows of changesets, sorted for each table: random ids one by one cost several times more. */
 static prophet_code store_changesets(ph_session *s, ph_position batch, prophet_error *err)
 {
@@ -281,10 +273,11 @@ static prophet_code store_changesets(ph_session *s, ph_position batch, prophet_e
         qsort(at, n, sizeof *at, by_id);
     for (size_t i = 0; i < n && rc >= 0; i++)
         rc = ph_ids_put(s->txn, &at[i]->row.id, at[i]->version, err);
-    if (n > 1)
-        qsort(at, n, sizeof *at, by_chain);
-    for (size_t i = 0; i < n && rc >= 0; i++)
-        rc = ph_chains_put(s->txn, at[i]->row.ridx, at[i]->row.seq, at[i]->version, err);
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        const ph_new_changeset *c = &s->changesets.at[i];
+        if (!(c->row.flags & PH_CS_RUN))
+            rc = ph_chains_put(s->txn, c->row.ridx, c->row.seq, c->version, err);
+    }
     return rc;
 }
 

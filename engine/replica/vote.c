@@ -126,7 +126,7 @@ prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *name
         return rc;
     if (!c || b.seen_count == 0) /* names nothing of this cell: without effect for ever */
         return PROPHET_OK;
-    ph_new_history h = { wr->rec.number, version, 0 };
+    ph_new_history h = { wr->rec.number, version, 0, NULL };
     bool changed_too = s->history.count && s->history.at[s->history.count - 1].version == version;
     for (size_t i = s->history.count; changed_too && i > 0 && s->history.at[i - 1].version == version; i--)
         if (s->history.at[i - 1].number == wr->rec.number)

@@ -54,8 +54,8 @@ prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice typ
     wr->rec.number = ph_type_reserved(type) ? PH_RESERVED_BASE + ++s->state.reserved_number
                                             : ++s->state.number;
     wr->rec.dirty = true;
-    (void)err;
-    return PROPHET_OK;
+    ph_new_history h = { wr->rec.number, 0, 0, wr };
+    return PH_PUSH(s->history, h) ? PROPHET_OK : ph_nomem(err);
 }
 
 bool ph_work_queue(ph_session *s, ph_work_record *wr)
@@ -100,9 +100,7 @@ static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_erro
     wr->queued = false;
     if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, ph_names_get(s->r->names, wr->rec.type), &schema,
                              err)) < 0 ||
-        (schema->index_count && (rc = ph_secondary_update(s, schema, wr, err)) < 0) ||
-        (wr->is_new &&
-         (rc = ph_numbers_put(s->txn, wr->rec.number, wr->rec.type, &wr->rec.uuid, err)) < 0))
+        (schema->index_count && (rc = ph_secondary_update(s, schema, wr, err)) < 0))
         return rc;
     wr->is_new = false;
     return ph_record_store(s->txn, &wr->rec, true, &s->r->scratch, err);
@@ -141,7 +139,8 @@ static prophet_code store_history(ph_session *s, prophet_error *err)
         qsort(s->history.at, s->history.count, sizeof *s->history.at, by_history);
     for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
         const ph_new_history *h = &s->history.at[i];
-        rc = ph_history_put(s->txn, h->number, h->version, h->offset_plus_1, err);
+        rc = h->fresh ? ph_numbers_put(s->txn, h->number, h->fresh->rec.type, &h->fresh->rec.uuid, err)
+                      : ph_history_put(s->txn, h->number, h->version, h->offset_plus_1, err);
     }
     s->history.count = 0;
     return rc;

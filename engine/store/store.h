@@ -10,12 +10,12 @@ typedef struct ph_cursor ph_cursor;
 
 /* The tables of an index file (docs/storage.md says keys and rows). Table numbers are opening order only. */
 typedef enum ph_table {
-    PH_T_META, PH_T_NAMES, PH_T_REPLICAS, PH_T_CHANGESETS, PH_T_IDS, PH_T_CHAINS, PH_T_RECORDS, PH_T_CELLS,
-    PH_T_NUMBERS, PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX,
+    PH_T_META, PH_T_NAMES, PH_T_CHANGESETS, PH_T_IDS, PH_T_CHAINS, PH_T_RECORDS, PH_T_CELLS,
+    PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX,
     PH_T_SIGNATURES, PH_TABLES
 } ph_table;
 #define PH_TABLE_NAMES                                                                                   \
-    { "meta", "names", "replicas", "changesets", "ids", "chains", "records", "cells", "numbers", "history", \
+    { "meta", "names", "changesets", "ids", "chains", "records", "cells", "history", \
       "conflicts", "open", "todo", "asked", "local", "ix", "signatures" }
 
 typedef struct ph_store_options {

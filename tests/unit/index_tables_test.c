@@ -108,13 +108,23 @@ TEST(replicas_and_chains_come_back)
           got.succeeds == 1 && got.signed_version == 70 && got.signed_seq == 4 &&
           got.tip_count == 2 && got.tips[1].version == 90);
     CHECK_CODE(ph_replicas_get(p.txn, 4, &a, &got, &err), PROPHET_ECORRUPT, &err);
-    CHECK_OK(ph_chains_put(p.txn, 3, 5, 77, &err), &err);
-    CHECK_OK(ph_chains_put(p.txn, 3, 5, 12, &err), &err);
-    CHECK_OK(ph_chains_put(p.txn, 3, 6, 90, &err), &err);
+    static const struct { uint64_t seq, version; bool begins; } changesets[] = {
+        { 4, 11, true }, { 5, 12, false }, { 6, 13, false }, { 5, 77, true }, { 6, 90, true }
+    };
+    for (size_t i = 0; i < 5; i++) { /* a run 4..6 at versions 11..13, then a fork at 5 and its 6 apart */
+        ph_changeset_row row = { .ridx = 3, .seq = changesets[i].seq };
+        CHECK_OK(ph_changesets_put(p.txn, changesets[i].version, &row, &err), &err);
+        if (changesets[i].begins)
+            CHECK_OK(ph_chains_put(p.txn, 3, row.seq, changesets[i].version, &err), &err);
+    }
     CHECK_OK(ph_chains_at(p.txn, 3, 5, versions, 4, &count, &err), &err);
-    CHECK(count == 2 && versions[0] == 12 && versions[1] == 77);
+    CHECK(count == 2 && versions[0] == 77 && versions[1] == 12);
+    CHECK_OK(ph_chains_at(p.txn, 3, 6, versions, 4, &count, &err), &err);
+    CHECK(count == 2 && versions[0] == 90 && versions[1] == 13);
     CHECK_OK(ph_chains_at(p.txn, 3, 5, versions, 1, &count, &err), &err);
     CHECK_EQ_INT(count, 1);
+    CHECK_OK(ph_chains_at(p.txn, 3, 3, versions, 4, &count, &err), &err);
+    CHECK_EQ_INT(count, 0);
     CHECK_OK(ph_chains_at(p.txn, 3, 7, versions, 4, &count, &err), &err);
     CHECK_EQ_INT(count, 0);
     ph_arena_clear(&a);
