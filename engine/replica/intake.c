@@ -25,6 +25,7 @@ struct ph_intake {
     ph_map      ids;            /* id -> waiting */
     PH_LIST(waiting *) list;    /* in order of arrival */
     PH_LIST(writer)    writers;
+    ph_map      writer_keys;
     size_t      bytes;          /* waiting */
     size_t      covered_bytes;  /* of these: ready but for what they name */
     size_t      covered_count;
@@ -48,6 +49,7 @@ void ph_intake_free(ph_intake *in)
     if (!in)
         return;
     ph_map_clear(&in->ids);
+    ph_map_clear(&in->writer_keys);
     ph_free(in->list.at);
     ph_free(in->writers.at);
     ph_arena_clear(&in->arena);
@@ -57,44 +59,9 @@ void ph_intake_free(ph_intake *in)
 
 /* ---- arriving ------------------------------------------------------------------------------------------------------------ */
 
-static prophet_code known_here(ph_intake *in, const ph_id *id, bool *here, prophet_error *err)
-{
-    ph_view *v;
-    uint64_t version;
-    prophet_code rc = ph_view_begin(in->r, &v, err);
-    if (rc < 0)
-        return rc;
-    rc = ph_view_version_of(v, id, &version, err);
-    *here = rc == PROPHET_OK;
-    ph_view_end(v);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static prophet_code note_writer(ph_intake *in, const ph_id *key, prophet_error *err)
-{
-    for (size_t i = in->writers.count; i > 0; i--)
-        if (ph_id_eq(&in->writers.at[i - 1].key, key))
-            return PROPHET_OK;
-    writer w = { *key, false };
-    ph_view *v;
-    uint32_t ridx;
-    ph_replica_row row;
-    prophet_code rc = ph_view_begin(in->r, &v, err);
-    if (rc < 0)
-        return rc;
-    rc = ph_replicas_find(v->txn, key, &ridx, err);
-    w.is_new = rc == PROPHET_DONE;
-    if (rc == PROPHET_OK && (rc = ph_replicas_get(v->txn, ridx, &v->arena, &row, err)) >= 0)
-        w.is_new = row.tip_count == 0;
-    ph_view_end(v);
-    if (rc < 0)
-        return rc;
-    return PH_PUSH(in->writers, w) ? PROPHET_OK : ph_nomem(err);
-}
-
 static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx, prophet_error *err)
 {
-    bool ok = true, here;
+    bool ok = true;
     waiting *w = ph_arena_zalloc(&in->arena, sizeof *w);
     prophet_slice bytes = ph_arena_copy(&in->arena, frame, &ok);
     prophet_code rc;
@@ -107,24 +74,20 @@ static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_
         in->report.duplicates++;
         return PROPHET_OK;
     }
-    if ((rc = known_here(in, &w->cs.id, &here, err)) < 0)
-        return rc;
-    if (here) {
-        in->report.duplicates++;
-        return PROPHET_OK;
-    }
     if (w->cs.header.has_succeeds && (rc = ph_succession_check(&w->cs.header, err)) != PROPHET_OK)
         return rc < 0 ? rc : ph_fail(err, PROPHET_EUNTRUSTED, "a replica claims to succeed another without its signature");
-    if ((rc = note_writer(in, &w->cs.header.replica, err)) < 0)
-        return rc;
     w->bytes = frame.len + 512;
     if (w->cs.header.has_prev)
         w->chain_prev = ph_map_get(&in->ids, ph_slice(w->cs.header.prev.b, 32));
     in->bytes += w->bytes;
     in->report.bytes += frame.len;
-    if (in->bytes - in->covered_bytes > WAITING_MAX)
-        return ph_fail(err, PROPHET_EBUDGET, "more than %u MiB of changesets wait for a signature: the source is refused", WAITING_MAX >> 20);
-    return ph_map_put(&in->ids, ph_slice(w->cs.id.b, 32), w) && PH_PUSH(in->list, w) ? PROPHET_OK : ph_nomem(err);
+    if (!ph_map_put(&in->ids, ph_slice(w->cs.id.b, 32), w) || !PH_PUSH(in->list, w))
+        return ph_nomem(err);
+    if (in->bytes <= WAITING_MAX)
+        return PROPHET_OK;
+    if ((rc = ph_intake_apply(in, err)) < 0 || in->bytes <= WAITING_MAX)
+        return rc;
+    return ph_fail(err, PROPHET_EBUDGET, "more than %u MiB of changesets wait for a signature: the source is refused", WAITING_MAX >> 20);
 }
 
 prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64], prophet_error *err)
@@ -164,6 +127,24 @@ prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice fr
 
 /* ---- applying ---------------------------------------------------------------------------------------------------------------- */
 
+static prophet_code note_writer(ph_intake *in, ph_session *s, const ph_id *key, prophet_error *err)
+{
+    writer w = { *key, false };
+    uint32_t ridx;
+    ph_replica_row row;
+    bool ok = true;
+    if (ph_map_get(&in->writer_keys, ph_slice(key->b, 32)))
+        return PROPHET_OK;
+    prophet_code rc = ph_replicas_find(s->txn, key, &ridx, err);
+    w.is_new = rc == PROPHET_DONE;
+    if (rc == PROPHET_OK && (rc = ph_replicas_get(s->txn, ridx, &s->arena, &row, err)) >= 0)
+        w.is_new = row.tip_count == 0; /* named as a predecessor only */
+    if (rc < 0)
+        return rc;
+    prophet_slice kept = ph_arena_copy(&in->kept, ph_slice(key->b, 32), &ok);
+    return ok && PH_PUSH(in->writers, w) && ph_map_put(&in->writer_keys, kept, in) ? PROPHET_OK : ph_nomem(err);
+}
+
 static prophet_code append(ph_session *s, const waiting *w, const uint64_t *names, prophet_error *err)
 {
     ph_buf frame = PH_BUF_INIT;
@@ -202,7 +183,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     for (; *from < in->list.count && rc >= 0 && s->payload.len < PH_BATCH_BYTES && count < PH_BATCH_COUNT; ++*from) {
         waiting *w = in->list.at[*from];
         uint64_t version;
-        if (!w->covered || w->applied)
+        if (w->applied)
             continue;
         uint64_t *names = ph_arena_alloc(&s->arena, (ph_changeset_names(&w->cs.header) + 1) * sizeof *names);
         if (!names) {
@@ -211,16 +192,19 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
         }
         if ((rc = ph_ids_find(s->txn, &w->cs.id, &version, err)) < 0)
             break;
-        if (rc == PROPHET_OK) { /* another process brought it meanwhile */
+        if (rc == PROPHET_OK) { /* here already */
             w->applied = true;
             in->report.duplicates++;
             continue;
         }
+        if (!w->covered)
+            continue;
         if ((rc = ph_apply_names(s, &w->cs, names, &missing, err)) == PROPHET_DONE)
             continue; /* held back */
         if (rc >= 0 && ph_id_eq(&w->cs.header.replica, &in->r->key))
             in->report.own_chain = true;
-        if (rc >= 0 && (rc = append(s, w, names, err)) >= 0) {
+        if (rc >= 0 && (rc = note_writer(in, s, &w->cs.header.replica, err)) >= 0 &&
+            (rc = append(s, w, names, err)) >= 0) {
             w->applied = true;
             count++;
         }
@@ -269,7 +253,7 @@ prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
 {
     bool any = true;
     prophet_code rc = PROPHET_OK;
-    while (any && rc >= 0 && in->covered_count) { /* again while something became ready by what was applied */
+    while (any && rc >= 0 && in->list.count) { /* again while something became ready by what was applied */
         any = false;
         for (size_t from = 0; from < in->list.count && rc >= 0;)
             rc = apply_some(in, &from, &any, err);

@@ -49,6 +49,7 @@ typedef struct ph_work_record { /* a record in the session's memory */
     ph_record      rec;
     bool           queued;       /* in the list of records to store */
     bool           is_new;       /* had no row before the session */
+    bool           was_alive;    /* in its row */
     struct ph_pend_record *pend; /* change.c: what this transaction did to it */
 } ph_work_record;
 

@@ -155,12 +155,29 @@ static bool has_key(const keyset *k, prophet_slice key)
     return false;
 }
 
+static bool concerns(const ph_schema *schema, const ph_work_record *wr)
+{
+    if (wr->is_new || wr->was_alive != wr->rec.alive)
+        return true;
+    for (size_t i = 0; i < schema->index_count; i++) {
+        const ph_index_def *def = &schema->indexes[i];
+        for (size_t f = 0; f < def->count; f++) {
+            const ph_cell *c = def->fields[f] ? ph_record_cell((ph_record *)(uintptr_t)&wr->rec, def->fields[f]) : NULL;
+            if (c && c->dirty)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* The old rows follow from the record as the store still has it. */
 prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr, prophet_error *err)
 {
     keyset before = { 0 }, after = { 0 };
     ph_record old = { 0 };
     prophet_code rc = PROPHET_OK;
+    if (!concerns(schema, wr))
+        return PROPHET_OK;
     ph_arena_reset(&s->row_arena);
     if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena, &old, err)) == PROPHET_OK)
         rc = record_keys(s, schema, &old, &before, err);

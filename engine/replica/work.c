@@ -41,6 +41,7 @@ prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uui
     if (rc < 0)
         return rc;
     wr->is_new = rc == PROPHET_DONE;
+    wr->was_alive = wr->rec.alive;
     if (!ph_map_put(&s->records, ph_slice(wr->key, sizeof wr->key), wr))
         return ph_nomem(err);
     *out = wr;
@@ -103,6 +104,7 @@ static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_erro
         (schema->index_count && (rc = ph_secondary_update(s, schema, wr, err)) < 0))
         return rc;
     wr->is_new = false;
+    wr->was_alive = wr->rec.alive;
     return ph_record_store(s->txn, &wr->rec, true, &s->r->scratch, err);
 }
 
