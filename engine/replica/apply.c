@@ -41,7 +41,8 @@ prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_chan
     return rc;
 }
 
-static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *version, prophet_error *err)
+static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *version,
+                                 prophet_error *err)
 {
     void *at = ph_map_get(&s->ids, ph_slice(id->b, sizeof id->b));
     if (at) {
@@ -51,8 +52,8 @@ static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *versi
     return ph_ids_find(s->txn, id, version, err);
 }
 
-prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions, ph_id *missing,
-                            prophet_error *err)
+prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,
+                            ph_id *missing, prophet_error *err)
 {
     size_t n = ph_changeset_names(&cs->header);
     for (size_t i = 0; i < n; i++) {
@@ -66,7 +67,8 @@ prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *ver
     return PROPHET_OK;
 }
 
-prophet_code ph_session_replica(ph_session *s, const ph_id *key, ph_replica_row **out, prophet_error *err)
+prophet_code ph_session_replica(ph_session *s, const ph_id *key, ph_replica_row **out,
+                                prophet_error *err)
 {
     ph_replica_row *row = ph_map_get(&s->replica_keys, ph_slice(key->b, sizeof key->b));
     if (row) {
@@ -107,7 +109,8 @@ static prophet_code add_tip(ph_session *s, ph_replica_row *rep, uint64_t prev, u
         rep->tips[i].version = version;
         return PROPHET_OK;
     }
-    *fork = rep->tip_count > 0; /* not after any tip: two changesets of one replica follow the same one */
+    *fork = rep->tip_count >
+            0; /* not after any tip: two changesets of one replica follow the same one */
     ph_tip *tips = ph_arena_alloc(&s->arena, (rep->tip_count + 1u) * sizeof *tips);
     if (!tips)
         return ph_nomem(err);
@@ -124,8 +127,8 @@ static prophet_code add_tip(ph_session *s, ph_replica_row *rep, uint64_t prev, u
     return PROPHET_OK;
 }
 
-static prophet_code advance_frontier(ph_session *s, const uint64_t *named, size_t n, uint64_t version,
-                                     prophet_error *err)
+static prophet_code advance_frontier(ph_session *s, const uint64_t *named, size_t n,
+                                     uint64_t version, prophet_error *err)
 {
     ph_state *st = &s->state;
     uint32_t kept = 0;
@@ -185,11 +188,13 @@ static prophet_code check_chain(ph_session *s, const ph_changeset *cs, const uin
     if (known && known->ridx == prev.ridx && prev.seq + 1 == cs->header.seq)
         return PROPHET_OK;
     ph_hex(cs->id.b, 8, hex);
-    return ph_fail(err, PROPHET_ECORRUPT, "changeset %s: its prev is not the one before it in its chain", hex);
+    return ph_fail(err, PROPHET_ECORRUPT,
+                   "changeset %s: its prev is not the one before it in its chain", hex);
 }
 
 /* Of several keys that one replica claims to succeed (a forked first changeset) the least counts: the same everywhere. */
-static prophet_code succession(ph_session *s, const ph_changeset *cs, ph_replica_row *rep, prophet_error *err)
+static prophet_code succession(ph_session *s, const ph_changeset *cs, ph_replica_row *rep,
+                               prophet_error *err)
 {
     ph_replica_row *old, before = { 0 };
     prophet_code rc = ph_session_replica(s, &cs->header.succeeds, &old, err);
@@ -216,8 +221,8 @@ static const uint64_t *over_versions(ph_over o, const uint64_t *names, uint64_t 
     return v;
 }
 
-static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op, const uint64_t *names,
-                             uint64_t version, prophet_error *err)
+static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op,
+                             const uint64_t *names, uint64_t version, prophet_error *err)
 {
     uint64_t room[16];
     size_t n;
@@ -229,12 +234,9 @@ static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op,
     if (!over)
         return ph_nomem(err);
     switch (op->kind) {
-    case PH_SET:
-        return ph_apply_register(s, wr, field, op->value, over, n, version, err);
-    case PH_UNSET:
-        return ph_apply_register(s, wr, field, ph_slice(NULL, 0), over, n, version, err);
-    case PH_INC:
-        return ph_apply_counter(s, wr, field, op->amount, err);
+    case PH_SET: return ph_apply_register(s, wr, field, op->value, over, n, version, err);
+    case PH_UNSET: return ph_apply_register(s, wr, field, ph_slice(NULL, 0), over, n, version, err);
+    case PH_INC: return ph_apply_counter(s, wr, field, op->amount, err);
     case PH_ADD:
     case PH_REMOVE:
         return ph_apply_element(s, wr, field, op->value, op->kind == PH_ADD, over, n, version, err);
@@ -242,8 +244,8 @@ static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op,
     return PROPHET_OK;
 }
 
-prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch, const uint64_t *names,
-                                uint64_t version, prophet_error *err)
+prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch,
+                                const uint64_t *names, uint64_t version, prophet_error *err)
 {
     uint64_t room[16];
     size_t n;
@@ -286,8 +288,8 @@ static prophet_code apply_change(ph_session *s, const ph_change *ch, const uint6
     return PH_PUSH(s->history, h) ? PROPHET_OK : ph_nomem(err);
 }
 
-prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names, uint64_t version,
-                           prophet_error *err)
+prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names,
+                           uint64_t version, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < cs->body.change_count && rc >= 0; i++)
@@ -316,14 +318,17 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
     n.row.time = cs->has_body ? cs->body.time : 0;
     n.row.position = position;
     if ((rc = greatest_lamport(s, names, named, &n.row.lamport, err)) < 0 ||
-        (rc = add_tip(s, rep, cs->header.has_prev ? names[0] : 0, cs->header.seq, n.version, &fork, err)) < 0 ||
+        (rc = add_tip(s, rep, cs->header.has_prev ? names[0] : 0, cs->header.seq, n.version, &fork,
+                      err)) < 0 ||
         (rc = advance_frontier(s, names, named, n.version, err)) < 0)
         return rc;
     n.row.lamport++;
     if (n.row.lamport > s->state.lamport)
         s->state.lamport = n.row.lamport;
     n.row.flags = (uint8_t)((run ? PH_CS_RUN : 0) | (fork ? PH_CS_FORK : 0) |
-                            (cs->has_body ? 0 : cs->header.format > PH_FORMAT ? PH_CS_PARKED : PH_CS_NO_BODY));
+                            (cs->has_body                    ? 0
+                             : cs->header.format > PH_FORMAT ? PH_CS_PARKED
+                                                             : PH_CS_NO_BODY));
     if (!cs->has_body)
         s->state.absent++;
     if (cs->header.has_succeeds && (rc = succession(s, cs, rep, err)) < 0)
@@ -331,13 +336,15 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
     if (!PH_PUSH(s->changesets, n))
         return ph_nomem(err);
     /* the decoded changeset lives as long as the session, and so does the key */
-    if (!ph_map_put(&s->ids, ph_slice(cs->id.b, sizeof cs->id.b), (void *)(uintptr_t)s->changesets.count))
+    if (!ph_map_put(&s->ids, ph_slice(cs->id.b, sizeof cs->id.b),
+                    (void *)(uintptr_t)s->changesets.count))
         return ph_nomem(err);
     return PROPHET_OK;
 }
 
-prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
-                                size_t payload_offset, ph_position position, prophet_error *err)
+prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names,
+                                bool run, size_t payload_offset, ph_position position,
+                                prophet_error *err)
 {
     prophet_code rc = place(s, cs, names, run, payload_offset, position, err);
     if (rc < 0 || !cs->has_body)
@@ -352,15 +359,16 @@ prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64
     return rc < 0 || !apply_body ? rc : ph_apply_body(s, cs, names, s->state.version, err);
 }
 
-prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset, ph_position position,
-                                prophet_error *err)
+prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset,
+                                ph_position position, prophet_error *err)
 {
     ph_new_signature sig = { 0, payload_offset, position };
     ph_changeset_row row;
     ph_replica_row *rep = NULL;
     prophet_code rc;
     if ((rc = find_version(s, id, &sig.version, err)) != PROPHET_OK)
-        return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "signature of a changeset that is not here");
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_ECORRUPT, "signature of a changeset that is not here");
     if ((rc = ph_session_changeset_row(s, sig.version, &row, err)) < 0)
         return rc;
     ph_replica_row *loaded = ph_arena_zalloc(&s->arena, sizeof *loaded);

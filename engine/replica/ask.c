@@ -12,22 +12,23 @@ static prophet_code same_set(ph_view *v, const uint8_t set[32], bool *same, prop
     prophet_slice value;
     ph_item item;
     prophet_code rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(set_name), &value, err);
-    *same = rc == PROPHET_OK && ph_value_open(value, &item) && item.kind == PH_BYTES && item.s.len == 32 &&
-            memcmp(item.s.data, set, 32) == 0;
+    *same = rc == PROPHET_OK && ph_value_open(value, &item) && item.kind == PH_BYTES &&
+            item.s.len == 32 && memcmp(item.s.data, set, 32) == 0;
     return rc < 0 ? rc : PROPHET_OK;
 }
 
 typedef struct answer {
-    ph_cell_key      key;
-    prophet_slice    type, field;
-    uint8_t          question[32];
+    ph_cell_key key;
+    prophet_slice type, field;
+    uint8_t question[32];
     ph_policy_answer a;
-    bool             decided_so; /* the outcome is the choice already, by votes */
+    bool decided_so; /* the outcome is the choice already, by votes */
 } answer;
 
-static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_key *after, const uint8_t set[32],
-                                  ph_policy_fn fn, void *ctx, ph_arena *a, answer *out, size_t *count, size_t *seen,
-                                  ph_cell_key *last, prophet_error *err)
+static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_key *after,
+                                  const uint8_t set[32], ph_policy_fn fn, void *ctx, ph_arena *a,
+                                  answer *out, size_t *count, size_t *seen, ph_cell_key *last,
+                                  prophet_error *err)
 {
     ph_cell_key keys[ROUND];
     ph_view *v;
@@ -44,7 +45,8 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
         memset(an, 0, sizeof *an);
         if ((rc = ph_view_conflict(v, &keys[i], a, &c, err)) != PROPHET_OK)
             continue;
-        if ((rc = ph_asked_get(v->txn, &keys[i], c.question, set, &what, err)) == PROPHET_OK || rc < 0)
+        if ((rc = ph_asked_get(v->txn, &keys[i], c.question, set, &what, err)) == PROPHET_OK ||
+            rc < 0)
             continue;
         an->key = keys[i];
         an->type = c.type;
@@ -59,15 +61,19 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8_t set[32], bool eager,
-                                 ph_ask_report *rep, prophet_error *err)
+static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8_t set[32],
+                                 bool eager, ph_ask_report *rep, prophet_error *err)
 {
     char what[400];
     prophet_code rc = PROPHET_OK;
     bool vote = an->a.cast && (eager || !an->decided_so);
     if (vote) {
-        ph_vote_cast cast = { .type = an->type, .field = an->field, .record = an->key.uuid, .choice = an->a.choice,
-                              .resolver = ph_slice_str(an->a.resolver), .resolver_hash = ph_slice(an->a.hash, 32),
+        ph_vote_cast cast = { .type = an->type,
+                              .field = an->field,
+                              .record = an->key.uuid,
+                              .choice = an->a.choice,
+                              .resolver = ph_slice_str(an->a.resolver),
+                              .resolver_hash = ph_slice(an->a.hash, 32),
                               .reason = ph_slice_str(an->a.reason) };
         rc = ph_change_vote(c, &cast, err);
         if (rc == PROPHET_ENOTFOUND) /* settled by somebody meanwhile */
@@ -77,7 +83,11 @@ static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8
     rep->voted += vote;
     rep->abstained += !an->a.cast;
     (void)snprintf(what, sizeof what, "%s%s%s: %s", an->a.resolver, an->a.resolver[0] ? " " : "",
-                   vote ? "voted" : an->a.cast ? "agrees" : an->a.ask ? "leaves it to people" : "abstained", an->a.reason);
+                   vote         ? "voted"
+                   : an->a.cast ? "agrees"
+                   : an->a.ask  ? "leaves it to people"
+                                : "abstained",
+                   an->a.reason);
     return rc < 0 ? rc : ph_change_asked(c, &an->key, an->question, set, ph_slice_str(what), err);
 }
 
@@ -97,8 +107,8 @@ static prophet_code remember_set(ph_replica *r, const uint8_t set[32], prophet_e
     return rc;
 }
 
-static prophet_code write_round(ph_replica *r, const answer *at, size_t n, const uint8_t set[32], bool eager,
-                                ph_ask_report *rep, prophet_error *err)
+static prophet_code write_round(ph_replica *r, const answer *at, size_t n, const uint8_t set[32],
+                                bool eager, ph_ask_report *rep, prophet_error *err)
 {
     ph_change_txn *c;
     prophet_code rc = ph_change_begin(r, ph_slice_str("votes of resolvers"), &c, err);
@@ -113,8 +123,8 @@ static prophet_code write_round(ph_replica *r, const answer *at, size_t n, const
     return ph_change_commit(c, NULL, NULL, err);
 }
 
-prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph_policy_fn fn, void *ctx,
-                            ph_ask_report *out, prophet_error *err)
+prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph_policy_fn fn,
+                            void *ctx, ph_ask_report *out, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     ph_cell_key last, *after = NULL;
@@ -130,7 +140,8 @@ prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph
     }
     while (rc >= 0 && seen == ROUND) {
         ph_arena_reset(&a);
-        rc = put_questions(r, same ? PH_T_TODO : PH_T_OPEN, after, set, fn, ctx, &a, at, &n, &seen, &last, err);
+        rc = put_questions(r, same ? PH_T_TODO : PH_T_OPEN, after, set, fn, ctx, &a, at, &n, &seen,
+                           &last, err);
         if (rc >= 0 && n > 0)
             rc = write_round(r, at, n, set, eager, out, err);
         after = &last;

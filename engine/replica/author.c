@@ -33,7 +33,9 @@ prophet_code ph_author_header(ph_session *s, ph_header *h, prophet_error *err)
 {
     uint64_t prev;
     prophet_code rc;
-    *h = (ph_header){ .format = PH_FORMAT, .database = *ph_log_database(s->r->log), .replica = s->r->key };
+    *h = (ph_header){ .format = PH_FORMAT,
+                      .database = *ph_log_database(s->r->log),
+                      .replica = s->r->key };
     if ((rc = own_tip(s, h, &prev, err)) < 0)
         return rc;
     ph_id *parents = ph_arena_alloc(&s->arena, (s->state.frontier_count + 1u) * sizeof *parents);
@@ -52,7 +54,8 @@ prophet_code ph_author_header(ph_session *s, ph_header *h, prophet_error *err)
     return PROPHET_OK;
 }
 
-prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *id, prophet_error *err)
+prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *id,
+                            prophet_error *err)
 {
     uint8_t frame[96];
     prophet_code rc;
@@ -65,24 +68,28 @@ prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *
 }
 
 /* Long runs are signed as they grow, so that a reader never waits for more than this. */
-static prophet_code sign_run(ph_session *s, const ph_changeset *cs, size_t bytes, prophet_error *err)
+static prophet_code sign_run(ph_session *s, const ph_changeset *cs, size_t bytes,
+                             prophet_error *err)
 {
     ph_replica_row *own;
     ph_replica *r = s->r;
     prophet_code rc = ph_session_replica(s, &r->key, &own, err);
     r->unsigned_bytes += bytes;
-    if (rc < 0 || (cs->header.seq - own->signed_seq < PH_SIGN_COUNT && r->unsigned_bytes < PH_SIGN_BYTES))
+    if (rc < 0 ||
+        (cs->header.seq - own->signed_seq < PH_SIGN_COUNT && r->unsigned_bytes < PH_SIGN_BYTES))
         return rc;
     r->unsigned_bytes = 0;
     return ph_author_sign(s, r->keys, &cs->id, err);
 }
 
-prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *names, bool apply_body, prophet_error *err)
+prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *names,
+                              bool apply_body, prophet_error *err)
 {
     ph_replica *r = s->r;
     ph_buf frame = PH_BUF_INIT;
     prophet_code rc;
-    bool run = s->stream.has_last && cs->header.has_prev && ph_id_eq(&s->stream.id, &cs->header.prev);
+    bool run =
+        s->stream.has_last && cs->header.has_prev && ph_id_eq(&s->stream.id, &cs->header.prev);
     cs->has_body = true;
     if ((rc = ph_changeset_seal(r->hasher, cs, &r->scratch, err)) < 0)
         return rc;

@@ -45,7 +45,8 @@ prophet_code ph_apply_life(ph_session *s, ph_work_record *wr, bool alive, const 
     ph_cell *c = &wr->rec.life;
     if (!alive)
         c->was_dead = true;
-    prophet_code rc = write_head(s, wr, c, alive ? ph_life_alive : ph_life_dead, over, n, version, err);
+    prophet_code rc =
+        write_head(s, wr, c, alive ? ph_life_alive : ph_life_dead, over, n, version, err);
     if (rc < 0)
         return rc;
     if (c->head_count == 1 && !c->conflict)
@@ -53,8 +54,9 @@ prophet_code ph_apply_life(ph_session *s, ph_work_record *wr, bool alive, const 
     return PROPHET_OK;
 }
 
-prophet_code ph_apply_register(ph_session *s, ph_work_record *wr, uint32_t field, prophet_slice value,
-                               const uint64_t *over, size_t n, uint64_t version, prophet_error *err)
+prophet_code ph_apply_register(ph_session *s, ph_work_record *wr, uint32_t field,
+                               prophet_slice value, const uint64_t *over, size_t n,
+                               uint64_t version, prophet_error *err)
 {
     ph_cell *c;
     prophet_code rc = ph_record_cell_make(&wr->rec, field, &s->arena, &c, err);
@@ -66,9 +68,9 @@ prophet_code ph_apply_register(ph_session *s, ph_work_record *wr, uint32_t field
     return write_head(s, wr, c, value, over, n, version, err);
 }
 
-prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field, prophet_slice value,
-                              bool add, const uint64_t *over, size_t n, uint64_t version,
-                              prophet_error *err)
+prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field,
+                              prophet_slice value, bool add, const uint64_t *over, size_t n,
+                              uint64_t version, prophet_error *err)
 {
     ph_cell *c;
     ph_element *e;

@@ -3,14 +3,16 @@
  * transaction. The write lock is held from begin to end. */
 #include "replica/change_impl.h"
 
-prophet_code ph_change_begin(ph_replica *r, prophet_slice message, ph_change_txn **out, prophet_error *err)
+prophet_code ph_change_begin(ph_replica *r, prophet_slice message, ph_change_txn **out,
+                             prophet_error *err)
 {
     ph_change_txn *c = ph_zalloc(sizeof *c);
     prophet_code rc;
     if (!c)
         return ph_nomem(err);
     c->r = r;
-    if ((rc = ph_change_set_message(c, message, err)) < 0 || (rc = ph_session_begin(r, &c->s, err)) < 0) {
+    if ((rc = ph_change_set_message(c, message, err)) < 0 ||
+        (rc = ph_session_begin(r, &c->s, err)) < 0) {
         ph_change_abort(c);
         return rc;
     }
@@ -40,7 +42,8 @@ void ph_change_abort(ph_change_txn *c)
 prophet_code ph_change_set_message(ph_change_txn *c, prophet_slice message, prophet_error *err)
 {
     if (message.len > PH_TEXT_MAX || !ph_utf8_valid(message.data, message.len))
-        return ph_fail(err, PROPHET_EUSAGE, "the message of a change is UTF-8 text of at most 1 MiB");
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "the message of a change is UTF-8 text of at most 1 MiB");
     ph_buf_reset(&c->message);
     ph_buf_put(&c->message, message.data, message.len);
     return c->message.failed ? ph_nomem(err) : PROPHET_OK;
@@ -62,8 +65,8 @@ prophet_code ph_change_view(ph_change_txn *c, ph_view **out, prophet_error *err)
 
 /* ---- noting -------------------------------------------------------------------------------------------------------- */
 
-static prophet_code pend_of(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_pend_record **out,
-                            prophet_error *err)
+static prophet_code pend_of(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                            ph_pend_record **out, prophet_error *err)
 {
     ph_pend_record *p = wr->pend;
     if (!p) {
@@ -90,7 +93,8 @@ static prophet_code pend_of(ph_change_txn *c, ph_work_record *wr, prophet_slice 
     return PROPHET_OK;
 }
 
-prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note note, prophet_error *err)
+prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note note,
+                            prophet_error *err)
 {
     ph_pend_record *p;
     prophet_code rc = pend_of(c, wr, type, &p, err);
@@ -101,7 +105,8 @@ prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice 
 }
 
 /* The versions of a register's heads, but for this change's own. */
-prophet_code ph_change_over(ph_change_txn *c, const ph_cell *cell, const uint64_t **over, uint32_t *n, prophet_error *err)
+prophet_code ph_change_over(ph_change_txn *c, const ph_cell *cell, const uint64_t **over,
+                            uint32_t *n, prophet_error *err)
 {
     uint32_t count = cell && cell->is_register ? cell->head_count : 0;
     uint64_t *at = ph_arena_alloc(&c->arena, (count + 1u) * sizeof *at);
@@ -120,7 +125,8 @@ prophet_code ph_change_over(ph_change_txn *c, const ph_cell *cell, const uint64_
 
 /* Writes the life cell: all heads for create, restore and delete; an update names the living ones only, so that it never
  * silently settles somebody's delete. */
-prophet_code ph_change_life(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note_kind kind, prophet_error *err)
+prophet_code ph_change_life(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                            ph_note_kind kind, prophet_error *err)
 {
     const ph_cell *life = &wr->rec.life;
     uint64_t *over = ph_arena_alloc(&c->arena, (life->head_count + 1u) * sizeof *over);
@@ -152,11 +158,16 @@ prophet_code ph_change_savepoint(ph_change_txn *c, prophet_error *err)
     prophet_code rc;
     if (c->depth == PH_SAVEPOINTS)
         return ph_fail(err, PROPHET_EUSAGE, "changes nest at most %d deep", PH_SAVEPOINTS);
-    if ((rc = ph_work_flush(c->s, err)) < 0 || (rc = ph_txn_begin_child(c->s->txn, &child, err)) < 0)
+    if ((rc = ph_work_flush(c->s, err)) < 0 ||
+        (rc = ph_txn_begin_child(c->s->txn, &child, err)) < 0)
         return rc;
     ph_savepoint *sp = &c->saved[c->depth++];
-    *sp = (ph_savepoint){ .parent = c->s->txn, .notes = c->notes.count, .votes = c->votes.count, .state = c->s->state,
-                          .payload = c->s->payload.len, .frames = c->s->payload_frames };
+    *sp = (ph_savepoint){ .parent = c->s->txn,
+                          .notes = c->notes.count,
+                          .votes = c->votes.count,
+                          .state = c->s->state,
+                          .payload = c->s->payload.len,
+                          .frames = c->s->payload_frames };
     c->s->txn = child;
     return PROPHET_OK;
 }
@@ -186,7 +197,8 @@ prophet_code ph_change_rollback(ph_change_txn *c, prophet_error *err)
     s->payload_frames = sp->frames;
     c->notes.count = sp->notes;
     c->votes.count = sp->votes;
-    c->twice = true; /* records in memory are read anew, their notes with them: net from the notes alone */
+    c->twice =
+        true; /* records in memory are read anew, their notes with them: net from the notes alone */
     ph_map_reset(&s->records);
     s->queue.count = s->touched.count = s->history.count = 0;
     ph_schemas_forget(c->r);

@@ -6,12 +6,12 @@
 
 typedef struct netting {
     ph_change_txn *c;
-    ph_arena      *a;
-    ph_changeset  *cs;
-    uint64_t      *versions;  /* named by anything, sorted, unique */
-    size_t         version_count;
-    uint32_t      *positions; /* of versions[i] in the changeset's names */
-    uint64_t      *names;     /* version of each position */
+    ph_arena *a;
+    ph_changeset *cs;
+    uint64_t *versions; /* named by anything, sorted, unique */
+    size_t version_count;
+    uint32_t *positions; /* of versions[i] in the changeset's names */
+    uint64_t *names;     /* version of each position */
 } netting;
 
 /* ---- names: versions to positions ------------------------------------------------------------------------------------ */
@@ -22,7 +22,10 @@ static int by_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-typedef struct ref { ph_id id; uint64_t version; } ref;
+typedef struct ref {
+    ph_id id;
+    uint64_t version;
+} ref;
 
 static int by_ref(const void *a, const void *b)
 {
@@ -82,7 +85,8 @@ static prophet_code collect_refs(netting *n, prophet_error *err)
     }
     qsort(refs, count, sizeof *refs, by_ref);
     for (size_t i = 0; i < count; i++) {
-        uint64_t *at = bsearch(&refs[i].version, n->versions, n->version_count, sizeof *n->versions, by_u64);
+        uint64_t *at =
+            bsearch(&refs[i].version, n->versions, n->version_count, sizeof *n->versions, by_u64);
         ids[i] = refs[i].id;
         n->positions[at - n->versions] = (uint32_t)(fixed + i);
     }
@@ -98,14 +102,16 @@ static int by_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static prophet_code to_over(netting *n, uint64_t *versions, size_t count, ph_over *out, prophet_error *err)
+static prophet_code to_over(netting *n, uint64_t *versions, size_t count, ph_over *out,
+                            prophet_error *err)
 {
     uint32_t *pos = ph_arena_alloc(n->a, (count + 1) * sizeof *pos);
     size_t kept = 0;
     if (!pos)
         return ph_nomem(err);
     for (size_t i = 0; i < count; i++) {
-        uint64_t *at = bsearch(&versions[i], n->versions, n->version_count, sizeof *n->versions, by_u64);
+        uint64_t *at =
+            bsearch(&versions[i], n->versions, n->version_count, sizeof *n->versions, by_u64);
         if (at)
             pos[kept++] = n->positions[at - n->versions];
     }
@@ -122,8 +128,14 @@ static prophet_code to_over(netting *n, uint64_t *versions, size_t count, ph_ove
 
 /* ---- notes of one record to one change ----------------------------------------------------------------------------------- */
 
-typedef struct ordered { const ph_note *note; size_t seq; } ordered;
-typedef struct group { const ph_pend_record *pend; size_t first, count; } group; /* notes of one record that lie together */
+typedef struct ordered {
+    const ph_note *note;
+    size_t seq;
+} ordered;
+typedef struct group {
+    const ph_pend_record *pend;
+    size_t first, count;
+} group; /* notes of one record that lie together */
 
 static int cell_class(const ph_note *n)
 {
@@ -162,7 +174,8 @@ static bool same_cell(const ph_note *a, const ph_note *b)
 }
 
 /* The notes of one cell, in order: the last says what, all together say over what. */
-static prophet_code net_cell(netting *n, const ordered *at, size_t count, ph_op *op, bool *drop, prophet_error *err)
+static prophet_code net_cell(netting *n, const ordered *at, size_t count, ph_op *op, bool *drop,
+                             prophet_error *err)
 {
     const ph_note *last = at[count - 1].note;
     size_t total = 0, k = 0;
@@ -184,7 +197,8 @@ static prophet_code net_cell(netting *n, const ordered *at, size_t count, ph_op 
     return PROPHET_OK;
 }
 
-static prophet_code net_life(netting *n, const ordered *at, size_t lives, ph_change *ch, bool *drop, prophet_error *err)
+static prophet_code net_life(netting *n, const ordered *at, size_t lives, ph_change *ch, bool *drop,
+                             prophet_error *err)
 {
     const ph_pend_record *p = at[0].note->pend;
     bool all = false, dead = false, created = false;
@@ -208,7 +222,8 @@ static prophet_code net_life(netting *n, const ordered *at, size_t lives, ph_cha
     return to_over(n, over, k, &ch->over, err);
 }
 
-static prophet_code net_record(netting *n, const ordered *at, size_t count, ph_change *ch, bool *drop, prophet_error *err)
+static prophet_code net_record(netting *n, const ordered *at, size_t count, ph_change *ch,
+                               bool *drop, prophet_error *err)
 {
     size_t lives = 0;
     prophet_code rc;
@@ -322,7 +337,8 @@ static prophet_code net_votes(netting *n, prophet_error *err)
         to->resolver = v->cast.resolver;
         to->resolver_hash = v->cast.resolver_hash;
         to->reason = v->cast.reason;
-        prophet_code rc = to_over(n, (uint64_t *)(uintptr_t)v->heads, v->head_count, &to->heads, err);
+        prophet_code rc =
+            to_over(n, (uint64_t *)(uintptr_t)v->heads, v->head_count, &to->heads, err);
         if (rc < 0)
             return rc;
     }
@@ -339,8 +355,9 @@ static prophet_code net(netting *n, ph_buf *bytes, prophet_error *err)
     ph_change_txn *c = n->c;
     ph_body *b = &n->cs->body;
     prophet_code rc;
-    if ((rc = ph_author_header(c->s, &n->cs->header, err)) < 0 || (rc = collect_versions(n, err)) < 0 ||
-        (rc = collect_refs(n, err)) < 0 || (rc = net_changes(n, err)) < 0 || (rc = net_votes(n, err)) < 0)
+    if ((rc = ph_author_header(c->s, &n->cs->header, err)) < 0 ||
+        (rc = collect_versions(n, err)) < 0 || (rc = collect_refs(n, err)) < 0 ||
+        (rc = net_changes(n, err)) < 0 || (rc = net_votes(n, err)) < 0)
         return rc;
     if (b->change_count == 0 && b->vote_count == 0)
         return PROPHET_DONE;
@@ -382,13 +399,15 @@ static prophet_code add_history(ph_change_txn *c, const ph_changeset *cs, prophe
     for (size_t i = 0; i < cs->body.change_count; i++) {
         const ph_change *ch = &cs->body.changes[i];
         ph_work_record *wr;
-        prophet_code rc = ph_work_record_get(c->s, ph_names_find(c->r->names, ch->type), &ch->record, &wr, err);
+        prophet_code rc =
+            ph_work_record_get(c->s, ph_names_find(c->r->names, ch->type), &ch->record, &wr, err);
         if (rc < 0)
             return rc;
         ph_new_history h = { wr->rec.number, c->version, ch->offset + 1, NULL };
         if (!PH_PUSH(c->s->history, h))
             return ph_nomem(err);
-        if (ph_slice_eq(ch->type, ph_slice_str("_type")) || ph_slice_eq(ch->type, ph_slice_str("_voter")))
+        if (ph_slice_eq(ch->type, ph_slice_str("_type")) ||
+            ph_slice_eq(ch->type, ph_slice_str("_voter")))
             c->s->schema_touched = true;
         if (ph_slice_eq(ch->type, ph_slice_str("_voter")))
             c->s->all_types = true;
@@ -400,12 +419,14 @@ static prophet_code write_out(netting *n, prophet_error *err)
 {
     ph_change_txn *c = n->c;
     prophet_code rc = PROPHET_OK;
-    if (c->twice || c->s->state.names != c->names) { /* names get their numbers in the changeset's order */
+    if (c->twice ||
+        c->s->state.names != c->names) { /* names get their numbers in the changeset's order */
         if ((rc = start_over(c, err)) < 0)
             return rc;
         return ph_author_append(c->s, n->cs, n->names, true, err);
     }
-    if ((rc = ph_author_append(c->s, n->cs, n->names, false, err)) < 0 || (rc = add_history(c, n->cs, err)) < 0)
+    if ((rc = ph_author_append(c->s, n->cs, n->names, false, err)) < 0 ||
+        (rc = add_history(c, n->cs, err)) < 0)
         return rc;
     for (size_t i = 0; i < n->cs->body.vote_count && rc >= 0; i++)
         rc = ph_apply_vote(c->s, &n->cs->body.votes[i], n->names, c->version, err);
@@ -422,7 +443,8 @@ prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, pr
     if (c->depth > 0)
         rc = ph_fail(err, PROPHET_EUSAGE, "a savepoint is still open");
     else if (c->failed)
-        rc = ph_fail(err, PROPHET_EUSAGE, "a write of this change failed half-way: nothing of it is kept");
+        rc = ph_fail(err, PROPHET_EUSAGE,
+                     "a write of this change failed half-way: nothing of it is kept");
     else
         rc = wrote = net(&n, &bytes, err);
     if (rc == PROPHET_OK)
@@ -434,7 +456,8 @@ prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, pr
         ph_replica *r = c->r;
         ph_session *s = c->s;
         c->s = NULL;
-        if ((rc = ph_session_commit(s, &upto, err)) >= 0 && (rc = ph_session_wait_durable(r, upto, err)) >= 0) {
+        if ((rc = ph_session_commit(s, &upto, err)) >= 0 &&
+            (rc = ph_session_wait_durable(r, upto, err)) >= 0) {
             if (id)
                 *id = cs.id;
             if (version)

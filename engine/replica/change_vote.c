@@ -3,14 +3,15 @@
 
 static prophet_code not_in_conflict(prophet_slice type, prophet_slice field, prophet_error *err)
 {
-    prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "%.*s.%.*s is in no conflict here", PH_FMT(type),
-                              PH_FMT(field.len ? field : ph_slice_str("life")));
+    prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "%.*s.%.*s is in no conflict here",
+                              PH_FMT(type), PH_FMT(field.len ? field : ph_slice_str("life")));
     ph_error_at(err, type, field);
     return rc;
 }
 
-static prophet_code conflict_cell(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_slice field,
-                                  ph_work_record **wr, ph_cell **cell, prophet_error *err)
+static prophet_code conflict_cell(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                                  prophet_slice field, ph_work_record **wr, ph_cell **cell,
+                                  prophet_error *err)
 {
     uint32_t number = field.len ? ph_names_find(c->r->names, field) : PH_LIFE;
     prophet_code rc = ph_change_record(c, type, id, wr, err);
@@ -19,7 +20,8 @@ static prophet_code conflict_cell(ph_change_txn *c, prophet_slice type, const ph
     *cell = field.len && !number ? NULL : ph_record_cell(&(*wr)->rec, number);
     if (!*cell || !(*cell)->is_register || (*cell)->head_count < 2)
         return not_in_conflict(type, field, err);
-    return (*cell)->loaded ? PROPHET_OK : ph_cell_load(c->s->txn, &(*wr)->rec, *cell, &c->s->arena, err);
+    return (*cell)->loaded ? PROPHET_OK
+                           : ph_cell_load(c->s->txn, &(*wr)->rec, *cell, &c->s->arena, err);
 }
 
 static prophet_code check_cast(const ph_vote_cast *v, prophet_error *err)
@@ -28,10 +30,12 @@ static prophet_code check_cast(const ph_vote_cast *v, prophet_error *err)
     if (v->choice.len && (rc = ph_value_check(v->choice, 0, err)) < 0)
         return rc;
     if (v->reason.len > PH_REASON_MAX || !ph_utf8_valid(v->reason.data, v->reason.len))
-        return ph_fail(err, PROPHET_EUSAGE, "the reason of a vote is UTF-8 text of at most 1,024 bytes");
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "the reason of a vote is UTF-8 text of at most 1,024 bytes");
     if (v->resolver.len && v->resolver_hash.len != 32)
         return ph_fail(err, PROPHET_EUSAGE, "a resolver's vote carries its source hash");
-    if (v->field.len == 0 && !ph_slice_eq(v->choice, ph_life_alive) && !ph_slice_eq(v->choice, ph_life_dead))
+    if (v->field.len == 0 && !ph_slice_eq(v->choice, ph_life_alive) &&
+        !ph_slice_eq(v->choice, ph_life_dead))
         return ph_fail(err, PROPHET_EVALIDATION, "a vote on life is \"alive\" or \"dead\"");
     return PROPHET_OK;
 }
@@ -43,12 +47,13 @@ prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_err
     ph_cell *cell;
     bool ok = true;
     prophet_code rc;
-    if ((rc = check_cast(v, err)) < 0 || (rc = conflict_cell(c, v->type, &v->record, v->field, &wr, &cell, err)) < 0)
+    if ((rc = check_cast(v, err)) < 0 ||
+        (rc = conflict_cell(c, v->type, &v->record, v->field, &wr, &cell, err)) < 0)
         return rc;
     if (ph_heads_distinct(cell->heads, cell->head_count) < 2)
         return not_in_conflict(v->type, v->field, err);
-    prophet_slice *copies[] = { &note.cast.type, &note.cast.field, &note.cast.choice, &note.cast.resolver,
-                                &note.cast.resolver_hash, &note.cast.reason };
+    prophet_slice *copies[] = { &note.cast.type,     &note.cast.field,         &note.cast.choice,
+                                &note.cast.resolver, &note.cast.resolver_hash, &note.cast.reason };
     for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
         *copies[i] = ph_arena_copy(&c->arena, *copies[i], &ok);
     uint64_t *heads = ph_arena_alloc(&c->arena, (cell->head_count + 1u) * sizeof *heads);
@@ -69,8 +74,8 @@ prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_err
     return PH_PUSH(c->votes, note) ? PROPHET_OK : ph_nomem(err);
 }
 
-prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_slice field,
-                               prophet_slice value, prophet_error *err)
+prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                               prophet_slice field, prophet_slice value, prophet_error *err)
 {
     const ph_schema *schema;
     ph_work_record *wr;
@@ -98,11 +103,13 @@ prophet_code ph_change_asked(ph_change_txn *c, const ph_cell_key *cell, const ui
     return ph_local_asked(c->s, cell, question, resolver, what, err);
 }
 
-prophet_code ph_change_local(ph_change_txn *c, prophet_slice name, prophet_slice value, prophet_error *err)
+prophet_code ph_change_local(ph_change_txn *c, prophet_slice name, prophet_slice value,
+                             prophet_error *err)
 {
     prophet_code rc;
     if (name.len == 0 || name.len > 500 || !ph_utf8_valid(name.data, name.len))
-        return ph_fail(err, PROPHET_EUSAGE, "the name of a local value is UTF-8 text of 1 to 500 bytes");
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "the name of a local value is UTF-8 text of 1 to 500 bytes");
     if (value.len && (rc = ph_value_check(value, 0, err)) < 0)
         return rc;
     return ph_local_value(c->s, name, value, err);

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 typedef struct checking {
-    ph_replica      *r;
-    void           (*say)(void *ctx, bool fault, const char *line);
-    void            *ctx;
+    ph_replica *r;
+    void (*say)(void *ctx, bool fault, const char *line);
+    void *ctx;
     ph_check_report *out;
 } checking;
 
@@ -28,8 +28,8 @@ __attribute__((format(printf, 3, 4))) static void say(checking *c, bool fault, c
 
 typedef struct log_walk {
     ph_frame_context stream;
-    ph_changeset     cs; /* the last one */
-    ph_arena         a;
+    ph_changeset cs; /* the last one */
+    ph_arena a;
 } log_walk;
 
 static void check_signature(checking *c, log_walk *w, const ph_frame *f, ph_view *v)
@@ -54,22 +54,25 @@ static void check_signature(checking *c, log_walk *w, const ph_frame *f, ph_view
         say(c, true, "log: the signature of version %llu is broken", (unsigned long long)version);
 }
 
-static prophet_code check_changeset(checking *c, log_walk *w, const ph_frame *f, ph_view *v, prophet_error *err)
+static prophet_code check_changeset(checking *c, log_walk *w, const ph_frame *f, ph_view *v,
+                                    prophet_error *err)
 {
     uint64_t version;
     prophet_error why = { 0 };
     c->out->changesets++;
     ph_arena_reset(&w->a);
-    prophet_code rc = ph_frame_decode(f->bytes, ph_log_database(c->r->log), true, c->r->hasher, &c->r->scratch, &w->stream,
-                                      &w->a, &w->cs, &why);
+    prophet_code rc = ph_frame_decode(f->bytes, ph_log_database(c->r->log), true, c->r->hasher,
+                                      &c->r->scratch, &w->stream, &w->a, &w->cs, &why);
     if (rc < 0) {
-        say(c, true, "log: changeset %llu: %s", (unsigned long long)c->out->changesets, why.message);
+        say(c, true, "log: changeset %llu: %s", (unsigned long long)c->out->changesets,
+            why.message);
         return PROPHET_DONE; /* what follows cannot be read without it */
     }
     c->out->parked += !w->cs.has_body;
     rc = ph_view_version_of(v, &w->cs.id, &version, err);
     if (rc == PROPHET_DONE || (rc == PROPHET_OK && version != c->out->changesets))
-        say(c, true, "index: changeset %llu of the log is not there: run prophet rebuild", (unsigned long long)c->out->changesets);
+        say(c, true, "index: changeset %llu of the log is not there: run prophet rebuild",
+            (unsigned long long)c->out->changesets);
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -88,7 +91,8 @@ static prophet_code walk_log(checking *c, ph_view *v, prophet_error *err)
             break;
         if (f.type == PH_FRAME_SIGNATURE)
             check_signature(c, &w, &f, v);
-        else if (f.type == PH_FRAME_CHANGESET && (rc = check_changeset(c, &w, &f, v, err)) != PROPHET_OK)
+        else if (f.type == PH_FRAME_CHANGESET &&
+                 (rc = check_changeset(c, &w, &f, v, err)) != PROPHET_OK)
             break;
     }
     ph_log_cursor_close(cur);
@@ -106,17 +110,21 @@ static prophet_code walk_log(checking *c, ph_view *v, prophet_error *err)
 
 static const char *const table_names[] = PH_TABLE_NAMES;
 
-static prophet_code compare_table(checking *c, ph_txn *a, ph_txn *b, unsigned table, prophet_error *err)
+static prophet_code compare_table(checking *c, ph_txn *a, ph_txn *b, unsigned table,
+                                  prophet_error *err)
 {
     ph_cursor *x = NULL, *y = NULL;
     prophet_slice ka, va, kb, vb;
     prophet_code ra, rb, rc = PROPHET_OK;
-    if ((rc = ph_cursor_open(a, table, &x, err)) < 0 || (rc = ph_cursor_open(b, table, &y, err)) < 0)
+    if ((rc = ph_cursor_open(a, table, &x, err)) < 0 ||
+        (rc = ph_cursor_open(b, table, &y, err)) < 0)
         goto done;
     ra = ph_cursor_first(x, &ka, &va, err);
     rb = ph_cursor_first(y, &kb, &vb, err);
     while (ra == PROPHET_OK && rb == PROPHET_OK && ph_slice_eq(ka, kb) &&
-           (ph_slice_eq(va, vb) || (table == PH_T_META && ph_slice_eq(ka, ph_slice_str("state"))))) { /* counts how it came about */
+           (ph_slice_eq(va, vb) ||
+            (table == PH_T_META &&
+             ph_slice_eq(ka, ph_slice_str("state"))))) { /* counts how it came about */
         ra = ph_cursor_next(x, &ka, &va, err);
         rb = ph_cursor_next(y, &kb, &vb, err);
     }
@@ -126,7 +134,9 @@ static prophet_code compare_table(checking *c, ph_txn *a, ph_txn *b, unsigned ta
         char key[65] = "";
         prophet_slice k = ra == PROPHET_OK ? ka : kb;
         ph_hex(k.data, k.len < 32 ? k.len : 32, key);
-        say(c, true, "index: table %s is not what the log says, first at key %s: run prophet rebuild", table_names[table], key);
+        say(c, true,
+            "index: table %s is not what the log says, first at key %s: run prophet rebuild",
+            table_names[table], key);
     }
 done:
     ph_cursor_close(x);
@@ -142,12 +152,14 @@ static prophet_code compare_index(checking *c, ph_view *v, prophet_error *err)
     ph_names *names = NULL;
     ph_txn *t = NULL;
     prophet_code rc;
-    if ((rc = ph_path_join(dir, sizeof dir, tmp && *tmp ? tmp : "/tmp", "prophet-check-XXXXXX", err)) < 0)
+    if ((rc = ph_path_join(dir, sizeof dir, tmp && *tmp ? tmp : "/tmp", "prophet-check-XXXXXX",
+                           err)) < 0)
         return rc;
     if (!mkdtemp(dir))
         return ph_fail_sys(err, errno, "temporary directory %s", dir);
     if ((rc = ph_path_join(path, sizeof path, dir, "index.mdb", err)) >= 0 &&
-        (rc = ph_index_build(c->r, path, &store, &names, err)) >= 0 && (rc = ph_txn_begin(store, false, &t, err)) >= 0) {
+        (rc = ph_index_build(c->r, path, &store, &names, err)) >= 0 &&
+        (rc = ph_txn_begin(store, false, &t, err)) >= 0) {
         ph_arena a = PH_ARENA_INIT;
         ph_state st;
         if ((rc = ph_state_load(t, &a, &st, err)) >= 0 && st.version == v->state.version)
@@ -180,12 +192,16 @@ static prophet_code look_at_replicas(checking *c, ph_view *v, prophet_error *err
         ph_hex(rep.key.b, 8, hex);
         if (rep.forked) {
             c->out->forks++;
-            say(c, false, "replica %s is forked: a copied directory or a rolled-back disk (both branches are kept)", hex);
+            say(c, false,
+                "replica %s is forked: a copied directory or a rolled-back disk (both branches are "
+                "kept)",
+                hex);
         }
         for (uint32_t i = 0; i < rep.tip_count; i++)
             if (rep.tips[i].seq > rep.signed_seq && !ph_id_eq(&rep.key, &c->r->key)) {
                 c->out->unsigned_tail += rep.tips[i].seq - rep.signed_seq;
-                say(c, true, "replica %s: changesets from %llu on carry no signature", hex, (unsigned long long)rep.signed_seq + 1);
+                say(c, true, "replica %s: changesets from %llu on carry no signature", hex,
+                    (unsigned long long)rep.signed_seq + 1);
             }
     }
     return PROPHET_OK;
@@ -215,9 +231,11 @@ static prophet_code look_at_records(checking *c, ph_view *v, prophet_error *err)
             if (!f.mixed)
                 continue;
             c->out->mixed_cells++;
-            say(c, false, "record #%llu: field %.*s was written as several kinds; the %s is shown", (unsigned long long)row.number,
-                PH_FMT(ph_names_get(v->names, f.field)),
-                f.kind == PH_SHOWN_REGISTER ? "register" : f.kind == PH_SHOWN_SET ? "set" : "counter");
+            say(c, false, "record #%llu: field %.*s was written as several kinds; the %s is shown",
+                (unsigned long long)row.number, PH_FMT(ph_names_get(v->names, f.field)),
+                f.kind == PH_SHOWN_REGISTER ? "register"
+                : f.kind == PH_SHOWN_SET    ? "set"
+                                            : "counter");
         }
         if (rc < 0)
             break;
@@ -229,7 +247,8 @@ static prophet_code look_at_records(checking *c, ph_view *v, prophet_error *err)
     return ph_view_conflict_count(v, &c->out->conflicts_open, &decided, err);
 }
 
-prophet_code ph_replica_check(ph_replica *r, void (*say_line)(void *ctx, bool fault, const char *line), void *ctx,
+prophet_code ph_replica_check(ph_replica *r,
+                              void (*say_line)(void *ctx, bool fault, const char *line), void *ctx,
                               ph_check_report *out, prophet_error *err)
 {
     checking c = { r, say_line, ctx, out };
@@ -238,11 +257,12 @@ prophet_code ph_replica_check(ph_replica *r, void (*say_line)(void *ctx, bool fa
     *out = (ph_check_report){ 0 };
     if ((rc = ph_view_begin(r, &v, err)) < 0)
         return rc;
-    if ((rc = walk_log(&c, v, err)) >= 0 && (rc = compare_index(&c, v, err)) >= 0 && (rc = look_at_replicas(&c, v, err)) >= 0)
+    if ((rc = walk_log(&c, v, err)) >= 0 && (rc = compare_index(&c, v, err)) >= 0 &&
+        (rc = look_at_replicas(&c, v, err)) >= 0)
         rc = look_at_records(&c, v, err);
     if (rc >= 0 && out->changesets != v->state.version)
-        say(&c, true, "the log holds %llu changesets, the index %llu", (unsigned long long)out->changesets,
-            (unsigned long long)v->state.version);
+        say(&c, true, "the log holds %llu changesets, the index %llu",
+            (unsigned long long)out->changesets, (unsigned long long)v->state.version);
     ph_view_end(v);
     return rc;
 }

@@ -11,8 +11,8 @@ static const ph_candidate_head *head_of(const ph_candidate_head *heads, size_t n
     return NULL;
 }
 
-static prophet_code candidates(const ph_outcome *o, const ph_candidate_head *heads, size_t n, ph_arena *a,
-                               ph_conflict *out, prophet_error *err)
+static prophet_code candidates(const ph_outcome *o, const ph_candidate_head *heads, size_t n,
+                               ph_arena *a, ph_conflict *out, prophet_error *err)
 {
     ph_conflict_candidate *at = ph_arena_zalloc(a, (o->value_count + 1) * sizeof *at);
     if (!at)
@@ -39,8 +39,8 @@ static prophet_code candidates(const ph_outcome *o, const ph_candidate_head *hea
 }
 
 /* The votes of an episode: those that name one of its heads. */
-static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q, ph_arena *a, ph_conflict *out,
-                          prophet_error *err)
+static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q, ph_arena *a,
+                          ph_conflict *out, prophet_error *err)
 {
     ph_conflict_vote *at = ph_arena_alloc(a, (story->ballot_count + 1) * sizeof *at);
     if (!at)
@@ -59,11 +59,15 @@ static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q,
     return PROPHET_OK;
 }
 
-static prophet_code describe(ph_view *v, const ph_cell_story *story, const ph_episode *e, ph_rule rule, ph_arena *a,
-                             ph_conflict *out, prophet_error *err)
+static prophet_code describe(ph_view *v, const ph_cell_story *story, const ph_episode *e,
+                             ph_rule rule, ph_arena *a, ph_conflict *out, prophet_error *err)
 {
-    ph_cell_question q = { .life = out->field.len == 0, .rule = rule, .heads = e->heads, .head_count = e->head_count,
-                           .ballots = story->ballots, .ballot_count = story->ballot_count };
+    ph_cell_question q = { .life = out->field.len == 0,
+                           .rule = rule,
+                           .heads = e->heads,
+                           .head_count = e->head_count,
+                           .ballots = story->ballots,
+                           .ballot_count = story->ballot_count };
     uint64_t *heads = ph_arena_alloc(a, (e->head_count + 1) * sizeof *heads);
     uint64_t base;
     prophet_code rc;
@@ -79,7 +83,8 @@ static prophet_code describe(ph_view *v, const ph_cell_story *story, const ph_ep
         (rc = votes(story, &q, a, out, err)) < 0 ||
         (rc = ph_question_hash(v->replica->hasher, &e->outcome, out->question, err)) < 0)
         return rc;
-    return ph_cell_base(story->writes, story->write_count, heads, e->head_count, a, &out->has_base, &out->base, &base, err);
+    return ph_cell_base(story->writes, story->write_count, heads, e->head_count, a, &out->has_base,
+                        &out->base, &base, err);
 }
 
 static prophet_code rule_of(ph_view *v, const ph_conflict *c, ph_rule *rule, prophet_error *err)
@@ -96,7 +101,8 @@ static prophet_code rule_of(ph_view *v, const ph_conflict *c, ph_rule *rule, pro
     return PROPHET_OK;
 }
 
-prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, ph_conflict *out, prophet_error *err)
+prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, ph_conflict *out,
+                              prophet_error *err)
 {
     ph_cell_story story;
     const ph_episode *episodes;
@@ -114,8 +120,9 @@ prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, p
         return rc;
     if (ph_type_reserved(out->type))
         story.ballot_count = 0;
-    if ((rc = ph_cell_episodes(out->field.len == 0, rule, story.writes, story.write_count, story.ballots,
-                               story.ballot_count, a, &episodes, &out->episodes, err)) < 0)
+    if ((rc = ph_cell_episodes(out->field.len == 0, rule, story.writes, story.write_count,
+                               story.ballots, story.ballot_count, a, &episodes, &out->episodes,
+                               err)) < 0)
         return rc;
     if (out->episodes == 0)
         return PROPHET_DONE;
@@ -124,7 +131,10 @@ prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, p
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct sorting { ph_cell_key key; prophet_slice type, field; } sorting;
+typedef struct sorting {
+    ph_cell_key key;
+    prophet_slice type, field;
+} sorting;
 
 static int by_names(const void *a, const void *b)
 {
@@ -135,7 +145,8 @@ static int by_names(const void *a, const void *b)
     return c ? c : ph_slice_cmp(x->field, y->field);
 }
 
-static prophet_code is_listed(ph_view *v, const ph_cell_key *key, int status, ph_arena *a, bool *yes, prophet_error *err)
+static prophet_code is_listed(ph_view *v, const ph_cell_key *key, int status, ph_arena *a,
+                              bool *yes, prophet_error *err)
 {
     ph_conflict c;
     uint8_t raw[24];
@@ -150,13 +161,14 @@ static prophet_code is_listed(ph_view *v, const ph_cell_key *key, int status, ph
         *yes = status != 0;
     if (rc != PROPHET_DONE)
         return rc;
-    rc = ph_view_conflict(v, key, a, &c, err); /* concurrent writes of one value were never a conflict */
+    rc = ph_view_conflict(v, key, a, &c,
+                          err); /* concurrent writes of one value were never a conflict */
     *yes = rc == PROPHET_OK;
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *record, int status, ph_arena *a,
-                               ph_cell_key **out, size_t *count, prophet_error *err)
+prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *record, int status,
+                               ph_arena *a, ph_cell_key **out, size_t *count, prophet_error *err)
 {
     unsigned table = status == 1 ? PH_T_OPEN : PH_T_CONFLICTS;
     uint32_t type_id = type.len ? ph_names_find(v->names, type) : 0;
@@ -176,7 +188,8 @@ prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *re
             if (yes && (rc = is_listed(v, &keys[i], status, &scratch, &yes, err)) < 0)
                 break;
             sorting s = { keys[i], ph_names_get(v->names, keys[i].type),
-                          keys[i].field ? ph_names_get(v->names, keys[i].field) : ph_slice_str("life") };
+                          keys[i].field ? ph_names_get(v->names, keys[i].field)
+                                        : ph_slice_str("life") };
             if (yes && !PH_PUSH(list, s))
                 rc = ph_nomem(err);
         }
@@ -195,7 +208,8 @@ prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *re
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code ph_view_conflict_count(ph_view *v, uint64_t *open, uint64_t *decided, prophet_error *err)
+prophet_code ph_view_conflict_count(ph_view *v, uint64_t *open, uint64_t *decided,
+                                    prophet_error *err)
 {
     ph_cursor *cur;
     prophet_slice k, val;

@@ -4,10 +4,10 @@
 #include "replica/change_impl.h"
 
 typedef struct defining {
-    ph_change_txn  *c;
+    ph_change_txn *c;
     const ph_schema *old;
-    prophet_slice   name;
-    ph_item         descriptor;
+    prophet_slice name;
+    ph_item descriptor;
     PH_LIST(ph_edit) edits;
     PH_LIST(prophet_slice) order;
 } defining;
@@ -45,14 +45,16 @@ static prophet_slice joined(defining *d, prophet_slice option, prophet_slice fie
     return s;
 }
 
-static prophet_code check_kind(defining *d, prophet_slice field, prophet_slice kind, prophet_error *err)
+static prophet_code check_kind(defining *d, prophet_slice field, prophet_slice kind,
+                               prophet_error *err)
 {
     ph_field_kind k;
     const ph_field_def *f = ph_schema_field(d->old, field);
     prophet_code rc;
     char why[200];
     if (!ph_field_kind_parse(kind, &k)) {
-        (void)snprintf(why, sizeof why, "field %.*s: no kind \"%.*s\"", PH_FMT(field), PH_FMT(kind));
+        (void)snprintf(why, sizeof why, "field %.*s: no kind \"%.*s\"", PH_FMT(field),
+                       PH_FMT(kind));
         return bad(err, d->name, why);
     }
     if (!f || !d->old->defined || f->kind == k)
@@ -88,7 +90,8 @@ static prophet_code take_field(defining *d, ph_item field, prophet_error *err)
             continue;
         if (!ph_name_valid(key.s) || key.s.len > 24)
             return bad(err, d->name, "an option's name is not usable");
-        if (ph_slice_eq(key.s, ph_slice_str("rule")) && (value.kind != PH_TEXT || !ph_rule_parse(value.s, &rule)))
+        if (ph_slice_eq(key.s, ph_slice_str("rule")) &&
+            (value.kind != PH_TEXT || !ph_rule_parse(value.s, &rule)))
             return bad(err, d->name, "no such rule (latest first max min longest)");
         prophet_slice at = joined(d, key.s, name.s);
         if (!at.data)
@@ -143,7 +146,8 @@ static prophet_code take_descriptor(defining *d, prophet_error *err)
     return rc;
 }
 
-static prophet_code known_definition(defining *d, ph_work_record *wr, prophet_slice hash, bool *known, prophet_error *err)
+static prophet_code known_definition(defining *d, ph_work_record *wr, prophet_slice hash,
+                                     bool *known, prophet_error *err)
 {
     uint32_t field = ph_names_find(d->c->r->names, ph_slice_str("definitions"));
     ph_cell *cell = field ? ph_record_cell(&wr->rec, field) : NULL;
@@ -200,15 +204,18 @@ prophet_code ph_change_define(ph_change_txn *c, prophet_slice descriptor, prophe
     if ((rc = ph_value_check(descriptor, 0, err)) < 0)
         return rc;
     if (!ph_value_open(descriptor, &d.descriptor) || d.descriptor.kind != PH_MAP ||
-        !member(d.descriptor, "name", &name) || name.kind != PH_TEXT || !ph_name_valid(name.s) || ph_type_reserved(name.s))
-        return ph_fail(err, PROPHET_ESCHEMA, "a record type needs a name of [a-z][a-z0-9_]*, at most 64 bytes");
+        !member(d.descriptor, "name", &name) || name.kind != PH_TEXT || !ph_name_valid(name.s) ||
+        ph_type_reserved(name.s))
+        return ph_fail(err, PROPHET_ESCHEMA,
+                       "a record type needs a name of [a-z][a-z0-9_]*, at most 64 bytes");
     d.name = ph_arena_copy(&c->arena, name.s, &ok);
     if (!ok)
         return ph_nomem(err);
     if ((rc = ph_hash_sha256(c->r->hasher, &descriptor, 1, hash, err)) < 0 ||
         (rc = ph_schemas_get(c->r, c->s->txn, c->s->state.schema, d.name, &d.old, err)) < 0 ||
         (rc = ph_schema_uuid(c->r, d.name, &id, err)) < 0 ||
-        (rc = ph_names_intern(c->r->names, c->s->txn, &c->s->state, ph_slice_str("_type"), &type_type, err)) < 0 ||
+        (rc = ph_names_intern(c->r->names, c->s->txn, &c->s->state, ph_slice_str("_type"),
+                              &type_type, err)) < 0 ||
         (rc = ph_work_record_get(c->s, type_type, &id, &wr, err)) < 0)
         return rc;
     ph_put_bytes(&hash_value, ph_slice(hash, 32));

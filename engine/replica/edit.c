@@ -1,16 +1,17 @@
 /* The verbs on records inside a change: create, update, delete, restore, and one edit of a field each. */
 #include "replica/change_impl.h"
 
-#define REMOVE_EACH 64 /* a larger set is cleared by one unset that names the changesets of its adds */
+#define REMOVE_EACH \
+    64 /* a larger set is cleared by one unset that names the changesets of its adds */
 
-
-prophet_code ph_change_record(ph_change_txn *c, prophet_slice type, const ph_uuid *id, ph_work_record **out,
-                              prophet_error *err)
+prophet_code ph_change_record(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              ph_work_record **out, prophet_error *err)
 {
     uint32_t type_id = ph_names_find(c->r->names, type);
     prophet_code rc;
     if (!type_id || (rc = ph_work_record_get(c->s, type_id, id, out, err)) < 0)
-        return type_id ? rc : ph_fail(err, PROPHET_ENOTFOUND, "no record of type %.*s", PH_FMT(type));
+        return type_id ? rc
+                       : ph_fail(err, PROPHET_ENOTFOUND, "no record of type %.*s", PH_FMT(type));
     if ((*out)->rec.exists || (*out)->pend)
         return PROPHET_OK;
     char text[37];
@@ -38,7 +39,8 @@ static prophet_code intern(ph_change_txn *c, prophet_slice field, uint32_t *id, 
     return ph_names_intern(c->r->names, c->s->txn, &c->s->state, field, id, err);
 }
 
-static prophet_code cell_of(ph_change_txn *c, ph_work_record *wr, uint32_t field, ph_cell **out, prophet_error *err)
+static prophet_code cell_of(ph_change_txn *c, ph_work_record *wr, uint32_t field, ph_cell **out,
+                            prophet_error *err)
 {
     *out = ph_record_cell(&wr->rec, field);
     if (*out && !(*out)->loaded)
@@ -46,8 +48,8 @@ static prophet_code cell_of(ph_change_txn *c, ph_work_record *wr, uint32_t field
     return PROPHET_OK;
 }
 
-prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, uint32_t id, prophet_slice field,
-                             prophet_slice value, prophet_error *err)
+prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, uint32_t id,
+                             prophet_slice field, prophet_slice value, prophet_error *err)
 {
     ph_note note = { .kind = PH_N_OP, .op = value.len ? PH_SET : PH_UNSET };
     ph_cell *cell;
@@ -56,7 +58,8 @@ prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice
         (rc = keep(c, value, &note.value, err)) < 0 ||
         (rc = ph_change_over(c, cell, &note.over, &note.over_count, err)) < 0)
         return rc;
-    if ((rc = keep(c, field, &note.field, err)) < 0 || (rc = ph_change_note(c, wr, type, note, err)) < 0)
+    if ((rc = keep(c, field, &note.field, err)) < 0 ||
+        (rc = ph_change_note(c, wr, type, note, err)) < 0)
         return rc;
     const uint64_t *over = note.over;
     uint64_t *all = NULL;
@@ -71,8 +74,9 @@ prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice
     return ph_apply_register(c->s, wr, id, note.value, over, n, c->version, err);
 }
 
-static prophet_code write_element(ph_change_txn *c, ph_work_record *wr, prophet_slice type, prophet_slice field,
-                                  prophet_slice value, bool add, bool *wrote, prophet_error *err)
+static prophet_code write_element(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                                  prophet_slice field, prophet_slice value, bool add, bool *wrote,
+                                  prophet_error *err)
 {
     ph_note note = { .kind = PH_N_OP, .op = add ? PH_ADD : PH_REMOVE };
     uint32_t id = 0;
@@ -113,8 +117,8 @@ static prophet_code write_element(ph_change_txn *c, ph_work_record *wr, prophet_
 }
 
 /* Clears a set: few elements one by one, many by an unset that names the changesets of their adds. */
-static prophet_code clear_set(ph_change_txn *c, ph_work_record *wr, prophet_slice type, prophet_slice field, bool *wrote,
-                              prophet_error *err)
+static prophet_code clear_set(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                              prophet_slice field, bool *wrote, prophet_error *err)
 {
     uint32_t id = ph_names_find(c->r->names, field);
     ph_cell *cell;
@@ -151,9 +155,11 @@ static prophet_code clear_set(ph_change_txn *c, ph_work_record *wr, prophet_slic
         over[note.over_count++] = cell->heads[i].version;
     note.over = over;
     *wrote = true;
-    if ((rc = keep(c, field, &note.field, err)) < 0 || (rc = ph_change_note(c, wr, type, note, err)) < 0)
+    if ((rc = keep(c, field, &note.field, err)) < 0 ||
+        (rc = ph_change_note(c, wr, type, note, err)) < 0)
         return rc;
-    return ph_apply_register(c->s, wr, id, ph_slice(NULL, 0), over, note.over_count, c->version, err);
+    return ph_apply_register(c->s, wr, id, ph_slice(NULL, 0), over, note.over_count, c->version,
+                             err);
 }
 
 static bool in_list(prophet_slice list, prophet_slice value)
@@ -169,8 +175,8 @@ static bool in_list(prophet_slice list, prophet_slice value)
 }
 
 /* `set` on a set field writes the difference. */
-static prophet_code assign_set(ph_change_txn *c, ph_work_record *wr, prophet_slice type, const ph_edit *e, bool *wrote,
-                               prophet_error *err)
+static prophet_code assign_set(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                               const ph_edit *e, bool *wrote, prophet_error *err)
 {
     uint32_t id = ph_names_find(c->r->names, e->field);
     ph_cell *cell = NULL;
@@ -194,8 +200,8 @@ static prophet_code assign_set(ph_change_txn *c, ph_work_record *wr, prophet_sli
     return rc;
 }
 
-static prophet_code increment(ph_change_txn *c, ph_work_record *wr, prophet_slice type, const ph_edit *e, bool *wrote,
-                              prophet_error *err)
+static prophet_code increment(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                              const ph_edit *e, bool *wrote, prophet_error *err)
 {
     ph_note note = { .kind = PH_N_OP, .op = PH_INC };
     uint32_t id = 0;
@@ -209,13 +215,14 @@ static prophet_code increment(ph_change_txn *c, ph_work_record *wr, prophet_slic
         return rc;
     note.amount = by.i;
     *wrote = true;
-    if ((rc = keep(c, e->field, &note.field, err)) < 0 || (rc = ph_change_note(c, wr, type, note, err)) < 0)
+    if ((rc = keep(c, e->field, &note.field, err)) < 0 ||
+        (rc = ph_change_note(c, wr, type, note, err)) < 0)
         return rc;
     return ph_apply_counter(c->s, wr, id, by.i, err);
 }
 
-prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema, const ph_edit *e, bool creating,
-                            bool *wrote, prophet_error *err)
+prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema,
+                            const ph_edit *e, bool creating, bool *wrote, prophet_error *err)
 {
     const ph_field_def *f = ph_schema_field(schema, e->field);
     prophet_slice type = schema->type;
@@ -244,8 +251,8 @@ prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schem
 
 /* ---- records ------------------------------------------------------------------------------------------------------- */
 
-static prophet_code key_uuid(ph_change_txn *c, const ph_schema *s, const ph_edit *edits, size_t count, ph_uuid *out,
-                             prophet_error *err)
+static prophet_code key_uuid(ph_change_txn *c, const ph_schema *s, const ph_edit *edits,
+                             size_t count, ph_uuid *out, prophet_error *err)
 {
     ph_buf key = PH_BUF_INIT;
     prophet_code rc = PROPHET_OK;
@@ -256,22 +263,23 @@ static prophet_code key_uuid(ph_change_txn *c, const ph_schema *s, const ph_edit
             if (edits[i].kind == PH_E_SET && ph_slice_eq(edits[i].field, s->key[k]))
                 value = edits[i].value;
         if (value.len == 0) {
-            rc = ph_fail(err, PROPHET_EVALIDATION, "%.*s needs %.*s: it is part of the natural key", PH_FMT(s->type),
-                         PH_FMT(s->key[k]));
+            rc = ph_fail(err, PROPHET_EVALIDATION, "%.*s needs %.*s: it is part of the natural key",
+                         PH_FMT(s->type), PH_FMT(s->key[k]));
             ph_error_at(err, s->type, s->key[k]);
         }
         ph_buf_put(&key, value.data, value.len);
     }
     if (rc >= 0)
         rc = key.failed ? ph_nomem(err)
-                        : ph_uuid_v5(c->r->hasher, ph_log_database(c->r->log), s->type, ph_buf_slice(&key), out, err);
+                        : ph_uuid_v5(c->r->hasher, ph_log_database(c->r->log), s->type,
+                                     ph_buf_slice(&key), out, err);
     ph_buf_clear(&key);
     return rc;
 }
 
 /* Over a dead record: registers and sets that are not given are unset, counters go on (DESIGN 2). */
-static prophet_code unset_rest(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema, const ph_edit *edits,
-                               size_t count, prophet_error *err)
+static prophet_code unset_rest(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema,
+                               const ph_edit *edits, size_t count, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     uint32_t n = wr->rec.cell_count;
@@ -297,8 +305,9 @@ static prophet_code unset_rest(ph_change_txn *c, ph_work_record *wr, const ph_sc
     return rc;
 }
 
-static prophet_code make_room(ph_change_txn *c, const ph_schema *schema, const ph_uuid *id, const ph_edit *edits,
-                              size_t count, ph_work_record **out, prophet_error *err)
+static prophet_code make_room(ph_change_txn *c, const ph_schema *schema, const ph_uuid *id,
+                              const ph_edit *edits, size_t count, ph_work_record **out,
+                              prophet_error *err)
 {
     ph_uuid uuid;
     uint32_t type_id = schema->type_id;
@@ -326,21 +335,23 @@ static prophet_code make_room(ph_change_txn *c, const ph_schema *schema, const p
     return rc;
 }
 
-static prophet_code schema_of(ph_change_txn *c, prophet_slice type, const ph_schema **out, prophet_error *err)
+static prophet_code schema_of(ph_change_txn *c, prophet_slice type, const ph_schema **out,
+                              prophet_error *err)
 {
     if (!ph_name_valid(type))
         return ph_fail(err, PROPHET_ETYPE, "\"%.*s\" is not a type name", PH_FMT(type));
     return ph_schemas_get(c->r, c->s->txn, c->s->state.schema, type, out, err);
 }
 
-prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id, const ph_edit *edits, size_t count,
-                              ph_named *out, prophet_error *err)
+prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              const ph_edit *edits, size_t count, ph_named *out, prophet_error *err)
 {
     const ph_schema *schema;
     ph_work_record *wr;
     bool wrote = false;
     prophet_code rc;
-    if ((rc = schema_of(c, type, &schema, err)) < 0 || (rc = ph_validate_edits(c, schema, NULL, true, edits, count, err)) < 0 ||
+    if ((rc = schema_of(c, type, &schema, err)) < 0 ||
+        (rc = ph_validate_edits(c, schema, NULL, true, edits, count, err)) < 0 ||
         (rc = make_room(c, schema, id, edits, count, &wr, err)) < 0 ||
         (rc = ph_work_number(c->s, wr, type, err)) < 0)
         return rc;
@@ -369,15 +380,16 @@ static prophet_code must_live(ph_work_record *wr, prophet_slice type, prophet_er
     return rc;
 }
 
-prophet_code ph_change_update(ph_change_txn *c, prophet_slice type, const ph_uuid *id, const ph_edit *edits, size_t count,
-                              prophet_error *err)
+prophet_code ph_change_update(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              const ph_edit *edits, size_t count, prophet_error *err)
 {
     const ph_schema *schema;
     ph_work_record *wr;
     bool wrote = false;
     prophet_code rc;
-    if ((rc = schema_of(c, type, &schema, err)) < 0 || (rc = ph_change_record(c, type, id, &wr, err)) < 0 ||
-        (rc = must_live(wr, type, err)) < 0 || (rc = ph_validate_edits(c, schema, wr, false, edits, count, err)) < 0)
+    if ((rc = schema_of(c, type, &schema, err)) < 0 ||
+        (rc = ph_change_record(c, type, id, &wr, err)) < 0 || (rc = must_live(wr, type, err)) < 0 ||
+        (rc = ph_validate_edits(c, schema, wr, false, edits, count, err)) < 0)
         return rc;
     for (size_t i = 0; i < count && rc >= 0; i++)
         rc = ph_change_edit(c, wr, schema, &edits[i], false, &wrote, err);
@@ -387,7 +399,8 @@ prophet_code ph_change_update(ph_change_txn *c, prophet_slice type, const ph_uui
     return rc;
 }
 
-prophet_code ph_change_delete(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_error *err)
+prophet_code ph_change_delete(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              prophet_error *err)
 {
     ph_work_record *wr;
     prophet_code rc = ph_change_record(c, type, id, &wr, err);
@@ -396,7 +409,8 @@ prophet_code ph_change_delete(ph_change_txn *c, prophet_slice type, const ph_uui
     return ph_change_life(c, wr, type, PH_N_DELETE, err);
 }
 
-prophet_code ph_change_restore(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_error *err)
+prophet_code ph_change_restore(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                               prophet_error *err)
 {
     ph_work_record *wr;
     prophet_code rc = ph_change_record(c, type, id, &wr, err);

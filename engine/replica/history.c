@@ -3,12 +3,12 @@
 #include "replica/replica_impl.h"
 
 typedef struct past {
-    ph_view       *v;
-    ph_session     s;       /* carries the arena and the lookups of apply; writes nothing */
+    ph_view *v;
+    ph_session s; /* carries the arena and the lookups of apply; writes nothing */
     ph_work_record wr;
-    prophet_slice  type;
+    prophet_slice type;
     PH_LIST(ph_touched) ballot_cells;
-    PH_LIST(ph_ballot)  ballots; /* votes so far, with the cell they are on in ballot_cells */
+    PH_LIST(ph_ballot) ballots; /* votes so far, with the cell they are on in ballot_cells */
 } past;
 
 static prophet_slice shown(const ph_record *rec, uint32_t field, ph_arena *a)
@@ -48,7 +48,8 @@ static prophet_code settle_here(past *p, ph_cell *c, prophet_error *err)
     PH_LIST(ph_ballot) mine = { 0 };
     uint32_t stored = c->ballot_count;
     c->ballot_count = 0; /* rows of the present: not of this time */
-    prophet_code rc = ph_cell_question_load(&l, &p->wr.rec, c, p->type, name, &p->s.arena, &q, &none, err);
+    prophet_code rc =
+        ph_cell_question_load(&l, &p->wr.rec, c, p->type, name, &p->s.arena, &q, &none, err);
     c->ballot_count = stored;
     for (size_t i = 0; i < p->ballots.count && rc >= 0 && !ph_type_reserved(p->type); i++)
         if (p->ballot_cells.at[i].field == c->field && !PH_PUSH(mine, p->ballots.at[i]))
@@ -76,11 +77,14 @@ static prophet_code settle_record(past *p, prophet_error *err)
     return rc;
 }
 
-static prophet_code take_vote(past *p, const ph_vote *vote, const uint64_t *names, const ph_changeset_row *row, prophet_error *err)
+static prophet_code take_vote(past *p, const ph_vote *vote, const uint64_t *names,
+                              const ph_changeset_row *row, prophet_error *err)
 {
     uint32_t field = vote->field.len ? ph_names_find(p->v->names, vote->field) : PH_LIFE;
     const ph_cell *c = vote->field.len && !field ? NULL : ph_record_cell(&p->wr.rec, field);
-    ph_ballot b = { .by_resolver = vote->by_resolver, .stamp = { row->lamport, row->id }, .choice = vote->choice };
+    ph_ballot b = { .by_resolver = vote->by_resolver,
+                    .stamp = { row->lamport, row->id },
+                    .choice = vote->choice };
     ph_seen *seen = ph_arena_alloc(&p->s.arena, (vote->heads.count + 1u) * sizeof *seen);
     ph_touched at = { &p->wr, field };
     if (!seen)
@@ -90,7 +94,8 @@ static prophet_code take_vote(past *p, const ph_vote *vote, const uint64_t *name
             if (c->heads[k].version == names[vote->heads.pos[i]])
                 seen[b.seen_count++] = (ph_seen){ c->heads[k].version, c->heads[k].value };
     b.seen = seen;
-    prophet_code rc = ph_schemas_weight(p->v->replica, p->v->txn, p->v->state.schema, row->ridx, &b.voter, &b.weight, err);
+    prophet_code rc = ph_schemas_weight(p->v->replica, p->v->txn, p->v->state.schema, row->ridx,
+                                        &b.voter, &b.weight, err);
     if (rc < 0)
         return rc;
     return PH_PUSH(p->ballot_cells, at) && PH_PUSH(p->ballots, b) ? PROPHET_OK : ph_nomem(err);
@@ -99,13 +104,14 @@ static prophet_code take_vote(past *p, const ph_vote *vote, const uint64_t *name
 static const ph_change *change_of(const past *p, const ph_changeset *cs)
 {
     for (size_t i = 0; i < cs->body.change_count; i++)
-        if (ph_slice_eq(cs->body.changes[i].type, p->type) && ph_uuid_eq(&cs->body.changes[i].record, &p->wr.rec.uuid))
+        if (ph_slice_eq(cs->body.changes[i].type, p->type) &&
+            ph_uuid_eq(&cs->body.changes[i].record, &p->wr.rec.uuid))
             return &cs->body.changes[i];
     return NULL;
 }
 
-static prophet_code describe_step(past *p, const ph_change *ch, ph_record_step *step, ph_arena *a, bool before,
-                                  prophet_error *err)
+static prophet_code describe_step(past *p, const ph_change *ch, ph_record_step *step, ph_arena *a,
+                                  bool before, prophet_error *err)
 {
     size_t n = ch ? ch->op_count + 1 : 0;
     ph_field_step *at = (ph_field_step *)(uintptr_t)step->steps;
@@ -136,13 +142,16 @@ static prophet_code describe_step(past *p, const ph_change *ch, ph_record_step *
     return PROPHET_OK;
 }
 
-static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_step *step, prophet_error *err)
+static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_step *step,
+                              prophet_error *err)
 {
     ph_changeset_row row;
     uint64_t *names;
     prophet_code rc = ph_view_changeset(p->v, version, a, &step->changeset, &row, err);
     if (rc != PROPHET_OK)
-        return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "the index names a changeset that is not in the log");
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_ECORRUPT,
+                                "the index names a changeset that is not in the log");
     step->version = version;
     step->record = &p->wr.rec;
     if (!step->changeset.has_body)
@@ -163,8 +172,9 @@ static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_
 }
 
 prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, ph_arena *a,
-                             prophet_code (*each)(void *ctx, const ph_record_step *step, prophet_error *err), void *ctx,
-                             prophet_error *err)
+                             prophet_code (*each)(void *ctx, const ph_record_step *step,
+                                                  prophet_error *err),
+                             void *ctx, prophet_error *err)
 {
     past p = { .v = v, .type = ph_names_get(v->names, record->type) };
     ph_history_entry *entries;
@@ -175,8 +185,11 @@ prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, 
     p.s.r = v->replica;
     p.s.txn = v->txn;
     p.s.state = v->state;
-    p.wr.rec = (ph_record){ .type = record->type, .uuid = record->uuid, .arena = &p.s.arena,
-                            .life = { .field = PH_LIFE, .loaded = true } }; /* no number: nothing of it is in rows */
+    p.wr.rec = (ph_record){ .type = record->type,
+                            .uuid = record->uuid,
+                            .arena = &p.s.arena,
+                            .life = { .field = PH_LIFE,
+                                      .loaded = true } }; /* no number: nothing of it is in rows */
     for (size_t i = 0; i < n && rc == PROPHET_OK; i++) {
         ph_record_step step = { 0 };
         if (upto && entries[i].version > upto)

@@ -98,7 +98,8 @@ prophet_code ph_identity_fits(ph_replica *r, bool *fits, prophet_error *err)
     if (rc < 0)
         return rc;
     ph_log_token_get(r->log, &kept);
-    *fits = here.inode == kept.inode && here.birth_s == kept.birth_s && here.birth_ns == kept.birth_ns;
+    *fits =
+        here.inode == kept.inode && here.birth_s == kept.birth_s && here.birth_ns == kept.birth_ns;
     return PROPHET_OK;
 }
 
@@ -118,7 +119,8 @@ prophet_code ph_replica_adopt(const char *dir, prophet_error *err)
 
 /* ---- a new key ---------------------------------------------------------------------------------------------- */
 
-static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_keypair *old_keys, prophet_error *err)
+static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_keypair *old_keys,
+                                    prophet_error *err)
 {
     ph_replica *r = s->r;
     ph_changeset *cs = ph_arena_zalloc(&s->arena, sizeof *cs);
@@ -169,7 +171,8 @@ prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
         ph_session_abort(s);
     else
         rc = ph_session_commit(s, &upto, err);
-    if (rc >= 0 && (rc = ph_log_flush(r->log, upto, err)) >= 0 && (rc = write_key(r->path, fresh, err)) >= 0)
+    if (rc >= 0 && (rc = ph_log_flush(r->log, upto, err)) >= 0 &&
+        (rc = write_key(r->path, fresh, err)) >= 0)
         rc = ph_identity_keep(r, err);
     if (rc < 0) { /* the old key stays; the next open tries again */
         ph_keypair_free(fresh);
@@ -182,7 +185,8 @@ prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
     ph_hex(old.b, 8, before);
     ph_hex(r->key.b, 8, now);
     (void)snprintf(r->notice, sizeof r->notice,
-                   "%s is a copy of replica %s; it goes on as replica %s (if it was moved, not copied: prophet adopt, next time before it is used)",
+                   "%s is a copy of replica %s; it goes on as replica %s (if it was moved, not "
+                   "copied: prophet adopt, next time before it is used)",
                    r->path, before, now);
     return PROPHET_OK;
 }

@@ -9,11 +9,14 @@ static const char *const table_names[] = PH_TABLE_NAMES;
 
 static ph_store_options store_options(bool readonly, bool nolock)
 {
-    ph_store_options o = { .readonly = readonly, .nolock = nolock, .tables = table_names, .table_count = PH_TABLES };
+    ph_store_options o = {
+        .readonly = readonly, .nolock = nolock, .tables = table_names, .table_count = PH_TABLES
+    };
     return o;
 }
 
-static prophet_code index_path(ph_replica *r, uint32_t number, char out[PH_PATH_MAX], prophet_error *err)
+static prophet_code index_path(ph_replica *r, uint32_t number, char out[PH_PATH_MAX],
+                               prophet_error *err)
 {
     char name[32];
     (void)snprintf(name, sizeof name, "index.%u.mdb", number);
@@ -40,7 +43,8 @@ static prophet_code live_number(ph_replica *r, uint32_t *number, prophet_error *
 
 /* ---- building ------------------------------------------------------------------------------------------------ */
 
-prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, ph_names **names, prophet_error *err)
+prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, ph_names **names,
+                            prophet_error *err)
 {
     ph_store_options o = store_options(false, false);
     ph_store *old_store = r->store;
@@ -51,7 +55,8 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
     r->store = NULL;
     r->names = NULL;
     ph_schemas_forget(r);
-    if ((rc = ph_store_open(path, &o, &r->store, err)) >= 0 && (rc = ph_names_new(&r->names, err)) >= 0)
+    if ((rc = ph_store_open(path, &o, &r->store, err)) >= 0 &&
+        (rc = ph_names_new(&r->names, err)) >= 0)
         rc = ph_session_replay(r, err);
     ph_schemas_forget(r);
     if (rc >= 0) {
@@ -120,7 +125,8 @@ prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err)
 
 static bool same_place(const ph_log_evidence *a, const ph_log_evidence *b)
 {
-    return memcmp(a->boot, b->boot, sizeof a->boot) == 0 && a->mount == b->mount && a->inode == b->inode;
+    return memcmp(a->boot, b->boot, sizeof a->boot) == 0 && a->mount == b->mount &&
+           a->inode == b->inode;
 }
 
 /* Clean, or written last under this boot and mount on a disk that stays: no page it wrote can be lost. */
@@ -162,7 +168,8 @@ static prophet_code applied_mark(ph_replica *r, ph_mark *out, prophet_error *err
 }
 
 /* Opens the live file and looks whether what it has applied lies on this log. PROPHET_DONE: not usable. */
-static prophet_code open_live(ph_replica *r, uint32_t number, bool nolock, ph_mark *mark, prophet_error *err)
+static prophet_code open_live(ph_replica *r, uint32_t number, bool nolock, ph_mark *mark,
+                              prophet_error *err)
 {
     ph_store_options o = store_options(r->options.readonly, nolock);
     prophet_code rc;
@@ -271,7 +278,8 @@ prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err)
         return open_to_read(r, number, err);
     if ((rc = open_live(r, number, false, &mark, err)) != PROPHET_DONE)
         return rc;
-    return ph_fail(err, PROPHET_EBUSY, "the index of %s cannot be used while others have it open", r->path);
+    return ph_fail(err, PROPHET_EBUSY, "the index of %s cannot be used while others have it open",
+                   r->path);
 }
 
 void ph_index_discard(ph_replica *r)
@@ -309,8 +317,10 @@ prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
     ph_mark applied, end;
     prophet_code rc;
     ph_log_end(r->log, &end);
-    if ((rc = applied_mark(r, &applied, err)) < 0 || (rc = ph_log_flush(r->log, end.position, err)) < 0 ||
-        (rc = ph_store_sync(r->store, err)) < 0 || (rc = ph_log_evidence_here(r->log, &here, err)) < 0)
+    if ((rc = applied_mark(r, &applied, err)) < 0 ||
+        (rc = ph_log_flush(r->log, end.position, err)) < 0 ||
+        (rc = ph_store_sync(r->store, err)) < 0 ||
+        (rc = ph_log_evidence_here(r->log, &here, err)) < 0)
         return rc;
     if (applied.position != end.position)
         return PROPHET_OK;

@@ -8,27 +8,30 @@
 
 typedef struct waiting {
     ph_changeset cs;
-    size_t       bytes;
-    bool         covered;     /* by a verified signature, its own or one of a later changeset of its chain */
-    bool         applied;
-    bool         has_sig;
-    uint8_t      sig[64];
+    size_t bytes;
+    bool covered; /* by a verified signature, its own or one of a later changeset of its chain */
+    bool applied;
+    bool has_sig;
+    uint8_t sig[64];
     struct waiting *chain_prev; /* the one before it in its chain, if that waits too */
 } waiting;
 
-typedef struct writer { ph_id key; bool is_new; } writer;
+typedef struct writer {
+    ph_id key;
+    bool is_new;
+} writer;
 
 struct ph_intake {
     ph_replica *r;
-    ph_arena    arena;          /* of what waits; emptied when nothing does */
-    ph_arena    kept;           /* of the report */
-    ph_map      ids;            /* id -> waiting */
-    PH_LIST(waiting *) list;    /* in order of arrival */
-    PH_LIST(writer)    writers;
-    ph_map      writer_keys;
-    size_t      bytes;          /* waiting */
-    size_t      covered_bytes;  /* of these: ready but for what they name */
-    size_t      covered_count;
+    ph_arena arena;          /* of what waits; emptied when nothing does */
+    ph_arena kept;           /* of the report */
+    ph_map ids;              /* id -> waiting */
+    PH_LIST(waiting *) list; /* in order of arrival */
+    PH_LIST(writer) writers;
+    ph_map writer_keys;
+    size_t bytes;         /* waiting */
+    size_t covered_bytes; /* of these: ready but for what they name */
+    size_t covered_count;
     ph_intake_report report;
 };
 
@@ -59,7 +62,8 @@ void ph_intake_free(ph_intake *in)
 
 /* ---- arriving ------------------------------------------------------------------------------------------------------------ */
 
-static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx, prophet_error *err)
+static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx,
+                                   prophet_error *err)
 {
     bool ok = true;
     waiting *w = ph_arena_zalloc(&in->arena, sizeof *w);
@@ -67,15 +71,17 @@ static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_
     prophet_code rc;
     if (!w || !ok)
         return ph_nomem(err);
-    if ((rc = ph_frame_decode(bytes, ph_log_database(in->r->log), true, in->r->hasher, &in->r->scratch, ctx, &in->arena,
-                              &w->cs, err)) < 0)
+    if ((rc = ph_frame_decode(bytes, ph_log_database(in->r->log), true, in->r->hasher,
+                              &in->r->scratch, ctx, &in->arena, &w->cs, err)) < 0)
         return rc;
     if (ph_map_get(&in->ids, ph_slice(w->cs.id.b, 32))) {
         in->report.duplicates++;
         return PROPHET_OK;
     }
     if (w->cs.header.has_succeeds && (rc = ph_succession_check(&w->cs.header, err)) != PROPHET_OK)
-        return rc < 0 ? rc : ph_fail(err, PROPHET_EUNTRUSTED, "a replica claims to succeed another without its signature");
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_EUNTRUSTED,
+                                "a replica claims to succeed another without its signature");
     w->bytes = frame.len + 512;
     if (w->cs.header.has_prev)
         w->chain_prev = ph_map_get(&in->ids, ph_slice(w->cs.header.prev.b, 32));
@@ -87,10 +93,13 @@ static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_
         return PROPHET_OK;
     if ((rc = ph_intake_apply(in, err)) < 0 || in->bytes <= WAITING_MAX)
         return rc;
-    return ph_fail(err, PROPHET_EBUDGET, "more than %u MiB of changesets wait for a signature: the source is refused", WAITING_MAX >> 20);
+    return ph_fail(err, PROPHET_EBUDGET,
+                   "more than %u MiB of changesets wait for a signature: the source is refused",
+                   WAITING_MAX >> 20);
 }
 
-prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64], prophet_error *err)
+prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64],
+                                 prophet_error *err)
 {
     waiting *w = ph_map_get(&in->ids, ph_slice(id->b, 32));
     if (!w || w->covered || w->applied) /* known, or proven by a later one */
@@ -99,7 +108,9 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     if (rc != PROPHET_OK) {
         char hex[17];
         ph_hex(id->b, 8, hex);
-        return rc < 0 ? rc : ph_fail(err, PROPHET_EUNTRUSTED, "the signature of changeset %s is broken", hex);
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_EUNTRUSTED, "the signature of changeset %s is broken",
+                                hex);
     }
     w->has_sig = true;
     memcpy(w->sig, sig, sizeof w->sig);
@@ -113,8 +124,8 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     return PROPHET_OK;
 }
 
-prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice frame, ph_frame_context *ctx,
-                             prophet_error *err)
+prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice frame,
+                             ph_frame_context *ctx, prophet_error *err)
 {
     ph_id id;
     if (type == PH_FRAME_CHANGESET)
@@ -142,13 +153,16 @@ static prophet_code note_writer(ph_intake *in, ph_session *s, const ph_id *key, 
     if (rc < 0)
         return rc;
     prophet_slice kept = ph_arena_copy(&in->kept, ph_slice(key->b, 32), &ok);
-    return ok && PH_PUSH(in->writers, w) && ph_map_put(&in->writer_keys, kept, in) ? PROPHET_OK : ph_nomem(err);
+    return ok && PH_PUSH(in->writers, w) && ph_map_put(&in->writer_keys, kept, in) ? PROPHET_OK
+                                                                                   : ph_nomem(err);
 }
 
-static prophet_code append(ph_session *s, const waiting *w, const uint64_t *names, prophet_error *err)
+static prophet_code append(ph_session *s, const waiting *w, const uint64_t *names,
+                           prophet_error *err)
 {
     ph_buf frame = PH_BUF_INIT;
-    bool run = s->stream.has_last && w->cs.header.has_prev && ph_id_eq(&s->stream.id, &w->cs.header.prev);
+    bool run =
+        s->stream.has_last && w->cs.header.has_prev && ph_id_eq(&s->stream.id, &w->cs.header.prev);
     ph_frame_encode(&w->cs, &s->stream, &frame);
     if (frame.failed)
         return ph_nomem(err);
@@ -180,12 +194,15 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     prophet_code rc = ph_session_begin(in->r, &s, err);
     if (rc < 0)
         return rc;
-    for (; *from < in->list.count && rc >= 0 && s->payload.len < PH_BATCH_BYTES && count < PH_BATCH_COUNT; ++*from) {
+    for (; *from < in->list.count && rc >= 0 && s->payload.len < PH_BATCH_BYTES &&
+           count < PH_BATCH_COUNT;
+         ++*from) {
         waiting *w = in->list.at[*from];
         uint64_t version;
         if (w->applied)
             continue;
-        uint64_t *names = ph_arena_alloc(&s->arena, (ph_changeset_names(&w->cs.header) + 1) * sizeof *names);
+        uint64_t *names =
+            ph_arena_alloc(&s->arena, (ph_changeset_names(&w->cs.header) + 1) * sizeof *names);
         if (!names) {
             rc = ph_nomem(err);
             break;
@@ -215,7 +232,8 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     }
     if (rc < 0 || count == 0) {
         ph_session_abort(s);
-        return rc < 0 ? rc : PROPHET_OK; /* after a failure the intake is only good for being freed */
+        return rc < 0 ? rc
+                      : PROPHET_OK; /* after a failure the intake is only good for being freed */
     }
     *any = true;
     if ((rc = ph_session_commit(s, &upto, err)) < 0)
@@ -253,7 +271,8 @@ prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
 {
     bool any = true;
     prophet_code rc = PROPHET_OK;
-    while (any && rc >= 0 && in->list.count) { /* again while something became ready by what was applied */
+    while (any && rc >= 0 &&
+           in->list.count) { /* again while something became ready by what was applied */
         any = false;
         for (size_t from = 0; from < in->list.count && rc >= 0;)
             rc = apply_some(in, &from, &any, err);

@@ -23,7 +23,8 @@ prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_
                             const uint8_t resolver[32], prophet_slice what, prophet_error *err)
 {
     ph_buf b = PH_BUF_INIT;
-    prophet_slice field = cell->field == PH_LIFE ? ph_slice(NULL, 0) : ph_names_get(s->r->names, cell->field);
+    prophet_slice field =
+        cell->field == PH_LIFE ? ph_slice(NULL, 0) : ph_names_get(s->r->names, cell->field);
     ph_put_map(&b, 7);
     ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_ASKED);
     ph_put_uint(&b, 2), ph_put_text(&b, ph_names_get(s->r->names, cell->type));
@@ -35,7 +36,8 @@ prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_
     return add(s, &b, err);
 }
 
-prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value, prophet_error *err)
+prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value,
+                            prophet_error *err)
 {
     ph_buf b = PH_BUF_INIT;
     ph_put_map(&b, value.len ? 3 : 2);
@@ -60,7 +62,8 @@ static bool open_frame(prophet_slice frame, ph_item members[8])
     memset(members, 0, 8 * sizeof *members);
     for (size_t i = 0; i < n; i++) {
         ph_item item;
-        if (!ph_read_item(&r, &key) || key.kind != PH_INT || key.i < 1 || key.i > 7 || !ph_read_item(&r, &item))
+        if (!ph_read_item(&r, &key) || key.kind != PH_INT || key.i < 1 || key.i > 7 ||
+            !ph_read_item(&r, &item))
             return false;
         members[key.i] = item;
     }
@@ -74,7 +77,8 @@ static prophet_code asked(ph_session *s, const ph_item m[8], prophet_error *err)
     if (m[2].kind != PH_TEXT || m[3].s.len != 16 || m[5].s.len != 32 || m[6].s.len != 32)
         return ph_fail(err, PROPHET_ECORRUPT, "a local frame of kind 1 is malformed");
     if ((rc = ph_names_intern(s->r->names, s->txn, &s->state, m[2].s, &key.type, err)) < 0 ||
-        (m[4].s.len && (rc = ph_names_intern(s->r->names, s->txn, &s->state, m[4].s, &key.field, err)) < 0))
+        (m[4].s.len &&
+         (rc = ph_names_intern(s->r->names, s->txn, &s->state, m[4].s, &key.field, err)) < 0))
         return rc;
     memcpy(key.uuid.b, m[3].s.data, 16);
     if ((rc = ph_asked_put(s->txn, &key, m[5].s.data, m[6].s.data, m[7].s, err)) < 0)

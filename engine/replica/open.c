@@ -57,7 +57,8 @@ static prophet_code check_filesystem(const char *dir, prophet_error *err)
     prophet_code rc = ph_store_filesystem(dir, name, &fixed, &network, err);
     if (rc < 0 || !network)
         return rc;
-    rc = ph_fail(err, PROPHET_EIO, "%s lies on %s, where several machines cannot share a replica safely", dir, name);
+    rc = ph_fail(err, PROPHET_EIO,
+                 "%s lies on %s, where several machines cannot share a replica safely", dir, name);
     ph_hint(err, "keep the replica on a local disk and exchange through a directory there");
     return rc;
 }
@@ -92,7 +93,9 @@ done:
 /* Alone if nobody has it open, else shared with those who have. */
 static prophet_code take_part(ph_replica *r, bool *alone, prophet_error *err)
 {
-    uint64_t limit = ph_monotonic_us() + (r->options.lock_timeout_ms ? r->options.lock_timeout_ms : 60000) * UINT64_C(1000);
+    uint64_t limit =
+        ph_monotonic_us() +
+        (r->options.lock_timeout_ms ? r->options.lock_timeout_ms : 60000) * UINT64_C(1000);
     *alone = false;
     for (;;) {
         prophet_code rc = ph_log_try_exclusive(r->log, err);
@@ -151,12 +154,14 @@ static prophet_code start_up(ph_replica *r, const char *dir, prophet_error *err)
     }
     if (!(r->path = ph_strdup(dir)))
         return ph_nomem(err);
-    if ((rc = ph_hasher_new(&r->hasher, err)) < 0 || (rc = ph_log_open(dir, r->options.readonly, &r->log, err)) < 0)
+    if ((rc = ph_hasher_new(&r->hasher, err)) < 0 ||
+        (rc = ph_log_open(dir, r->options.readonly, &r->log, err)) < 0)
         return rc;
     return r->options.readonly ? open_readonly(r, err) : open_writable(r, err);
 }
 
-prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_replica **out, prophet_error *err)
+prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_replica **out,
+                             prophet_error *err)
 {
     ph_replica *r = ph_zalloc(sizeof *r);
     prophet_code rc;
@@ -190,7 +195,8 @@ static prophet_code clean_up(ph_replica *r, prophet_error *err)
 
 prophet_code ph_replica_idle(ph_replica *r, prophet_error *err)
 {
-    if (!r->wrote || r->session || r->options.readonly || ph_monotonic_us() - r->last_write_us < 1000000)
+    if (!r->wrote || r->session || r->options.readonly ||
+        ph_monotonic_us() - r->last_write_us < 1000000)
         return PROPHET_OK;
     return clean_up(r, err);
 }

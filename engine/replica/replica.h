@@ -11,110 +11,140 @@ typedef struct ph_replica ph_replica; /* one handle, one thread at a time */
 /* ---- opening ---------------------------------------------------------------------------------------- */
 
 typedef struct ph_replica_options {
-    bool        readonly;
-    bool        relaxed;        /* commits do not wait for the disk */
-    const char *user;           /* author of changes; NULL: "" */
-    int64_t   (*clock)(void *ctx); /* milliseconds; NULL: the wall clock */
-    void       *clock_ctx;
-    uint32_t    lock_timeout_ms; /* 0: 60,000 */
+    bool readonly;
+    bool relaxed;                /* commits do not wait for the disk */
+    const char *user;            /* author of changes; NULL: "" */
+    int64_t (*clock)(void *ctx); /* milliseconds; NULL: the wall clock */
+    void *clock_ctx;
+    uint32_t lock_timeout_ms; /* 0: 60,000 */
 } ph_replica_options;
 
 /* Makes DIR (must not exist) with a new key. database NULL: a new database. Everything is synced. */
 prophet_code ph_replica_create(const char *dir, const ph_uuid *database, prophet_error *err);
 /* ENOTFOUND, EBUSY, ECORRUPT, EVERSION, EREADONLY. Rebuilds or replays the index when it has to. */
-prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_replica **out, prophet_error *err);
+prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_replica **out,
+                             prophet_error *err);
 /* Signs the tail, flushes, marks the index clean. Never fails: what could not be done is done by the next open. */
-void         ph_replica_close(ph_replica *r);
+void ph_replica_close(ph_replica *r);
 const ph_uuid *ph_replica_database(const ph_replica *r);
-const ph_id   *ph_replica_key(const ph_replica *r);
-const char    *ph_replica_path(const ph_replica *r);
-bool           ph_replica_readonly(const ph_replica *r);
-const char    *ph_replica_user(const ph_replica *r);
-prophet_code   ph_replica_set_user(ph_replica *r, const char *user, prophet_error *err);
+const ph_id *ph_replica_key(const ph_replica *r);
+const char *ph_replica_path(const ph_replica *r);
+bool ph_replica_readonly(const ph_replica *r);
+const char *ph_replica_user(const ph_replica *r);
+prophet_code ph_replica_set_user(ph_replica *r, const char *user, prophet_error *err);
 /* What the person should be told about this open ("this directory is a copy: ..."), or "". */
-const char    *ph_replica_notice(const ph_replica *r);
-prophet_code   ph_replica_flush(ph_replica *r, prophet_error *err);   /* everything committed is on disk */
-prophet_code   ph_replica_sign(ph_replica *r, prophet_error *err);    /* flushes and signs the own tail if it is not signed */
-prophet_code   ph_replica_idle(ph_replica *r, prophet_error *err);    /* a second without writes: index made clean */
+const char *ph_replica_notice(const ph_replica *r);
+prophet_code ph_replica_flush(ph_replica *r,
+                              prophet_error *err); /* everything committed is on disk */
+prophet_code ph_replica_sign(
+    ph_replica *r, prophet_error *err); /* flushes and signs the own tail if it is not signed */
+prophet_code ph_replica_idle(ph_replica *r,
+                             prophet_error *err); /* a second without writes: index made clean */
 /* The directory was moved, not copied: before it is opened the next time. EBUSY while anybody has it open. */
-prophet_code   ph_replica_adopt(const char *dir, prophet_error *err);
-prophet_code   ph_replica_rebuild(ph_replica *r, prophet_error *err); /* a new index from the log; EBUSY if others have it open */
+prophet_code ph_replica_adopt(const char *dir, prophet_error *err);
+prophet_code ph_replica_rebuild(
+    ph_replica *r, prophet_error *err); /* a new index from the log; EBUSY if others have it open */
 typedef struct ph_check_report {
-    uint64_t changesets, signatures, records, conflicts_open, forks, unsigned_tail, parked, mixed_cells;
-    uint64_t faults;      /* anything that makes check say "no" */
+    uint64_t changesets, signatures, records, conflicts_open, forks, unsigned_tail, parked,
+        mixed_cells;
+    uint64_t faults; /* anything that makes check say "no" */
 } ph_check_report;
 /* Reads the whole log (checksums, hashes, signatures) and compares the index with one built anew beside it. `say` gets one line a fault or note. */
-prophet_code   ph_replica_check(ph_replica *r, void (*say)(void *ctx, bool fault, const char *line), void *ctx,
-                                ph_check_report *out, prophet_error *err);
+prophet_code ph_replica_check(ph_replica *r, void (*say)(void *ctx, bool fault, const char *line),
+                              void *ctx, ph_check_report *out, prophet_error *err);
 
 /* ---- views: a snapshot to read from -------------------------------------------------------------------- */
 
 typedef struct ph_view {
     ph_replica *replica;
-    ph_txn     *txn;
-    ph_state    state;
-    ph_names   *names;
-    ph_arena    arena;   /* lives as long as the view */
-    bool        inside;  /* of a change: reads its uncommitted writes */
+    ph_txn *txn;
+    ph_state state;
+    ph_names *names;
+    ph_arena arena; /* lives as long as the view */
+    bool inside;    /* of a change: reads its uncommitted writes */
 } ph_view;
 prophet_code ph_view_begin(ph_replica *r, ph_view **out, prophet_error *err);
-void         ph_view_end(ph_view *v); /* a view of a change (ph_change_view) is not ended */
+void ph_view_end(ph_view *v); /* a view of a change (ph_change_view) is not ended */
 
 prophet_code ph_view_digest(ph_view *v, uint8_t out[32], prophet_error *err);
-prophet_code ph_view_heads(ph_view *v, ph_arena *a, ph_id **out, size_t *count, prophet_error *err); /* frontier, sorted */
+prophet_code ph_view_heads(ph_view *v, ph_arena *a, ph_id **out, size_t *count,
+                           prophet_error *err); /* frontier, sorted */
 /* Names a record: "#12", a full id, or a unique tail of one. type empty: any. ENOTFOUND -> PROPHET_DONE; EAMBIGUOUS. */
-prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph_named *out, prophet_error *err);
+prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph_named *out,
+                          prophet_error *err);
 /* The row of a record (borrowed: until the view ends or, in a change, the next write). PROPHET_DONE: no such record. Dead ones are found too. */
-prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row *out, prophet_error *err);
+prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row *out,
+                         prophet_error *err);
 /* A changeset by version or id, decoded into the arena. PROPHET_DONE: not here. */
-prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out, ph_changeset_row *row, prophet_error *err);
+prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
+                               ph_changeset_row *row, prophet_error *err);
 prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, prophet_error *err);
 
 /* ---- schema: the declarative part of record types, from `_type` records ---------------------------------- */
 
 typedef enum ph_field_kind {
-    PH_F_STRING, PH_F_TEXT, PH_F_INT, PH_F_FLOAT, PH_F_BOOL, PH_F_BYTES, PH_F_TIME, PH_F_ENUM, PH_F_USER, PH_F_REF, PH_F_BLOB, PH_F_LIST,
-    PH_F_MAP, PH_F_SET, PH_F_COUNTER, PH_F_COMPUTED, PH_F_MANY, PH_F_KINDS
+    PH_F_STRING,
+    PH_F_TEXT,
+    PH_F_INT,
+    PH_F_FLOAT,
+    PH_F_BOOL,
+    PH_F_BYTES,
+    PH_F_TIME,
+    PH_F_ENUM,
+    PH_F_USER,
+    PH_F_REF,
+    PH_F_BLOB,
+    PH_F_LIST,
+    PH_F_MAP,
+    PH_F_SET,
+    PH_F_COUNTER,
+    PH_F_COMPUTED,
+    PH_F_MANY,
+    PH_F_KINDS
 } ph_field_kind;
 const char *ph_field_kind_name(ph_field_kind k);
-bool        ph_field_kind_parse(prophet_slice s, ph_field_kind *out);
+bool ph_field_kind_parse(prophet_slice s, ph_field_kind *out);
 
 typedef struct ph_field_def {
     prophet_slice name;
-    uint32_t      id;        /* interned; 0 while no record has it */
+    uint32_t id; /* interned; 0 while no record has it */
     ph_field_kind kind;
-    bool          required, immutable, open, hidden;
-    uint32_t      index;     /* id of its single-field index, 0: none */
-    ph_rule       rule;
-    prophet_slice options;   /* canonical map of all options (min max values of to type by fulltext doc ...): ph_field_option */
-    prophet_slice min, max, values, of, to; /* of these, the ones every write looks at; empty: not given */
+    bool required, immutable, open, hidden;
+    uint32_t index; /* id of its single-field index, 0: none */
+    ph_rule rule;
+    prophet_slice
+        options; /* canonical map of all options (min max values of to type by fulltext doc ...): ph_field_option */
+    prophet_slice min, max, values, of,
+        to; /* of these, the ones every write looks at; empty: not given */
 } ph_field_def;
 typedef struct ph_index_def {
-    uint32_t       id;
-    size_t         count;
-    const uint32_t *fields;  /* field numbers (interned) */
-    const bool     *desc;
-    const bool     *is_set;  /* one row an element */
-    prophet_slice  spec;     /* "status,-due" */
+    uint32_t id;
+    size_t count;
+    const uint32_t *fields; /* field numbers (interned) */
+    const bool *desc;
+    const bool *is_set; /* one row an element */
+    prophet_slice spec; /* "status,-due" */
 } ph_index_def;
 typedef struct ph_schema {
-    prophet_slice       type;
-    uint32_t            type_id;
-    bool                defined;   /* has a `_type` record; else only rows exist */
-    const ph_field_def *fields;    /* in declared order */
-    size_t              field_count;
-    const uint16_t     *slots;     /* hash of a name -> place in fields + 1; private to ph_schema_field */
-    size_t              slot_mask;
+    prophet_slice type;
+    uint32_t type_id;
+    bool defined;               /* has a `_type` record; else only rows exist */
+    const ph_field_def *fields; /* in declared order */
+    size_t field_count;
+    const uint16_t *slots; /* hash of a name -> place in fields + 1; private to ph_schema_field */
+    size_t slot_mask;
     const ph_index_def *indexes;
-    size_t              index_count;
-    const prophet_slice *key;      /* natural key fields */
-    size_t              key_count;
-    prophet_slice       summary, doc;
-    ph_rule             life_rule;
+    size_t index_count;
+    const prophet_slice *key; /* natural key fields */
+    size_t key_count;
+    prophet_slice summary, doc;
+    ph_rule life_rule;
 } ph_schema;
 /* Cached; valid until the next write of the handle or the next view. PROPHET_DONE: no such type (never NULL then: *out is an undefined schema if rows exist). */
-prophet_code ph_view_schema(ph_view *v, prophet_slice type, const ph_schema **out, prophet_error *err);
-prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t *count, prophet_error *err); /* defined ones, sorted by name */
+prophet_code ph_view_schema(ph_view *v, prophet_slice type, const ph_schema **out,
+                            prophet_error *err);
+prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t *count,
+                           prophet_error *err); /* defined ones, sorted by name */
 const ph_field_def *ph_schema_field(const ph_schema *s, prophet_slice name);
 bool ph_field_option(const ph_field_def *f, const char *option, prophet_slice *value);
 
@@ -123,136 +153,181 @@ bool ph_field_option(const ph_field_def *f, const char *option, prophet_slice *v
 typedef struct ph_change_txn ph_change_txn;
 typedef enum ph_edit_kind { PH_E_SET, PH_E_UNSET, PH_E_ADD, PH_E_REMOVE, PH_E_INC } ph_edit_kind;
 typedef struct ph_edit {
-    ph_edit_kind  kind;
+    ph_edit_kind kind;
     prophet_slice field;
-    prophet_slice value;   /* canonical; PH_E_INC: an integer; PH_E_SET on a set field: a list, the difference is written */
+    prophet_slice
+        value; /* canonical; PH_E_INC: an integer; PH_E_SET on a set field: a list, the difference is written */
 } ph_edit;
 
 /* Takes the write lock until commit or abort. EREADONLY, EBUSY, EFULL, EFORKED. */
-prophet_code ph_change_begin(ph_replica *r, prophet_slice message, ph_change_txn **out, prophet_error *err);
+prophet_code ph_change_begin(ph_replica *r, prophet_slice message, ph_change_txn **out,
+                             prophet_error *err);
 /* Reads what was written so far. Lives until the next write in the change. */
 prophet_code ph_change_view(ph_change_txn *c, ph_view **out, prophet_error *err);
 /* Edits are checked against the schema (kinds, required, limits, immutable, values). id NULL: new, or from the natural key.
  * EEXISTS when a living record has that id; a dead one is revived. */
-prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id, const ph_edit *edits, size_t count, ph_named *out, prophet_error *err);
-prophet_code ph_change_update(ph_change_txn *c, prophet_slice type, const ph_uuid *id, const ph_edit *edits, size_t count, prophet_error *err);
-prophet_code ph_change_delete(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_error *err);  /* of a dead one: nothing */
-prophet_code ph_change_restore(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_error *err); /* of a living one: nothing */
+prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              const ph_edit *edits, size_t count, ph_named *out,
+                              prophet_error *err);
+prophet_code ph_change_update(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              const ph_edit *edits, size_t count, prophet_error *err);
+prophet_code ph_change_delete(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                              prophet_error *err); /* of a dead one: nothing */
+prophet_code ph_change_restore(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                               prophet_error *err); /* of a living one: nothing */
 /* A vote on an open conflict; field empty: life. choice empty: unset. resolver empty: by the person. ENOTFOUND: the cell is in no conflict. */
-typedef struct ph_vote_cast { prophet_slice type, field; ph_uuid record; prophet_slice choice, resolver, resolver_hash, reason; } ph_vote_cast;
+typedef struct ph_vote_cast {
+    prophet_slice type, field;
+    ph_uuid record;
+    prophet_slice choice, resolver, resolver_hash, reason;
+} ph_vote_cast;
 prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err);
 /* Ends a conflict by a write over all heads (also when it repeats a value). */
-prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uuid *id, prophet_slice field, prophet_slice value, prophet_error *err);
+prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
+                               prophet_slice field, prophet_slice value, prophet_error *err);
 /* Remembers locally that a question was put to a resolver and what became of it ("voted", "abstained: ..."). */
-prophet_code ph_change_asked(ph_change_txn *c, const ph_cell_key *cell, const uint8_t question[32], const uint8_t resolver[32], prophet_slice what, prophet_error *err);
+prophet_code ph_change_asked(ph_change_txn *c, const ph_cell_key *cell, const uint8_t question[32],
+                             const uint8_t resolver[32], prophet_slice what, prophet_error *err);
 /* A local, never replicated value (peers' state); empty: removed. */
-prophet_code ph_change_local(ph_change_txn *c, prophet_slice name, prophet_slice value, prophet_error *err);
+prophet_code ph_change_local(ph_change_txn *c, prophet_slice name, prophet_slice value,
+                             prophet_error *err);
 /* Stores a type's declarative part. descriptor: canonical map {name, fields=[{name,kind,..options}..], indexes, key, summary, doc, life}.
  * The same again or an older one writes nothing; another kind for a field is ESCHEMA. */
 prophet_code ph_change_define(ph_change_txn *c, prophet_slice descriptor, prophet_error *err);
-prophet_code ph_change_savepoint(ph_change_txn *c, prophet_error *err);               /* nests up to 8 */
+prophet_code ph_change_savepoint(ph_change_txn *c, prophet_error *err); /* nests up to 8 */
 prophet_code ph_change_release(ph_change_txn *c, prophet_error *err);
-prophet_code ph_change_rollback(ph_change_txn *c, prophet_error *err);                /* to the newest savepoint, which ends */
+prophet_code ph_change_rollback(ph_change_txn *c,
+                                prophet_error *err); /* to the newest savepoint, which ends */
 prophet_code ph_change_set_message(ph_change_txn *c, prophet_slice message, prophet_error *err);
 /* Ends it either way. PROPHET_DONE: nothing to write, no changeset. *id may be NULL. */
 prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, prophet_error *err);
-void         ph_change_abort(ph_change_txn *c);
+void ph_change_abort(ph_change_txn *c);
 
 /* ---- history -------------------------------------------------------------------------------------------------- */
 
-typedef struct ph_field_step { /* one operation of a changeset on one field, with what the field showed before and after here */
-    prophet_slice field;    /* empty: life */
-    ph_op_kind    op;
-    prophet_slice given;    /* the operation's value; PH_INC: a canonical integer */
+typedef struct
+    ph_field_step { /* one operation of a changeset on one field, with what the field showed before and after here */
+    prophet_slice field; /* empty: life */
+    ph_op_kind op;
+    prophet_slice given; /* the operation's value; PH_INC: a canonical integer */
     prophet_slice before, after;
 } ph_field_step;
 typedef struct ph_record_step {
-    uint64_t         version;
-    ph_changeset     changeset;
-    ph_action        action;
+    uint64_t version;
+    ph_changeset changeset;
+    ph_action action;
     const ph_field_step *steps;
-    size_t           step_count;
-    const ph_record *record;  /* as it was after this changeset, in version order */
+    size_t step_count;
+    const ph_record *record; /* as it was after this changeset, in version order */
 } ph_record_step;
 /* Calls `each` for every changeset that touched the record, oldest first, up to version `upto` (0: all). Return > 0 from each to stop. */
 prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, ph_arena *a,
-                             prophet_code (*each)(void *ctx, const ph_record_step *step, prophet_error *err), void *ctx, prophet_error *err);
+                             prophet_code (*each)(void *ctx, const ph_record_step *step,
+                                                  prophet_error *err),
+                             void *ctx, prophet_error *err);
 
 /* ---- conflicts -------------------------------------------------------------------------------------------------- */
 
 typedef struct ph_conflict_candidate {
-    prophet_slice   value;      /* empty: unset */
-    uint64_t        version;    /* of its greatest head */
-    const uint64_t *versions;   /* all heads that hold it */
-    size_t          version_count;
+    prophet_slice value;      /* empty: unset */
+    uint64_t version;         /* of its greatest head */
+    const uint64_t *versions; /* all heads that hold it */
+    size_t version_count;
 } ph_conflict_candidate;
 typedef struct ph_conflict_vote {
-    uint64_t      version;      /* the changeset that carries it: replica, author, time */
-    bool          by_resolver, counts;
+    uint64_t version; /* the changeset that carries it: replica, author, time */
+    bool by_resolver, counts;
     prophet_slice choice, resolver, reason;
 } ph_conflict_vote;
 typedef struct ph_conflict {
-    ph_cell_key  key;
-    ph_named     record;
-    prophet_slice type, field;  /* field empty: life */
-    bool         open, decided;
-    prophet_slice outcome;      /* what it shows, or what ended it */
-    uint64_t     closed_by;     /* version, 0: open */
-    bool         has_base;
+    ph_cell_key key;
+    ph_named record;
+    prophet_slice type, field; /* field empty: life */
+    bool open, decided;
+    prophet_slice outcome; /* what it shows, or what ended it */
+    uint64_t closed_by;    /* version, 0: open */
+    bool has_base;
     prophet_slice base;
     const ph_conflict_candidate *candidates; /* by canonical bytes, unset first */
-    size_t       candidate_count;
+    size_t candidate_count;
     const ph_conflict_vote *votes;
-    size_t       vote_count;
-    size_t       episodes;      /* how often this cell was in conflict */
-    uint8_t      question[32];
+    size_t vote_count;
+    size_t episodes; /* how often this cell was in conflict */
+    uint8_t question[32];
 } ph_conflict;
 /* PROPHET_DONE: the cell never was in conflict. */
-prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, ph_conflict *out, prophet_error *err);
+prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, ph_conflict *out,
+                              prophet_error *err);
 /* Cells in order of type name, record, field name; status: 1 open, 0 closed, -1 both. type empty: all; record NULL: all. */
-prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *record, int status, ph_arena *a, ph_cell_key **out, size_t *count, prophet_error *err);
-prophet_code ph_view_conflict_count(ph_view *v, uint64_t *open, uint64_t *decided, prophet_error *err);
+prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *record, int status,
+                               ph_arena *a, ph_cell_key **out, size_t *count, prophet_error *err);
+prophet_code ph_view_conflict_count(ph_view *v, uint64_t *open, uint64_t *decided,
+                                    prophet_error *err);
 
 /* A resolver or policy of this replica. Fills the ballot; cast=false with a reason: abstention. */
-typedef struct ph_policy_answer { bool cast; bool ask; prophet_slice choice; char reason[256]; char resolver[96]; uint8_t hash[32]; } ph_policy_answer;
-typedef prophet_code (*ph_policy_fn)(void *ctx, ph_view *v, const ph_conflict *c, ph_arena *a, ph_policy_answer *out, prophet_error *err);
-typedef struct ph_ask_report { uint64_t asked, voted, abstained; } ph_ask_report;
+typedef struct ph_policy_answer {
+    bool cast;
+    bool ask;
+    prophet_slice choice;
+    char reason[256];
+    char resolver[96];
+    uint8_t hash[32];
+} ph_policy_answer;
+typedef prophet_code (*ph_policy_fn)(void *ctx, ph_view *v, const ph_conflict *c, ph_arena *a,
+                                     ph_policy_answer *out, prophet_error *err);
+typedef struct ph_ask_report {
+    uint64_t asked, voted, abstained;
+} ph_ask_report;
 /* Puts every open conflict not yet asked (todo; all open ones when `set` differs from the set asked last) to the policy, outside of locks,
  * then writes the votes and what was asked, in changesets of bounded size. eager: vote also when already decided so. */
-prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph_policy_fn fn, void *ctx, ph_ask_report *out, prophet_error *err);
+prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph_policy_fn fn,
+                            void *ctx, ph_ask_report *out, prophet_error *err);
 
 /* ---- intake: changesets from elsewhere ---------------------------------------------------------------------------- */
 
 typedef struct ph_intake ph_intake;
 typedef struct ph_intake_report {
     uint64_t changesets, duplicates, bytes;
-    uint64_t unsigned_rest;    /* waiting for a signature when it ended */
-    uint64_t held_back;        /* waiting for a parent or ref when it ended */
-    uint64_t conflicts, decided; /* opened by this intake and open at its end; of these decided by votes */
-    uint64_t forks;            /* fork points seen first here */
+    uint64_t unsigned_rest; /* waiting for a signature when it ended */
+    uint64_t held_back;     /* waiting for a parent or ref when it ended */
+    uint64_t conflicts,
+        decided;    /* opened by this intake and open at its end; of these decided by votes */
+    uint64_t forks; /* fork points seen first here */
     uint64_t votes;
-    ph_id   *writers;          /* replicas that wrote what came; in the intake's arena */
-    size_t   writer_count, new_writer_count; /* the new ones come first */
-    bool     own_chain;        /* something of this replica's own key came that it did not have: it became a copy and took a new key */
+    ph_id *writers; /* replicas that wrote what came; in the intake's arena */
+    size_t writer_count, new_writer_count; /* the new ones come first */
+    bool
+        own_chain; /* something of this replica's own key came that it did not have: it became a copy and took a new key */
 } ph_intake_report;
 prophet_code ph_intake_begin(ph_replica *r, ph_intake **out, prophet_error *err);
 /* Bytes are hostile: ECORRUPT, EUNRELATED, EVERSION, EBUDGET (too much waits for a signature). `ctx` as for ph_frame_decode: the stream's. */
-prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice frame, ph_frame_context *ctx, prophet_error *err);
+prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice frame,
+                             ph_frame_context *ctx, prophet_error *err);
 /* The signature of a changeset sent before (or known). EUNTRUSTED: it does not fit. */
-prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64], prophet_error *err);
+prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64],
+                                 prophet_error *err);
 /* Applies what can be applied, in bounded transactions. Called by itself when enough has come. */
 prophet_code ph_intake_apply(ph_intake *in, prophet_error *err);
 /* Applies the rest; fills the report (its arrays live until ph_intake_free). */
 prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err);
-void         ph_intake_free(ph_intake *in);
+void ph_intake_free(ph_intake *in);
 
 /* ---- chains: what sync compares ------------------------------------------------------------------------------------ */
 
-typedef struct ph_chain_head { ph_id replica; uint64_t seq; ph_id id; uint64_t version; uint64_t signed_seq; } ph_chain_head;
+typedef struct ph_chain_head {
+    ph_id replica;
+    uint64_t seq;
+    ph_id id;
+    uint64_t version;
+    uint64_t signed_seq;
+} ph_chain_head;
 /* All tips of all replicas, sorted by (replica, id). */
-prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t *count, prophet_error *err);
+prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t *count,
+                            prophet_error *err);
 /* Feeds the changesets and signatures of these versions (ascending) to `sink`, as frames of one stream. all: the whole log, sequentially. */
-typedef prophet_code (*ph_frame_sink)(void *ctx, ph_frame_type type, prophet_slice frame, const ph_id *signed_id, prophet_error *err);
-prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all, ph_frame_sink sink, void *ctx, prophet_error *err);
+typedef prophet_code (*ph_frame_sink)(void *ctx, ph_frame_type type, prophet_slice frame,
+                                      const ph_id *signed_id, prophet_error *err);
+prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all,
+                            ph_frame_sink sink, void *ctx, prophet_error *err);
 
 #endif

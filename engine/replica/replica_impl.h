@@ -6,109 +6,119 @@
 #define PH_RESERVED_BASE (UINT64_C(1) << 48) /* numbers of reserved records start above it */
 #define PH_BATCH_BYTES   (8u << 20)          /* applied in one transaction, about */
 #define PH_BATCH_COUNT   16384u
-#define PH_SIGN_COUNT    1024u               /* sign at least this often ... */
-#define PH_SIGN_BYTES    (4u << 20)          /* ... or after this much */
+#define PH_SIGN_COUNT    1024u      /* sign at least this often ... */
+#define PH_SIGN_BYTES    (4u << 20) /* ... or after this much */
 
 struct ph_schemas; /* cache of compiled `_type` records, see schema.c */
 
 struct ph_replica {
-    char                *path;
-    ph_log              *log;
-    ph_store            *store;
-    uint32_t             index_number;
-    ph_keypair          *keys;      /* NULL when read-only without a readable key */
-    ph_id                key;
-    ph_hasher           *hasher;
-    ph_names            *names;
-    ph_replica_options   options;
-    char                *user;
-    ph_txn              *reader;    /* kept and renewed */
-    ph_view             *view;      /* open views share one reader: nested begin counts up */
-    unsigned             view_depth;
-    struct ph_session   *session;   /* the open write, if any */
-    struct ph_schemas   *schemas;
-    ph_buf               scratch;
-    int64_t              uuid_ms;   /* of the last UUIDv7 */
-    uint64_t             uuid_count;
-    uint8_t              random[512]; /* drawn ahead: a system call for many ids */
-    size_t               random_left;
-    uint64_t             last_write_us;
-    bool                 wrote;     /* since the index was last made clean */
-    bool                 marked_unclean; /* by this handle, on disk */
-    bool                 shared;    /* holds the open lock */
-    uint64_t             unsigned_count, unsigned_bytes; /* own changesets since the last signature, a hint */
-    bool                 temporary; /* the index lies in a temporary directory: removed at close */
-    char                 index_path[PH_PATH_MAX];
-    char                 notice[PH_PATH_MAX + 200];
+    char *path;
+    ph_log *log;
+    ph_store *store;
+    uint32_t index_number;
+    ph_keypair *keys; /* NULL when read-only without a readable key */
+    ph_id key;
+    ph_hasher *hasher;
+    ph_names *names;
+    ph_replica_options options;
+    char *user;
+    ph_txn *reader; /* kept and renewed */
+    ph_view *view;  /* open views share one reader: nested begin counts up */
+    unsigned view_depth;
+    struct ph_session *session; /* the open write, if any */
+    struct ph_schemas *schemas;
+    ph_buf scratch;
+    int64_t uuid_ms; /* of the last UUIDv7 */
+    uint64_t uuid_count;
+    uint8_t random[512]; /* drawn ahead: a system call for many ids */
+    size_t random_left;
+    uint64_t last_write_us;
+    bool wrote;                              /* since the index was last made clean */
+    bool marked_unclean;                     /* by this handle, on disk */
+    bool shared;                             /* holds the open lock */
+    uint64_t unsigned_count, unsigned_bytes; /* own changesets since the last signature, a hint */
+    bool temporary; /* the index lies in a temporary directory: removed at close */
+    char index_path[PH_PATH_MAX];
+    char notice[PH_PATH_MAX + 200];
 };
 
 /* ---- a write session: lock, transaction, and what it collects ------------------------------------------ */
 
 typedef struct ph_work_record { /* a record in the session's memory */
-    uint8_t        key[20];      /* type u32, uuid */
-    ph_record      rec;
-    bool           queued;       /* in the list of records to store */
-    bool           is_new;       /* had no row before the session */
-    bool           was_alive;    /* in its row */
+    uint8_t key[20];            /* type u32, uuid */
+    ph_record rec;
+    bool queued;                 /* in the list of records to store */
+    bool is_new;                 /* had no row before the session */
+    bool was_alive;              /* in its row */
     struct ph_pend_record *pend; /* change.c: what this transaction did to it */
 } ph_work_record;
 
 typedef struct ph_touched { /* a cell to settle before the commit */
     ph_work_record *wr;
-    uint32_t        field;
+    uint32_t field;
 } ph_touched;
 
 typedef struct ph_new_changeset { /* applied in this session, rows not written yet */
-    ph_changeset_row    row;
-    uint64_t            version;
-    size_t              payload_offset; /* of its frame, when the session appends it */
+    ph_changeset_row row;
+    uint64_t version;
+    size_t payload_offset; /* of its frame, when the session appends it */
     const ph_changeset *cs;
 } ph_new_changeset;
 
 typedef struct ph_new_history { /* version 0: the row of the number itself, of `fresh` */
-    uint64_t              number, version, offset_plus_1;
+    uint64_t number, version, offset_plus_1;
     const ph_work_record *fresh;
 } ph_new_history;
 
-typedef struct ph_new_signature { uint64_t version; size_t payload_offset; ph_position position; } ph_new_signature;
+typedef struct ph_new_signature {
+    uint64_t version;
+    size_t payload_offset;
+    ph_position position;
+} ph_new_signature;
 
-#define PH_LIST(T) struct { T *at; size_t count, cap; }
+#define PH_LIST(T) \
+    struct { \
+        T *at; \
+        size_t count, cap; \
+    }
 
 typedef struct ph_session {
-    ph_replica      *r;
-    ph_txn          *txn;
-    ph_arena         arena;
-    ph_state         state;
-    bool             locked;
-    bool             replaying;      /* frames come from the own log: nothing is appended */
-    ph_map           records;        /* key -> ph_work_record */
-    PH_LIST(ph_work_record *)  queue;
-    PH_LIST(ph_touched)        touched;
-    PH_LIST(ph_new_changeset)  changesets;
-    PH_LIST(ph_new_history)    history;
-    PH_LIST(ph_new_signature)  signatures;
-    PH_LIST(ph_replica_row *)  replicas; /* loaded rows */
-    ph_map           ids;            /* id -> index into changesets + 1, of this session */
-    ph_map           replica_keys;   /* key -> ph_replica_row */
-    ph_buf           payload;        /* frames to append */
-    uint32_t         payload_frames;
-    ph_frame_context stream;         /* of the log's end */
-    bool             schema_touched; /* _type, _voter or a succession line changed: rules, weights, indexes */
-    bool             all_types;      /* weights or lines: re-settle all open conflicts */
-    uint64_t         opened, forks;  /* counters for reports */
-    ph_arena         row_arena;      /* reset per record while flushing */
+    ph_replica *r;
+    ph_txn *txn;
+    ph_arena arena;
+    ph_state state;
+    bool locked;
+    bool replaying; /* frames come from the own log: nothing is appended */
+    ph_map records; /* key -> ph_work_record */
+    PH_LIST(ph_work_record *) queue;
+    PH_LIST(ph_touched) touched;
+    PH_LIST(ph_new_changeset) changesets;
+    PH_LIST(ph_new_history) history;
+    PH_LIST(ph_new_signature) signatures;
+    PH_LIST(ph_replica_row *) replicas; /* loaded rows */
+    ph_map ids;                         /* id -> index into changesets + 1, of this session */
+    ph_map replica_keys;                /* key -> ph_replica_row */
+    ph_buf payload;                     /* frames to append */
+    uint32_t payload_frames;
+    ph_frame_context stream; /* of the log's end */
+    bool schema_touched; /* _type, _voter or a succession line changed: rules, weights, indexes */
+    bool all_types;      /* weights or lines: re-settle all open conflicts */
+    uint64_t opened, forks; /* counters for reports */
+    ph_arena row_arena;     /* reset per record while flushing */
 } ph_session;
 
-bool ph_list_grow(void *at, size_t *cap, size_t count, size_t size); /* room for one more; false: no memory */
-#define PH_PUSH(list, item)                                                                        \
-    (ph_list_grow(&(list).at, &(list).cap, (list).count, sizeof *(list).at)                        \
-         ? ((list).at[(list).count++] = (item), true)                                              \
+bool ph_list_grow(void *at, size_t *cap, size_t count,
+                  size_t size); /* room for one more; false: no memory */
+#define PH_PUSH(list, item) \
+    (ph_list_grow(&(list).at, &(list).cap, (list).count, sizeof *(list).at) \
+         ? ((list).at[(list).count++] = (item), true) \
          : false)
 
 /* session.c */
 prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *err);
-prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_error *err); /* ends it either way */
-void         ph_session_abort(ph_session *s);
+prophet_code ph_session_commit(ph_session *s, ph_position *flush_to,
+                               prophet_error *err); /* ends it either way */
+void ph_session_abort(ph_session *s);
 prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err);
 /* Forgets all work and starts again on a fresh transaction, with the lock kept. */
 prophet_code ph_session_restart(ph_session *s, prophet_error *err);
@@ -117,104 +127,153 @@ prophet_code ph_session_wait_durable(ph_replica *r, ph_position upto, prophet_er
 prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
 
 /* work.c */
-prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uuid, ph_work_record **out, prophet_error *err);
-prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice type, prophet_error *err); /* gives a new record its number */
-bool         ph_work_queue(ph_session *s, ph_work_record *wr);
-bool         ph_work_touch(ph_session *s, ph_work_record *wr, const ph_cell *c);
-prophet_code ph_work_flush(ph_session *s, prophet_error *err); /* settles, then writes all rows but those of changesets and state */
-prophet_code ph_work_store_reserved(ph_session *s, prophet_error *err); /* rules and weights are read from rows */
+prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uuid,
+                                ph_work_record **out, prophet_error *err);
+prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice type,
+                            prophet_error *err); /* gives a new record its number */
+bool ph_work_queue(ph_session *s, ph_work_record *wr);
+bool ph_work_touch(ph_session *s, ph_work_record *wr, const ph_cell *c);
+prophet_code ph_work_flush(
+    ph_session *s,
+    prophet_error *err); /* settles, then writes all rows but those of changesets and state */
+prophet_code ph_work_store_reserved(ph_session *s,
+                                    prophet_error *err); /* rules and weights are read from rows */
 
 /* cells.c: one operation on a record in memory */
-prophet_code ph_apply_life(ph_session *s, ph_work_record *wr, bool alive, const uint64_t *over, size_t n, uint64_t version, prophet_error *err);
-prophet_code ph_apply_register(ph_session *s, ph_work_record *wr, uint32_t field, prophet_slice value, const uint64_t *over, size_t n, uint64_t version, prophet_error *err);
-prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field, prophet_slice value, bool add, const uint64_t *over, size_t n, uint64_t version, prophet_error *err);
-prophet_code ph_apply_counter(ph_session *s, ph_work_record *wr, uint32_t field, int64_t amount, prophet_error *err);
+prophet_code ph_apply_life(ph_session *s, ph_work_record *wr, bool alive, const uint64_t *over,
+                           size_t n, uint64_t version, prophet_error *err);
+prophet_code ph_apply_register(ph_session *s, ph_work_record *wr, uint32_t field,
+                               prophet_slice value, const uint64_t *over, size_t n,
+                               uint64_t version, prophet_error *err);
+prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field,
+                              prophet_slice value, bool add, const uint64_t *over, size_t n,
+                              uint64_t version, prophet_error *err);
+prophet_code ph_apply_counter(ph_session *s, ph_work_record *wr, uint32_t field, int64_t amount,
+                              prophet_error *err);
 extern const prophet_slice ph_life_alive, ph_life_dead; /* canonical texts */
 
 /* apply.c */
 /* PROPHET_DONE: *missing is not here yet, nothing was changed. */
-prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions, ph_id *missing, prophet_error *err);
-prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run, size_t payload_offset,
-                                ph_position position, prophet_error *err);
+prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,
+                            ph_id *missing, prophet_error *err);
+prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names,
+                                bool run, size_t payload_offset, ph_position position,
+                                prophet_error *err);
 /* The same for a changeset of this replica, whose body change.c may have applied while it was being written. */
-prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run, size_t payload_offset,
-                             bool apply_body, prophet_error *err);
-prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names, uint64_t version, prophet_error *err);
-prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch, const uint64_t *names, uint64_t version, prophet_error *err);
-prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset, ph_position position, prophet_error *err);
-prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *err); /* a local frame */
-prophet_code ph_session_replica(ph_session *s, const ph_id *key, ph_replica_row **out, prophet_error *err); /* made if new */
-prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_changeset_row *out, prophet_error *err);
+prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+                             size_t payload_offset, bool apply_body, prophet_error *err);
+prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names,
+                           uint64_t version, prophet_error *err);
+prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch,
+                                const uint64_t *names, uint64_t version, prophet_error *err);
+prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset,
+                                ph_position position, prophet_error *err);
+prophet_code ph_apply_local(ph_session *s, prophet_slice frame,
+                            prophet_error *err); /* a local frame */
+prophet_code ph_session_replica(ph_session *s, const ph_id *key, ph_replica_row **out,
+                                prophet_error *err); /* made if new */
+prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_changeset_row *out,
+                                      prophet_error *err);
 /* The decoded changeset of a version: of this session, or read from the log into the session's arena. */
-prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out, prophet_error *err);
+prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
+                                  prophet_error *err);
 
 /* local.c */
-prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32], const uint8_t resolver[32],
-                            prophet_slice what, prophet_error *err);
-prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value, prophet_error *err);
+prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32],
+                            const uint8_t resolver[32], prophet_slice what, prophet_error *err);
+prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value,
+                            prophet_error *err);
 
 /* author.c: what this replica itself appends */
-prophet_code ph_author_header(ph_session *s, ph_header *h, prophet_error *err);  /* all but refs and body */
+prophet_code ph_author_header(ph_session *s, ph_header *h,
+                              prophet_error *err); /* all but refs and body */
 /* Seals cs (header with refs, body), appends its frame and applies it to the DAG; `body`: its changes too. names as for apply. */
-prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *names, bool apply_body, prophet_error *err);
-prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *id, prophet_error *err);
+prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *names,
+                              bool apply_body, prophet_error *err);
+prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *id,
+                            prophet_error *err);
 
 /* vote.c */
-prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *names, uint64_t version, prophet_error *err);
+prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *names, uint64_t version,
+                           prophet_error *err);
 /* What a changeset wrote into a register or life cell; false: it did not. */
-bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uuid *record, prophet_slice field, prophet_slice *value, ph_over *over);
+bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uuid *record,
+                        prophet_slice field, prophet_slice *value, ph_over *over);
 
 /* settle.c */
 prophet_code ph_settle_touched(ph_session *s, prophet_error *err);
 /* Fills heads with stamps and ballots with weights, ready for ph_settle. Used by sessions and views alike (s or v is NULL). */
-typedef struct ph_lookup { ph_replica *r; ph_txn *txn; ph_session *s; uint64_t stamp; } ph_lookup;
-prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *c, prophet_slice type, prophet_slice field, ph_arena *a, ph_cell_question *out,
-                                   ph_stored_ballot **ballots, prophet_error *err);
+typedef struct ph_lookup {
+    ph_replica *r;
+    ph_txn *txn;
+    ph_session *s;
+    uint64_t stamp;
+} ph_lookup;
+prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *c,
+                                   prophet_slice type, prophet_slice field, ph_arena *a,
+                                   ph_cell_question *out, ph_stored_ballot **ballots,
+                                   prophet_error *err);
 
 /* story.c: all writes and votes a cell ever had, from the log */
 typedef struct ph_cell_story {
-    ph_cell_write    *writes;
-    size_t            write_count;
-    ph_ballot        *ballots;
-    ph_conflict_vote *votes;     /* the same ones, for showing */
-    size_t            ballot_count;
+    ph_cell_write *writes;
+    size_t write_count;
+    ph_ballot *ballots;
+    ph_conflict_vote *votes; /* the same ones, for showing */
+    size_t ballot_count;
 } ph_cell_story;
-prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type, prophet_slice field, ph_arena *a, ph_cell_story *out, prophet_error *err);
+prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type,
+                           prophet_slice field, ph_arena *a, ph_cell_story *out,
+                           prophet_error *err);
 /* Versions of what a decoded changeset names. */
-prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out, prophet_error *err);
+prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out,
+                           prophet_error *err);
 
 /* schema.c: compiled from the rows of `_type` and `_voter` records in t; `stamp` is state.schema of that snapshot */
-prophet_code ph_schemas_get(ph_replica *r, ph_txn *t, uint64_t stamp, prophet_slice type, const ph_schema **out, prophet_error *err);
-void         ph_schemas_forget(ph_replica *r);
-void         ph_schemas_free(ph_replica *r);
-prophet_code ph_schema_uuid(ph_replica *r, prophet_slice type, ph_uuid *out, prophet_error *err); /* of its `_type` record */
-prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr, prophet_error *err); /* after a change of a `_type` record */
+prophet_code ph_schemas_get(ph_replica *r, ph_txn *t, uint64_t stamp, prophet_slice type,
+                            const ph_schema **out, prophet_error *err);
+void ph_schemas_forget(ph_replica *r);
+void ph_schemas_free(ph_replica *r);
+prophet_code ph_schema_uuid(ph_replica *r, prophet_slice type, ph_uuid *out,
+                            prophet_error *err); /* of its `_type` record */
+prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr,
+                              prophet_error *err); /* after a change of a `_type` record */
 /* weights.c */
-prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx, ph_id *voter, uint64_t *weight, prophet_error *err);
+prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx,
+                               ph_id *voter, uint64_t *weight, prophet_error *err);
 /* secondary.c */
-prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr, prophet_error *err); /* before its row is stored */
-prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophet_error *err); /* builds what is declared and not there, drops the rest */
+prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
+                                 prophet_error *err); /* before its row is stored */
+prophet_code ph_secondary_declare(
+    ph_session *s, const ph_schema *schema,
+    prophet_error *err); /* builds what is declared and not there, drops the rest */
 
 /* validate.c */
-prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *schema, ph_work_record *wr, bool creating, const ph_edit *edits, size_t count, prophet_error *err);
+prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *schema, ph_work_record *wr,
+                               bool creating, const ph_edit *edits, size_t count,
+                               prophet_error *err);
 
 /* identity.c */
 prophet_code ph_identity_create(const char *dir, prophet_error *err);
 prophet_code ph_identity_load(ph_replica *r, prophet_error *err);
-prophet_code ph_identity_fits(ph_replica *r, bool *fits, prophet_error *err); /* the directory is where its token says */
-prophet_code ph_identity_keep(ph_replica *r, prophet_error *err);             /* the token of this place */
-prophet_code ph_identity_renew(ph_replica *r, prophet_error *err); /* a copy: new key that succeeds the old one */
+prophet_code ph_identity_fits(ph_replica *r, bool *fits,
+                              prophet_error *err); /* the directory is where its token says */
+prophet_code ph_identity_keep(ph_replica *r, prophet_error *err); /* the token of this place */
+prophet_code ph_identity_renew(ph_replica *r,
+                               prophet_error *err); /* a copy: new key that succeeds the old one */
 /* index_file.c */
 prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err);
-prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err);  /* with the replica held exclusively */
-prophet_code ph_index_unclean(ph_replica *r, prophet_error *err);  /* before the first write */
+prophet_code ph_index_rebuild(ph_replica *r,
+                              prophet_error *err); /* with the replica held exclusively */
+prophet_code ph_index_unclean(ph_replica *r, prophet_error *err); /* before the first write */
 prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err);
 /* A fresh index of the whole log at `path`, opened; names as numbered there. */
-prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, ph_names **names, prophet_error *err);
-void         ph_index_discard(ph_replica *r);                      /* the temporary index of a read-only replica */
+prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, ph_names **names,
+                            prophet_error *err);
+void ph_index_discard(ph_replica *r); /* the temporary index of a read-only replica */
 
-void     ph_view_free(ph_replica *r);
-int64_t  ph_replica_now(ph_replica *r);
+void ph_view_free(ph_replica *r);
+int64_t ph_replica_now(ph_replica *r);
 prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err);
 
 #endif

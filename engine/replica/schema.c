@@ -6,9 +6,10 @@
 #include "replica/schema_impl.h"
 #include <stdlib.h>
 
-static const char *const kind_names[PH_F_KINDS] = { "string", "text", "int", "float", "bool", "bytes",
-                                                    "time", "enum", "user", "ref", "blob", "list",
-                                                    "map", "set", "counter", "computed", "many" };
+static const char *const kind_names[PH_F_KINDS] = { "string",   "text", "int",  "float", "bool",
+                                                    "bytes",    "time", "enum", "user",  "ref",
+                                                    "blob",     "list", "map",  "set",   "counter",
+                                                    "computed", "many" };
 
 const char *ph_field_kind_name(ph_field_kind k)
 {
@@ -64,8 +65,8 @@ prophet_code ph_schema_uuid(ph_replica *r, prophet_slice type, ph_uuid *out, pro
     ph_put_list(&key, 1);
     ph_put_text(&key, type);
     prophet_code rc = key.failed ? ph_nomem(err)
-                                 : ph_uuid_v5(r->hasher, ph_log_database(r->log), ph_slice_str("_type"),
-                                              ph_buf_slice(&key), out, err);
+                                 : ph_uuid_v5(r->hasher, ph_log_database(r->log),
+                                              ph_slice_str("_type"), ph_buf_slice(&key), out, err);
     ph_buf_clear(&key);
     return rc;
 }
@@ -78,10 +79,10 @@ typedef struct option { /* one `option.field` cell */
 
 typedef struct compiler {
     ph_replica *r;
-    ph_arena   *a;
-    ph_schema  *s;
-    option     *options;
-    size_t      count;
+    ph_arena *a;
+    ph_schema *s;
+    option *options;
+    size_t count;
 } compiler;
 
 static int by_field(const void *a, const void *b)
@@ -126,7 +127,8 @@ static prophet_slice text_of(prophet_slice v)
     return ph_value_open(v, &item) && item.kind == PH_TEXT ? item.s : ph_slice(NULL, 0);
 }
 
-static prophet_code field_options(compiler *c, ph_field_def *f, const option *o, size_t n, prophet_error *err)
+static prophet_code field_options(compiler *c, ph_field_def *f, const option *o, size_t n,
+                                  prophet_error *err)
 {
     ph_buf map = PH_BUF_INIT;
     bool ok = true;
@@ -178,7 +180,8 @@ static void sort_fields(ph_field_def *f, size_t n, const prophet_slice *order, s
 {
     for (size_t i = 1; i < n; i++) /* few; by name already */
         for (size_t k = i; k > 0 && order_of(order, order_count, f[k].name) <
-                                        order_of(order, order_count, f[k - 1].name); k--) {
+                                        order_of(order, order_count, f[k - 1].name);
+             k--) {
             ph_field_def t = f[k];
             f[k] = f[k - 1];
             f[k - 1] = t;
@@ -232,7 +235,9 @@ static prophet_code compile_fields(compiler *c, prophet_slice order_list, prophe
 
 /* ---- reading the record ------------------------------------------------------------------------------------ */
 
-typedef struct parts { prophet_slice order, indexes, key; } parts;
+typedef struct parts {
+    prophet_slice order, indexes, key;
+} parts;
 
 static prophet_code read_cells(compiler *c, ph_txn *t, ph_record *rec, parts *p, prophet_error *err)
 {
@@ -249,7 +254,8 @@ static prophet_code read_cells(compiler *c, ph_txn *t, ph_record *rec, parts *p,
         const char *dot = memchr(name.data, '.', name.len);
         if (dot) {
             size_t at = (size_t)(dot - (const char *)name.data);
-            option o = { ph_slice(name.data, at), ph_slice(dot + 1, name.len - at - 1), cell->shown };
+            option o = { ph_slice(name.data, at), ph_slice(dot + 1, name.len - at - 1),
+                         cell->shown };
             c->options[c->count++] = o;
         } else if (ph_slice_eq(name, ph_slice_str("order")))
             p->order = cell->shown;
@@ -288,7 +294,8 @@ static prophet_code compile(ph_replica *r, ph_txn *t, ph_arena *a, ph_schema *s,
     compiler c = { r, a, s, ph_arena_alloc(a, (rec.cell_count + 1u) * sizeof(option)), 0 };
     if (!c.options)
         return ph_nomem(err);
-    if ((rc = read_cells(&c, t, &rec, &p, err)) < 0 || (rc = compile_fields(&c, p.order, err)) < 0 ||
+    if ((rc = read_cells(&c, t, &rec, &p, err)) < 0 ||
+        (rc = compile_fields(&c, p.order, err)) < 0 ||
         (rc = texts(p.key, a, &s->key, &s->key_count, err)) < 0)
         return rc;
     return ph_schema_indexes(r, a, s, p.indexes, err);
@@ -296,28 +303,33 @@ static prophet_code compile(ph_replica *r, ph_txn *t, ph_arena *a, ph_schema *s,
 
 /* ---- names ------------------------------------------------------------------------------------------------- */
 
-static prophet_code intern_index(ph_session *s, prophet_slice type, prophet_slice spec, prophet_error *err)
+static prophet_code intern_index(ph_session *s, prophet_slice type, prophet_slice spec,
+                                 prophet_error *err)
 {
     ph_buf name = PH_BUF_INIT;
     uint32_t id;
     ph_buf_printf(&name, "%.*s/%.*s", PH_FMT(type), PH_FMT(spec));
     prophet_code rc = name.failed ? ph_nomem(err)
-                                  : ph_names_intern(s->r->names, s->txn, &s->state, ph_buf_slice(&name), &id, err);
+                                  : ph_names_intern(s->r->names, s->txn, &s->state,
+                                                    ph_buf_slice(&name), &id, err);
     ph_buf_clear(&name);
     return rc;
 }
 
-static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice field, prophet_slice value, prophet_error *err)
+static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice field,
+                                prophet_slice value, prophet_error *err)
 {
     uint32_t id;
     ph_item item, one;
     prophet_code rc = PROPHET_OK;
     const char *name = field.data;
     if (field.len > 5 && memcmp(name, "kind.", 5) == 0)
-        return ph_names_intern(s->r->names, s->txn, &s->state, ph_slice(name + 5, field.len - 5), &id, err);
+        return ph_names_intern(s->r->names, s->txn, &s->state, ph_slice(name + 5, field.len - 5),
+                               &id, err);
     if (field.len > 6 && memcmp(name, "index.", 6) == 0)
         return intern_index(s, type, ph_slice(name + 6, field.len - 6), err);
-    if (!ph_slice_eq(field, ph_slice_str("indexes")) || !ph_value_open(value, &item) || item.kind != PH_LIST)
+    if (!ph_slice_eq(field, ph_slice_str("indexes")) || !ph_value_open(value, &item) ||
+        item.kind != PH_LIST)
         return PROPHET_OK;
     ph_reader r = ph_reader_of(item.s);
     while (rc >= 0 && ph_read_item(&r, &one))
@@ -329,11 +341,13 @@ static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice
 /* Numbers for the names a definition brings, given in the order of changesets: a rebuild gives the same ones. */
 prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr, prophet_error *err)
 {
-    const ph_cell *name = ph_record_cell(&wr->rec, ph_names_find(s->r->names, ph_slice_str("name")));
+    const ph_cell *name =
+        ph_record_cell(&wr->rec, ph_names_find(s->r->names, ph_slice_str("name")));
     ph_item type;
     uint32_t id;
     prophet_code rc = PROPHET_OK;
-    if (!name || !name->head_count || !ph_value_open(name->heads[0].value, &type) || type.kind != PH_TEXT)
+    if (!name || !name->head_count || !ph_value_open(name->heads[0].value, &type) ||
+        type.kind != PH_TEXT)
         return PROPHET_OK;
     rc = ph_names_intern(s->r->names, s->txn, &s->state, type.s, &id, err);
     for (uint32_t i = 0; i < wr->rec.cell_count && rc >= 0; i++) {
@@ -360,8 +374,8 @@ prophet_code ph_schemas_ready(ph_replica *r, uint64_t stamp, prophet_error *err)
     return PROPHET_OK;
 }
 
-prophet_code ph_schemas_get(ph_replica *r, ph_txn *t, uint64_t stamp, prophet_slice type, const ph_schema **out,
-                            prophet_error *err)
+prophet_code ph_schemas_get(ph_replica *r, ph_txn *t, uint64_t stamp, prophet_slice type,
+                            const ph_schema **out, prophet_error *err)
 {
     prophet_code rc = ph_schemas_ready(r, stamp, err);
     if (rc < 0)

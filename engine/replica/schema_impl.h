@@ -4,14 +4,15 @@
 #include "replica/replica_impl.h"
 
 struct ph_schemas {
-    uint64_t stamp;   /* state.schema it holds for */
+    uint64_t stamp; /* state.schema it holds for */
     ph_arena arena;
-    ph_map   types;   /* name -> ph_schema */
-    ph_map   lines;   /* root key of a succession line -> voter_line */
-    bool     weights_loaded;
+    ph_map types; /* name -> ph_schema */
+    ph_map lines; /* root key of a succession line -> voter_line */
+    bool weights_loaded;
 };
 prophet_code ph_schemas_ready(ph_replica *r, uint64_t stamp, prophet_error *err);
 /* Fills s->indexes from field options and the list of specs ("status,-due"). */
-prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet_slice specs, prophet_error *err);
+prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet_slice specs,
+                               prophet_error *err);
 
 #endif

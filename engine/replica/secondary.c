@@ -9,8 +9,8 @@
 
 /* ---- declarations ------------------------------------------------------------------------------------------ */
 
-static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index_def *def, prophet_slice spec,
-                              prophet_error *err)
+static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index_def *def,
+                              prophet_slice spec, prophet_error *err)
 {
     const char *p = spec.data, *end = p + spec.len;
     uint32_t *fields = ph_arena_alloc(a, (spec.len + 1) * sizeof *fields);
@@ -40,7 +40,8 @@ static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
-prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet_slice specs, prophet_error *err)
+prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet_slice specs,
+                               prophet_error *err)
 {
     ph_item list, one;
     size_t max = s->field_count + 1;
@@ -53,7 +54,8 @@ prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet
         return ph_nomem(err);
     s->indexes = at;
     for (size_t i = 0; i < s->field_count && rc >= 0; i++)
-        if (s->fields[i].index && s->fields[i].kind != PH_F_COMPUTED && s->fields[i].kind != PH_F_MANY)
+        if (s->fields[i].index && s->fields[i].kind != PH_F_COMPUTED &&
+            s->fields[i].kind != PH_F_MANY)
             rc = add_index(r, a, s, &at[s->index_count++], s->fields[i].name, err);
     if (many) {
         ph_reader in = ph_reader_of(list.s);
@@ -67,10 +69,10 @@ prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet
 /* ---- the rows of one record ----------------------------------------------------------------------------------- */
 
 typedef struct keyset {
-    ph_session   *s;
-    ph_record    *rec;
+    ph_session *s;
+    ph_record *rec;
     prophet_slice *keys;
-    size_t        count, cap;
+    size_t count, cap;
 } keyset;
 
 static prophet_slice shown_value(const ph_record *rec, uint32_t field, int64_t *room, ph_buf *b)
@@ -90,17 +92,20 @@ static prophet_slice shown_value(const ph_record *rec, uint32_t field, int64_t *
 }
 
 /* One row; `element` stands for the index's set field. */
-static prophet_code add_key(keyset *k, const ph_index_def *def, prophet_slice element, prophet_error *err)
+static prophet_code add_key(keyset *k, const ph_index_def *def, prophet_slice element,
+                            prophet_error *err)
 {
     ph_buf key = PH_BUF_INIT, number = PH_BUF_INIT;
     bool ok = true;
     int64_t room = 0;
     ph_buf_u32be(&key, def->id);
     for (size_t i = 0; i < def->count; i++)
-        ph_ordered_put(&key, def->is_set[i] ? element : shown_value(k->rec, def->fields[i], &room, &number),
-                       def->desc[i], PH_IX_ROOM / def->count);
+        ph_ordered_put(
+            &key, def->is_set[i] ? element : shown_value(k->rec, def->fields[i], &room, &number),
+            def->desc[i], PH_IX_ROOM / def->count);
     ph_buf_u64be(&key, k->rec->number);
-    ok = !key.failed && !number.failed && ph_list_grow(&k->keys, &k->cap, k->count, sizeof *k->keys);
+    ok =
+        !key.failed && !number.failed && ph_list_grow(&k->keys, &k->cap, k->count, sizeof *k->keys);
     if (ok)
         k->keys[k->count++] = ph_arena_copy(&k->s->row_arena, ph_buf_slice(&key), &ok);
     ph_buf_clear(&key);
@@ -127,7 +132,8 @@ static prophet_code add_keys(keyset *k, const ph_index_def *def, prophet_error *
     return add_key(k, def, ph_slice(NULL, 0), err);
 }
 
-static prophet_code record_keys(ph_session *s, const ph_schema *schema, ph_record *rec, keyset *k, prophet_error *err)
+static prophet_code record_keys(ph_session *s, const ph_schema *schema, ph_record *rec, keyset *k,
+                                prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     k->s = s;
@@ -162,7 +168,9 @@ static bool concerns(const ph_schema *schema, const ph_work_record *wr)
     for (size_t i = 0; i < schema->index_count; i++) {
         const ph_index_def *def = &schema->indexes[i];
         for (size_t f = 0; f < def->count; f++) {
-            const ph_cell *c = def->fields[f] ? ph_record_cell((ph_record *)(uintptr_t)&wr->rec, def->fields[f]) : NULL;
+            const ph_cell *c =
+                def->fields[f] ? ph_record_cell((ph_record *)(uintptr_t)&wr->rec, def->fields[f])
+                               : NULL;
             if (c && c->dirty)
                 return true;
         }
@@ -171,7 +179,8 @@ static bool concerns(const ph_schema *schema, const ph_work_record *wr)
 }
 
 /* The old rows follow from the record as the store still has it. */
-prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr, prophet_error *err)
+prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
+                                 prophet_error *err)
 {
     keyset before = { 0 }, after = { 0 };
     ph_record old = { 0 };
@@ -179,7 +188,8 @@ prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work
     if (!concerns(schema, wr))
         return PROPHET_OK;
     ph_arena_reset(&s->row_arena);
-    if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena, &old, err)) == PROPHET_OK)
+    if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena,
+                                            &old, err)) == PROPHET_OK)
         rc = record_keys(s, schema, &old, &before, err);
     if (rc >= 0)
         rc = record_keys(s, schema, &wr->rec, &after, err);
@@ -196,7 +206,8 @@ prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work
 
 /* ---- building and dropping -------------------------------------------------------------------------------------- */
 
-static prophet_code build(ph_session *s, const ph_schema *schema, const ph_index_def *def, prophet_error *err)
+static prophet_code build(ph_session *s, const ph_schema *schema, const ph_index_def *def,
+                          prophet_error *err)
 {
     ph_schema one = *schema;
     ph_index_def defs[1] = { *def };
@@ -220,7 +231,8 @@ static prophet_code build(ph_session *s, const ph_schema *schema, const ph_index
         rc = ph_cursor_seek(cur, ph_slice(key, keylen), &k, &v, err);
         if (rc == PROPHET_OK && keylen == 20 && k.len == 20 && memcmp(k.data, key, 20) == 0)
             rc = ph_cursor_next(cur, &k, &v, err);
-        while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, prefix, 4) == 0 && batch.count < SCAN_STEP) {
+        while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, prefix, 4) == 0 &&
+               batch.count < SCAN_STEP) {
             ph_record rec;
             memcpy(key, k.data, 20);
             keylen = 20;

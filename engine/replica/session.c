@@ -85,15 +85,18 @@ static prophet_code replay_frame(ph_session *s, const ph_frame *f, prophet_error
         return ph_nomem(err);
     ph_frame_context before = s->stream;
     ph_id missing;
-    prophet_code rc = ph_frame_decode(bytes, ph_log_database(s->r->log), true, s->r->hasher, &s->r->scratch, &s->stream,
-                                      &s->arena, cs, err);
+    prophet_code rc = ph_frame_decode(bytes, ph_log_database(s->r->log), true, s->r->hasher,
+                                      &s->r->scratch, &s->stream, &s->arena, cs, err);
     if (rc < 0)
         return rc;
-    uint64_t *names = ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
+    uint64_t *names =
+        ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
     if (!names)
         return ph_nomem(err);
     if ((rc = ph_apply_names(s, cs, names, &missing, err)) != PROPHET_OK)
-        return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "the log names a changeset that is not before it");
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_ECORRUPT,
+                                "the log names a changeset that is not before it");
     bool run = before.has_last && cs->header.has_prev && ph_id_eq(&before.id, &cs->header.prev);
     rc = ph_apply_changeset(s, cs, names, run, 0, f->position, err);
     if (rc >= 0)
@@ -103,7 +106,8 @@ static prophet_code replay_frame(ph_session *s, const ph_frame *f, prophet_error
 
 static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *err);
 
-static prophet_code replay_commit(ph_session *s, const ph_log_cursor *cur, bool last, prophet_error *err)
+static prophet_code replay_commit(ph_session *s, const ph_log_cursor *cur, bool last,
+                                  prophet_error *err)
 {
     ph_mark mark;
     prophet_code rc = ph_work_flush(s, err);
@@ -144,7 +148,8 @@ static prophet_code replay_from(ph_session *s, prophet_error *err)
         if ((rc = replay_frame(s, &f, err)) < 0)
             break;
         bytes += f.bytes.len + 64;
-        if (ph_log_cursor_batch_done(cur) && (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
+        if (ph_log_cursor_batch_done(cur) &&
+            (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
             if ((rc = replay_commit(s, cur, false, err)) < 0)
                 break;
             bytes = 0;
@@ -251,7 +256,8 @@ prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err)
 
 static int by_id(const void *a, const void *b)
 {
-    return memcmp((*(const ph_new_changeset *const *)a)->row.id.b, (*(const ph_new_changeset *const *)b)->row.id.b, 32);
+    return memcmp((*(const ph_new_changeset *const *)a)->row.id.b,
+                  (*(const ph_new_changeset *const *)b)->row.id.b, 32);
 }
 
 /* Rows of changesets, sorted for each table: random ids one by one cost several times more. */
@@ -288,8 +294,9 @@ static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *
         return rc;
     for (size_t i = 0; i < s->signatures.count && rc >= 0; i++) {
         const ph_new_signature *g = &s->signatures.at[i];
-        rc = ph_signatures_put(s->txn, g->version,
-                               batch ? ph_log_frame_position(batch, g->payload_offset) : g->position, err);
+        rc = ph_signatures_put(
+            s->txn, g->version,
+            batch ? ph_log_frame_position(batch, g->payload_offset) : g->position, err);
     }
     return rc < 0 ? rc : ph_state_store(s->txn, &s->state, err);
 }
@@ -319,7 +326,9 @@ prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_err
         rc = ph_txn_commit(t, err);
     }
     if (rc < 0 && appended && ph_log_undo(r->log, NULL) < 0)
-        rc = ph_fail(err, PROPHET_EIO, "it is unknown whether the change was written: the disk failed while it was being taken back");
+        rc = ph_fail(err, PROPHET_EIO,
+                     "it is unknown whether the change was written: the disk failed while it was "
+                     "being taken back");
     if (rc >= 0) {
         r->wrote = true;
         r->last_write_us = ph_monotonic_us();

@@ -3,13 +3,15 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
-static prophet_code changeset_row(const ph_lookup *l, uint64_t version, ph_changeset_row *out, prophet_error *err)
+static prophet_code changeset_row(const ph_lookup *l, uint64_t version, ph_changeset_row *out,
+                                  prophet_error *err)
 {
-    return l->s ? ph_session_changeset_row(l->s, version, out, err) : ph_changesets_get(l->txn, version, out, err);
+    return l->s ? ph_session_changeset_row(l->s, version, out, err)
+                : ph_changesets_get(l->txn, version, out, err);
 }
 
-static prophet_code load_heads(const ph_lookup *l, const ph_cell *c, ph_arena *a, ph_cell_question *q,
-                               prophet_error *err)
+static prophet_code load_heads(const ph_lookup *l, const ph_cell *c, ph_arena *a,
+                               ph_cell_question *q, prophet_error *err)
 {
     ph_candidate_head *heads = ph_arena_alloc(a, (c->head_count + 1u) * sizeof *heads);
     if (!heads)
@@ -29,8 +31,8 @@ static prophet_code load_heads(const ph_lookup *l, const ph_cell *c, ph_arena *a
     return PROPHET_OK;
 }
 
-static prophet_code load_ballot(const ph_lookup *l, const ph_stored_ballot *from, ph_arena *a, ph_ballot *to,
-                                prophet_error *err)
+static prophet_code load_ballot(const ph_lookup *l, const ph_stored_ballot *from, ph_arena *a,
+                                ph_ballot *to, prophet_error *err)
 {
     ph_changeset_row row;
     prophet_code rc = changeset_row(l, from->version, &row, err);
@@ -52,9 +54,10 @@ static prophet_code load_ballot(const ph_lookup *l, const ph_stored_ballot *from
     return ph_schemas_weight(l->r, l->txn, l->stamp, row.ridx, &to->voter, &to->weight, err);
 }
 
-prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *c, prophet_slice type,
-                                   prophet_slice field, ph_arena *a, ph_cell_question *out,
-                                   ph_stored_ballot **ballots, prophet_error *err)
+prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *c,
+                                   prophet_slice type, prophet_slice field, ph_arena *a,
+                                   ph_cell_question *out, ph_stored_ballot **ballots,
+                                   prophet_error *err)
 {
     const ph_schema *schema;
     size_t count = 0;
@@ -88,8 +91,9 @@ prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *
     return PROPHET_OK;
 }
 
-static prophet_code drop_spent(ph_session *s, ph_work_record *wr, ph_cell *c, const ph_cell_question *q,
-                               const ph_stored_ballot *stored, prophet_error *err)
+static prophet_code drop_spent(ph_session *s, ph_work_record *wr, ph_cell *c,
+                               const ph_cell_question *q, const ph_stored_ballot *stored,
+                               prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < q->ballot_count && rc >= 0; i++)
@@ -99,8 +103,8 @@ static prophet_code drop_spent(ph_session *s, ph_work_record *wr, ph_cell *c, co
 }
 
 /* Was this question put to the resolvers before? */
-static prophet_code was_asked(ph_session *s, const ph_cell_key *key, const uint8_t question[32], bool *asked,
-                              prophet_error *err)
+static prophet_code was_asked(ph_session *s, const ph_cell_key *key, const uint8_t question[32],
+                              bool *asked, prophet_error *err)
 {
     uint8_t prefix[56];
     ph_cursor *cur;
@@ -111,7 +115,8 @@ static prophet_code was_asked(ph_session *s, const ph_cell_key *key, const uint8
     if (rc < 0)
         return rc;
     rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &k, &v, err);
-    *asked = rc == PROPHET_OK && k.len >= sizeof prefix && memcmp(k.data, prefix, sizeof prefix) == 0;
+    *asked =
+        rc == PROPHET_OK && k.len >= sizeof prefix && memcmp(k.data, prefix, sizeof prefix) == 0;
     ph_cursor_close(cur);
     return rc < 0 ? rc : PROPHET_OK;
 }
@@ -128,8 +133,8 @@ static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, 
         return rc;
     if (c->forked && (!life || c->was_dead) && (rc = ph_conflicts_mark(s->txn, &key, err)) < 0)
         return rc;
-    if ((open || c->conflict) &&
-        (rc = ph_conflicts_set(s->txn, &key, open, o->status == PH_DECIDED, open && !asked, err)) < 0)
+    if ((open || c->conflict) && (rc = ph_conflicts_set(s->txn, &key, open, o->status == PH_DECIDED,
+                                                        open && !asked, err)) < 0)
         return rc;
     if (open && !c->conflict)
         s->opened++;
@@ -142,7 +147,8 @@ static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, 
     return ph_work_queue(s, wr) ? PROPHET_OK : ph_nomem(err);
 }
 
-static prophet_code settle_cell(ph_session *s, ph_work_record *wr, uint32_t field, prophet_error *err)
+static prophet_code settle_cell(ph_session *s, ph_work_record *wr, uint32_t field,
+                                prophet_error *err)
 {
     ph_lookup l = { s->r, s->txn, s, s->state.schema };
     ph_cell *c = ph_record_cell(&wr->rec, field);
@@ -154,8 +160,10 @@ static prophet_code settle_cell(ph_session *s, ph_work_record *wr, uint32_t fiel
         return PROPHET_OK;
     prophet_slice type = ph_names_get(s->r->names, wr->rec.type);
     prophet_slice name = field == PH_LIFE ? ph_slice(NULL, 0) : ph_names_get(s->r->names, field);
-    if ((rc = ph_cell_question_load(&l, &wr->rec, c, type, name, &s->arena, &q, &stored, err)) < 0 ||
-        (rc = drop_spent(s, wr, c, &q, stored, err)) < 0 || (rc = ph_settle(&q, &s->arena, &o, err)) < 0)
+    if ((rc = ph_cell_question_load(&l, &wr->rec, c, type, name, &s->arena, &q, &stored, err)) <
+            0 ||
+        (rc = drop_spent(s, wr, c, &q, stored, err)) < 0 ||
+        (rc = ph_settle(&q, &s->arena, &o, err)) < 0)
         return rc;
     return keep_outcome(s, wr, c, &o, err);
 }
@@ -193,7 +201,8 @@ static prophet_code touch_open(ph_session *s, uint32_t type, prophet_error *err)
 }
 
 /* Types whose `_type` record is among the work: their rules and indexes may be other ones now. */
-static prophet_code changed_types(ph_session *s, ph_work_record *const *work, size_t n, prophet_error *err)
+static prophet_code changed_types(ph_session *s, ph_work_record *const *work, size_t n,
+                                  prophet_error *err)
 {
     uint32_t type_type = ph_names_find(s->r->names, ph_slice_str("_type"));
     uint32_t name_field = ph_names_find(s->r->names, ph_slice_str("name"));
@@ -201,7 +210,8 @@ static prophet_code changed_types(ph_session *s, ph_work_record *const *work, si
     for (size_t i = 0; i < n && rc >= 0; i++) {
         const ph_schema *schema;
         ph_item name;
-        const ph_cell *c = work[i]->rec.type == type_type ? ph_record_cell(&work[i]->rec, name_field) : NULL;
+        const ph_cell *c =
+            work[i]->rec.type == type_type ? ph_record_cell(&work[i]->rec, name_field) : NULL;
         if (!c || !ph_value_open(c->shown, &name) || name.kind != PH_TEXT)
             continue;
         uint32_t type = ph_names_find(s->r->names, name.s);

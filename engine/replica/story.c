@@ -2,31 +2,37 @@
  * what is asked rarely: a conflict's base, its votes, its closed episodes. Cost follows the record's history. */
 #include "replica/replica_impl.h"
 
-prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out, prophet_error *err)
+prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out,
+                           prophet_error *err)
 {
     size_t n = ph_changeset_names(&cs->header);
     uint64_t *versions = ph_arena_alloc(a, (n + 1) * sizeof *versions);
     if (!versions)
         return ph_nomem(err);
     for (size_t i = 0; i < n; i++) {
-        prophet_code rc = ph_ids_find(v->txn, ph_changeset_name(&cs->header, (uint32_t)i), &versions[i], err);
+        prophet_code rc =
+            ph_ids_find(v->txn, ph_changeset_name(&cs->header, (uint32_t)i), &versions[i], err);
         if (rc != PROPHET_OK)
-            return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "the index lacks a changeset that another names: run prophet rebuild");
+            return rc < 0
+                       ? rc
+                       : ph_fail(
+                             err, PROPHET_ECORRUPT,
+                             "the index lacks a changeset that another names: run prophet rebuild");
     }
     *out = versions;
     return PROPHET_OK;
 }
 
 typedef struct reading {
-    ph_view       *v;
+    ph_view *v;
     const ph_named *record;
-    prophet_slice  type, field;
-    ph_arena      *a;
+    prophet_slice type, field;
+    ph_arena *a;
     ph_cell_story *out;
 } reading;
 
-static prophet_code add_write(reading *r, const ph_changeset *cs, const ph_changeset_row *row, uint64_t version,
-                              const uint64_t *names, prophet_error *err)
+static prophet_code add_write(reading *r, const ph_changeset *cs, const ph_changeset_row *row,
+                              uint64_t version, const uint64_t *names, prophet_error *err)
 {
     prophet_slice value;
     ph_over over;
@@ -37,8 +43,11 @@ static prophet_code add_write(reading *r, const ph_changeset *cs, const ph_chang
         return ph_nomem(err);
     for (uint32_t i = 0; i < over.count; i++)
         versions[i] = names[over.pos[i]];
-    r->out->writes[r->out->write_count++] = (ph_cell_write){ .version = version, .stamp = { row->lamport, row->id },
-                                                             .value = value, .over = versions, .over_count = over.count };
+    r->out->writes[r->out->write_count++] = (ph_cell_write){ .version = version,
+                                                             .stamp = { row->lamport, row->id },
+                                                             .value = value,
+                                                             .over = versions,
+                                                             .over_count = over.count };
     return PROPHET_OK;
 }
 
@@ -53,8 +62,8 @@ static bool value_of(const ph_cell_story *s, uint64_t version, prophet_slice *va
     return false;
 }
 
-static prophet_code add_vote(reading *r, const ph_vote *vote, const ph_changeset_row *row, uint64_t version,
-                             const uint64_t *names, prophet_error *err)
+static prophet_code add_vote(reading *r, const ph_vote *vote, const ph_changeset_row *row,
+                             uint64_t version, const uint64_t *names, prophet_error *err)
 {
     ph_cell_story *s = r->out;
     ph_ballot *b = &s->ballots[s->ballot_count];
@@ -62,12 +71,18 @@ static prophet_code add_vote(reading *r, const ph_vote *vote, const ph_changeset
     ph_seen *seen = ph_arena_alloc(r->a, (vote->heads.count + 1u) * sizeof *seen);
     if (!seen)
         return ph_nomem(err);
-    *b = (ph_ballot){ .by_resolver = vote->by_resolver, .stamp = { row->lamport, row->id }, .choice = vote->choice, .seen = seen };
+    *b = (ph_ballot){ .by_resolver = vote->by_resolver,
+                      .stamp = { row->lamport, row->id },
+                      .choice = vote->choice,
+                      .seen = seen };
     for (uint32_t i = 0; i < vote->heads.count; i++) {
         seen[b->seen_count].version = names[vote->heads.pos[i]];
         b->seen_count += value_of(s, names[vote->heads.pos[i]], &seen[b->seen_count].value);
     }
-    *cv = (ph_conflict_vote){ .version = version, .by_resolver = vote->by_resolver, .choice = vote->choice, .reason = vote->reason };
+    *cv = (ph_conflict_vote){ .version = version,
+                              .by_resolver = vote->by_resolver,
+                              .choice = vote->choice,
+                              .reason = vote->reason };
     if (vote->by_resolver) {
         char *label = ph_arena_alloc(r->a, vote->resolver.len + 66);
         if (!label)
@@ -78,7 +93,8 @@ static prophet_code add_vote(reading *r, const ph_vote *vote, const ph_changeset
         cv->resolver = ph_slice(label, vote->resolver.len + 65);
     }
     s->ballot_count++;
-    return ph_schemas_weight(r->v->replica, r->v->txn, r->v->state.schema, row->ridx, &b->voter, &b->weight, err);
+    return ph_schemas_weight(r->v->replica, r->v->txn, r->v->state.schema, row->ridx, &b->voter,
+                             &b->weight, err);
 }
 
 static prophet_code read_one(reading *r, uint64_t version, prophet_error *err)
@@ -89,7 +105,8 @@ static prophet_code read_one(reading *r, uint64_t version, prophet_error *err)
     prophet_code rc;
     if ((rc = ph_view_changeset(r->v, version, r->a, &cs, &row, err)) != PROPHET_OK || !cs.has_body)
         return rc < 0 ? rc : PROPHET_OK;
-    if ((rc = ph_view_names(r->v, &cs, r->a, &names, err)) < 0 || (rc = add_write(r, &cs, &row, version, names, err)) < 0)
+    if ((rc = ph_view_names(r->v, &cs, r->a, &names, err)) < 0 ||
+        (rc = add_write(r, &cs, &row, version, names, err)) < 0)
         return rc;
     for (size_t i = 0; i < cs.body.vote_count; i++) {
         const ph_vote *vote = &cs.body.votes[i];
@@ -100,8 +117,8 @@ static prophet_code read_one(reading *r, uint64_t version, prophet_error *err)
     return PROPHET_OK;
 }
 
-prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type, prophet_slice field, ph_arena *a,
-                           ph_cell_story *out, prophet_error *err)
+prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type,
+                           prophet_slice field, ph_arena *a, ph_cell_story *out, prophet_error *err)
 {
     ph_history_entry *entries;
     size_t n;

@@ -9,7 +9,8 @@ static int by_replica(const void *a, const void *b)
     return c ? c : ph_id_cmp(&x->id, &y->id);
 }
 
-prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t *count, prophet_error *err)
+prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t *count,
+                            prophet_error *err)
 {
     PH_LIST(ph_chain_head) list = { 0 };
     bool ok = true;
@@ -29,7 +30,9 @@ prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t
     }
     if (list.count)
         qsort(list.at, list.count, sizeof *list.at, by_replica);
-    *out = (ph_chain_head *)(uintptr_t)ph_arena_copy(a, ph_slice(list.at, list.count * sizeof *list.at), &ok).data;
+    *out = (ph_chain_head *)(uintptr_t)ph_arena_copy(
+               a, ph_slice(list.at, list.count * sizeof *list.at), &ok)
+               .data;
     *count = list.count;
     ph_free(list.at);
     return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
@@ -42,8 +45,8 @@ static bool is_durable(ph_view *v, ph_position position)
     return v->replica->options.readonly || position < durable;
 }
 
-static prophet_code send_signature(ph_view *v, uint64_t version, const ph_id *id, ph_buf *buf, ph_frame_sink sink, void *ctx,
-                                   prophet_error *err)
+static prophet_code send_signature(ph_view *v, uint64_t version, const ph_id *id, ph_buf *buf,
+                                   ph_frame_sink sink, void *ctx, prophet_error *err)
 {
     uint64_t position;
     ph_frame f;
@@ -55,14 +58,17 @@ static prophet_code send_signature(ph_view *v, uint64_t version, const ph_id *id
     return f.type == PH_FRAME_SIGNATURE ? sink(ctx, f.type, f.bytes, id, err) : PROPHET_OK;
 }
 
-static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *stream, ph_arena *a, ph_buf *buf, ph_buf *out,
-                             ph_frame_sink sink, void *ctx, prophet_error *err)
+static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *stream, ph_arena *a,
+                             ph_buf *buf, ph_buf *out, ph_frame_sink sink, void *ctx,
+                             prophet_error *err)
 {
     ph_changeset cs;
     ph_changeset_row row;
     prophet_code rc = ph_view_changeset(v, version, a, &cs, &row, err);
     if (rc != PROPHET_OK)
-        return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log", (unsigned long long)version);
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
+                                (unsigned long long)version);
     if (!is_durable(v, row.position))
         return PROPHET_DONE;
     ph_buf_reset(out);
@@ -93,8 +99,8 @@ static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all, ph_frame_sink sink, void *ctx,
-                            prophet_error *err)
+prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all,
+                            ph_frame_sink sink, void *ctx, prophet_error *err)
 {
     ph_frame_context stream = { .has_last = false };
     ph_arena a = PH_ARENA_INIT;

@@ -88,7 +88,8 @@ prophet_code ph_view_heads(ph_view *v, ph_arena *a, ph_id **out, size_t *count, 
 }
 
 /* Sorted ids whose body is absent or parked: rare, so a walk over all rows is only paid when there are any. */
-static prophet_code absent_ids(ph_view *v, ph_arena *a, ph_id **out, size_t *count, prophet_error *err)
+static prophet_code absent_ids(ph_view *v, ph_arena *a, ph_id **out, size_t *count,
+                               prophet_error *err)
 {
     ph_cursor *cur;
     prophet_slice k, val;
@@ -103,7 +104,8 @@ static prophet_code absent_ids(ph_view *v, ph_arena *a, ph_id **out, size_t *cou
     rc = ph_cursor_first(cur, &k, &val, err);
     for (; rc == PROPHET_OK; rc = ph_cursor_next(cur, &k, &val, err)) {
         ph_changeset_row row;
-        if (ph_changesets_decode(val, &row) && (row.flags & (PH_CS_NO_BODY | PH_CS_PARKED)) && *count < v->state.absent)
+        if (ph_changesets_decode(val, &row) && (row.flags & (PH_CS_NO_BODY | PH_CS_PARKED)) &&
+            *count < v->state.absent)
             (*out)[(*count)++] = row.id;
     }
     ph_cursor_close(cur);
@@ -118,7 +120,8 @@ prophet_code ph_view_digest(ph_view *v, uint8_t out[32], prophet_error *err)
     size_t n, m;
     uint8_t count[8];
     prophet_code rc;
-    if ((rc = ph_view_heads(v, &v->arena, &heads, &n, err)) < 0 || (rc = absent_ids(v, &v->arena, &absent, &m, err)) < 0)
+    if ((rc = ph_view_heads(v, &v->arena, &heads, &n, err)) < 0 ||
+        (rc = absent_ids(v, &v->arena, &absent, &m, err)) < 0)
         return rc;
     ph_u64be_put(count, n);
     const prophet_slice parts[3] = { ph_slice(count, 8), ph_slice(heads, n * sizeof *heads),
@@ -132,8 +135,8 @@ prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, 
 }
 
 /* A frame leaves out what the frame before it says: that comes from the row of the version before. */
-static prophet_code frame_context(ph_view *v, uint64_t version, const ph_changeset_row *row, ph_arena *a,
-                                  ph_frame_context *ctx, prophet_error *err)
+static prophet_code frame_context(ph_view *v, uint64_t version, const ph_changeset_row *row,
+                                  ph_arena *a, ph_frame_context *ctx, prophet_error *err)
 {
     ph_changeset_row before;
     ph_replica_row rep;
@@ -151,8 +154,8 @@ static prophet_code frame_context(ph_view *v, uint64_t version, const ph_changes
     return PROPHET_OK;
 }
 
-prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out, ph_changeset_row *row,
-                               prophet_error *err)
+prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
+                               ph_changeset_row *row, prophet_error *err)
 {
     ph_replica *r = v->replica;
     ph_frame_context ctx;
@@ -171,9 +174,11 @@ prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_cha
         rc = ph_nomem(err);
         goto done;
     }
-    rc = ph_frame_decode(frame, ph_log_database(r->log), true, r->hasher, &r->scratch, &ctx, a, out, err);
+    rc = ph_frame_decode(frame, ph_log_database(r->log), true, r->hasher, &r->scratch, &ctx, a, out,
+                         err);
     if (rc >= 0 && !ph_id_eq(&out->id, &row->id)) {
-        rc = ph_fail(err, PROPHET_ECORRUPT, "changeset %llu in the log is not what the index says: damaged",
+        rc = ph_fail(err, PROPHET_ECORRUPT,
+                     "changeset %llu in the log is not what the index says: damaged",
                      (unsigned long long)version);
         ph_hint(err, "prophet check tells more; a pull from any peer brings it back");
     }
@@ -184,7 +189,8 @@ done:
 
 /* ---- records -------------------------------------------------------------------------------------------------------- */
 
-static prophet_code by_number(ph_view *v, uint32_t type, prophet_slice digits, ph_named *out, prophet_error *err)
+static prophet_code by_number(ph_view *v, uint32_t type, prophet_slice digits, ph_named *out,
+                              prophet_error *err)
 {
     uint64_t n = 0;
     const char *p = digits.data;
@@ -200,10 +206,12 @@ static prophet_code by_number(ph_view *v, uint32_t type, prophet_slice digits, p
     return rc == PROPHET_OK && type && out->type != type ? PROPHET_DONE : rc;
 }
 
-static prophet_code by_uuid(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_named *out, prophet_error *err)
+static prophet_code by_uuid(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_named *out,
+                            prophet_error *err)
 {
     uint32_t first = type ? type : 1, last = type ? type : (uint32_t)ph_names_count(v->names);
-    for (uint32_t id = first; id <= last; id++) { /* without a type: each name may be one; they are few */
+    for (uint32_t id = first; id <= last;
+         id++) { /* without a type: each name may be one; they are few */
         ph_row row;
         prophet_code rc = ph_view_row(v, id, uuid, &row, err);
         if (rc == PROPHET_OK)
@@ -214,7 +222,8 @@ static prophet_code by_uuid(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_n
     return PROPHET_DONE;
 }
 
-static prophet_code by_tail(ph_view *v, uint32_t type, prophet_slice tail, ph_named *out, prophet_error *err)
+static prophet_code by_tail(ph_view *v, uint32_t type, prophet_slice tail, ph_named *out,
+                            prophet_error *err)
 {
     ph_named found[2];
     size_t count = 0;
@@ -227,14 +236,16 @@ static prophet_code by_tail(ph_view *v, uint32_t type, prophet_slice tail, ph_na
         return rc < 0 ? rc : PROPHET_DONE;
     if (count > 1) {
         rc = ph_fail(err, PROPHET_EAMBIGUOUS, "several records end in \"%.*s\"", PH_FMT(tail));
-        ph_hint(err, "give more of the id, or the local number as #%llu", (unsigned long long)found[0].number);
+        ph_hint(err, "give more of the id, or the local number as #%llu",
+                (unsigned long long)found[0].number);
         return rc;
     }
     *out = found[0];
     return PROPHET_OK;
 }
 
-prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph_named *out, prophet_error *err)
+prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph_named *out,
+                          prophet_error *err)
 {
     uint32_t type_id = 0;
     ph_uuid uuid;
@@ -249,7 +260,8 @@ prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph
     return by_tail(v, type_id, name, out, err);
 }
 
-prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row *out, prophet_error *err)
+prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row *out,
+                         prophet_error *err)
 {
     uint8_t key[20];
     prophet_slice value;
@@ -265,7 +277,8 @@ prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row 
 
 /* ---- schema -------------------------------------------------------------------------------------------------------------- */
 
-prophet_code ph_view_schema(ph_view *v, prophet_slice type, const ph_schema **out, prophet_error *err)
+prophet_code ph_view_schema(ph_view *v, prophet_slice type, const ph_schema **out,
+                            prophet_error *err)
 {
     prophet_code rc = ph_schemas_get(v->replica, v->txn, v->state.schema, type, out, err);
     if (rc < 0)
@@ -278,7 +291,8 @@ static int by_name(const void *a, const void *b)
     return ph_slice_cmp(*(const prophet_slice *)a, *(const prophet_slice *)b);
 }
 
-prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t *count, prophet_error *err)
+prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t *count,
+                           prophet_error *err)
 {
     uint32_t type = ph_names_find(v->names, ph_slice_str("_type"));
     uint32_t name = ph_names_find(v->names, ph_slice_str("name"));
@@ -292,7 +306,8 @@ prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t 
         if ((rc = ph_cursor_open(v->txn, PH_T_RECORDS, &cur, err)) < 0)
             return rc;
         rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &val, err);
-        for (; rc == PROPHET_OK && memcmp(k.data, prefix, 4) == 0; rc = ph_cursor_next(cur, &k, &val, err)) {
+        for (; rc == PROPHET_OK && memcmp(k.data, prefix, 4) == 0;
+             rc = ph_cursor_next(cur, &k, &val, err)) {
             ph_row row;
             ph_shown shown;
             ph_item text;
@@ -314,7 +329,9 @@ prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t 
     bool ok = true;
     if (list.count)
         qsort(list.at, list.count, sizeof *list.at, by_name);
-    *out = (prophet_slice *)(uintptr_t)ph_arena_copy(a, ph_slice(list.at, list.count * sizeof *list.at), &ok).data;
+    *out = (prophet_slice *)(uintptr_t)ph_arena_copy(
+               a, ph_slice(list.at, list.count * sizeof *list.at), &ok)
+               .data;
     *count = list.count;
     ph_free(list.at);
     return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);

@@ -2,7 +2,8 @@
  * has to look at old changesets. Heads that are not of this cell are ignored (DESIGN 4). */
 #include "replica/replica_impl.h"
 
-static const ph_change *find_change(const ph_changeset *cs, prophet_slice type, const ph_uuid *record)
+static const ph_change *find_change(const ph_changeset *cs, prophet_slice type,
+                                    const ph_uuid *record)
 {
     size_t lo = 0, hi = cs->body.change_count; /* sorted by (type, record) */
     while (lo < hi) {
@@ -76,8 +77,8 @@ static prophet_slice resolver_label(ph_session *s, const ph_vote *v)
     return label;
 }
 
-static prophet_code gather_seen(ph_session *s, const ph_vote *v, const uint64_t *names, const ph_cell *c,
-                                ph_stored_ballot *b, prophet_error *err)
+static prophet_code gather_seen(ph_session *s, const ph_vote *v, const uint64_t *names,
+                                const ph_cell *c, ph_stored_ballot *b, prophet_error *err)
 {
     uint64_t *versions = ph_arena_alloc(&s->arena, v->heads.count * sizeof *versions);
     prophet_slice *values = ph_arena_alloc(&s->arena, v->heads.count * sizeof *values);
@@ -94,7 +95,8 @@ static prophet_code gather_seen(ph_session *s, const ph_vote *v, const uint64_t 
         versions[b->seen_count] = names[v->heads.pos[i]];
         values[b->seen_count++] = value;
     }
-    for (uint32_t i = 1; i < b->seen_count; i++) /* by version: what is stored must not depend on positions */
+    for (uint32_t i = 1; i < b->seen_count;
+         i++) /* by version: what is stored must not depend on positions */
         for (uint32_t k = i; k > 0 && versions[k - 1] > versions[k]; k--) {
             uint64_t t = versions[k];
             prophet_slice tv = values[k];
@@ -114,21 +116,26 @@ prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *name
     ph_cell *c;
     prophet_code rc;
     if ((rc = ph_names_intern(s->r->names, s->txn, &s->state, v->type, &type, err)) < 0 ||
-        (v->field.len && (rc = ph_names_intern(s->r->names, s->txn, &s->state, v->field, &field, err)) < 0) ||
+        (v->field.len &&
+         (rc = ph_names_intern(s->r->names, s->txn, &s->state, v->field, &field, err)) < 0) ||
         (rc = ph_work_record_get(s, type, &v->record, &wr, err)) < 0)
         return rc;
     c = ph_record_cell(&wr->rec, field);
     if (c && !c->loaded && (rc = ph_cell_load(s->txn, &wr->rec, c, &s->arena, err)) < 0)
         return rc;
-    ph_stored_ballot b = { .version = version, .by_resolver = v->by_resolver, .choice = v->choice,
-                           .reason = v->reason, .resolver = resolver_label(s, v) };
+    ph_stored_ballot b = { .version = version,
+                           .by_resolver = v->by_resolver,
+                           .choice = v->choice,
+                           .reason = v->reason,
+                           .resolver = resolver_label(s, v) };
     if ((rc = gather_seen(s, v, names, c, &b, err)) < 0)
         return rc;
     if (!c || b.seen_count == 0) /* names nothing of this cell: without effect for ever */
         return PROPHET_OK;
     ph_new_history h = { wr->rec.number, version, 0, NULL };
     bool changed_too = s->history.count && s->history.at[s->history.count - 1].version == version;
-    for (size_t i = s->history.count; changed_too && i > 0 && s->history.at[i - 1].version == version; i--)
+    for (size_t i = s->history.count;
+         changed_too && i > 0 && s->history.at[i - 1].version == version; i--)
         if (s->history.at[i - 1].number == wr->rec.number)
             h.version = 0; /* its row says where the change is */
     if (h.version && !PH_PUSH(s->history, h))

@@ -4,10 +4,10 @@
 #include "replica/schema_impl.h"
 
 typedef struct voter_line {
-    ph_id    root;
+    ph_id root;
     uint64_t weight;
     ph_stamp set_by;
-    bool     has_weight;
+    bool has_weight;
 } voter_line;
 
 static prophet_code step(ph_txn *t, ph_replica_row *row, ph_arena *a, prophet_error *err)
@@ -16,7 +16,8 @@ static prophet_code step(ph_txn *t, ph_replica_row *row, ph_arena *a, prophet_er
 }
 
 /* The least key of a circle (keys that name each other). */
-static prophet_code least_of_circle(ph_txn *t, ph_replica_row row, ph_arena *a, ph_id *root, prophet_error *err)
+static prophet_code least_of_circle(ph_txn *t, ph_replica_row row, ph_arena *a, ph_id *root,
+                                    prophet_error *err)
 {
     uint32_t first = row.ridx;
     prophet_code rc;
@@ -28,7 +29,8 @@ static prophet_code least_of_circle(ph_txn *t, ph_replica_row row, ph_arena *a, 
 }
 
 /* The first key of the line. Two walkers, one twice as fast: they meet only in a circle (Floyd). */
-static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root, prophet_error *err)
+static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root,
+                              prophet_error *err)
 {
     ph_replica_row slow, fast;
     prophet_code rc = ph_replicas_get(t, ridx, a, &slow, err);
@@ -36,7 +38,8 @@ static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root
         return rc;
     fast = slow;
     while (fast.succeeds) {
-        if ((rc = step(t, &fast, a, err)) < 0 || (rc = step(t, &fast, a, err)) < 0 || (rc = step(t, &slow, a, err)) < 0)
+        if ((rc = step(t, &fast, a, err)) < 0 || (rc = step(t, &fast, a, err)) < 0 ||
+            (rc = step(t, &slow, a, err)) < 0)
             return rc;
         if (fast.succeeds && fast.ridx == slow.ridx)
             return least_of_circle(t, slow, a, root, err);
@@ -45,7 +48,8 @@ static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root
     return PROPHET_OK;
 }
 
-static prophet_code find_line(struct ph_schemas *c, const ph_id *root, voter_line **out, prophet_error *err)
+static prophet_code find_line(struct ph_schemas *c, const ph_id *root, voter_line **out,
+                              prophet_error *err)
 {
     voter_line *line = ph_map_get(&c->lines, ph_slice(root->b, sizeof root->b));
     if (!line) {
@@ -60,7 +64,8 @@ static prophet_code find_line(struct ph_schemas *c, const ph_id *root, voter_lin
     return PROPHET_OK;
 }
 
-static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, ph_record *rec, prophet_error *err)
+static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, ph_record *rec,
+                               prophet_error *err)
 {
     const ph_cell *key_cell = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("replica")));
     const ph_cell *weight = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("weight")));
@@ -71,19 +76,22 @@ static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, p
     voter_line *line;
     prophet_code rc;
     if (!rec->alive || !key_cell || !weight || key_cell == &rec->life || weight == &rec->life ||
-        !ph_value_open(key_cell->shown, &key) || key.kind != PH_TEXT || !ph_unhex(key.s.data, key.s.len, &id, 32) ||
-        !ph_value_open(weight->shown, &w) || w.kind != PH_INT)
+        !ph_value_open(key_cell->shown, &key) || key.kind != PH_TEXT ||
+        !ph_unhex(key.s.data, key.s.len, &id, 32) || !ph_value_open(weight->shown, &w) ||
+        w.kind != PH_INT)
         return PROPHET_OK;
     if ((rc = ph_replicas_find(t, &id, &ridx, err)) < 0)
         return rc;
     root = id; /* of a replica not heard of yet: the first of its line until it says otherwise */
-    if ((rc == PROPHET_OK && (rc = line_root(t, ridx, &c->arena, &root, err)) < 0) || (rc = find_line(c, &root, &line, err)) < 0)
+    if ((rc == PROPHET_OK && (rc = line_root(t, ridx, &c->arena, &root, err)) < 0) ||
+        (rc = find_line(c, &root, &line, err)) < 0)
         return rc;
     ph_stamp newest = { 0, { { 0 } } };
     for (uint32_t i = 0; i < weight->head_count; i++) {
         uint64_t version = weight->heads[i].version;
-        rc = r->session && r->session->txn == t ? ph_session_changeset_row(r->session, version, &row, err)
-                                                : ph_changesets_get(t, version, &row, err);
+        rc = r->session && r->session->txn == t
+                 ? ph_session_changeset_row(r->session, version, &row, err)
+                 : ph_changesets_get(t, version, &row, err);
         if (rc < 0)
             return rc;
         ph_stamp s = { row.lamport, row.id };
@@ -123,8 +131,8 @@ static prophet_code load_weights(ph_replica *r, ph_txn *t, struct ph_schemas *c,
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx, ph_id *voter, uint64_t *weight,
-                               prophet_error *err)
+prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx,
+                               ph_id *voter, uint64_t *weight, prophet_error *err)
 {
     voter_line *line;
     prophet_code rc;

@@ -48,12 +48,13 @@ prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uui
     return PROPHET_OK;
 }
 
-prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice type, prophet_error *err)
+prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice type,
+                            prophet_error *err)
 {
     if (wr->rec.number)
         return PROPHET_OK;
-    wr->rec.number = ph_type_reserved(type) ? PH_RESERVED_BASE + ++s->state.reserved_number
-                                            : ++s->state.number;
+    wr->rec.number =
+        ph_type_reserved(type) ? PH_RESERVED_BASE + ++s->state.reserved_number : ++s->state.number;
     wr->rec.dirty = true;
     ph_new_history h = { wr->rec.number, 0, 0, wr };
     return PH_PUSH(s->history, h) ? PROPHET_OK : ph_nomem(err);
@@ -99,8 +100,8 @@ static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_erro
     const ph_schema *schema;
     prophet_code rc;
     wr->queued = false;
-    if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, ph_names_get(s->r->names, wr->rec.type), &schema,
-                             err)) < 0 ||
+    if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, ph_names_get(s->r->names, wr->rec.type),
+                             &schema, err)) < 0 ||
         (schema->index_count && (rc = ph_secondary_update(s, schema, wr, err)) < 0))
         return rc;
     wr->is_new = false;
@@ -141,8 +142,9 @@ static prophet_code store_history(ph_session *s, prophet_error *err)
         qsort(s->history.at, s->history.count, sizeof *s->history.at, by_history);
     for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
         const ph_new_history *h = &s->history.at[i];
-        rc = h->fresh ? ph_numbers_put(s->txn, h->number, h->fresh->rec.type, &h->fresh->rec.uuid, err)
-                      : ph_history_put(s->txn, h->number, h->version, h->offset_plus_1, err);
+        rc = h->fresh
+                 ? ph_numbers_put(s->txn, h->number, h->fresh->rec.type, &h->fresh->rec.uuid, err)
+                 : ph_history_put(s->txn, h->number, h->version, h->offset_plus_1, err);
     }
     s->history.count = 0;
     return rc;

@@ -124,8 +124,11 @@ static void status_is(ph_replica *r, const ph_uuid *id, const char *want, bool c
     ph_shown f;
     ph_item item;
     REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
-    REQUIRE_OK(ph_view_row(v, ph_names_find(v->names, ph_slice_str("ticket")), id, &row, &err), &err);
-    REQUIRE_OK(ph_row_field(v->txn, &row, ph_names_find(v->names, ph_slice_str("status")), &v->arena, &f, &err), &err);
+    REQUIRE_OK(ph_view_row(v, ph_names_find(v->names, ph_slice_str("ticket")), id, &row, &err),
+               &err);
+    REQUIRE_OK(ph_row_field(v->txn, &row, ph_names_find(v->names, ph_slice_str("status")),
+                            &v->arena, &f, &err),
+               &err);
     REQUIRE(ph_value_open(f.value, &item));
     CHECK_SLICE(item.s, want, strlen(want));
     CHECK(f.conflict == conflict);
@@ -237,9 +240,13 @@ TEST(a_savepoint_rolled_back_leaves_nothing)
 
 /* ---- two replicas ----------------------------------------------------------------------------------------------- */
 
-typedef struct pump { ph_intake *in; ph_frame_context ctx; } pump;
+typedef struct pump {
+    ph_intake *in;
+    ph_frame_context ctx;
+} pump;
 
-static prophet_code take(void *ctx, ph_frame_type type, prophet_slice frame, const ph_id *signed_id, prophet_error *e)
+static prophet_code take(void *ctx, ph_frame_type type, prophet_slice frame, const ph_id *signed_id,
+                         prophet_error *e)
 {
     pump *p = ctx;
     (void)signed_id;
@@ -307,8 +314,11 @@ TEST(two_replicas_disagree_vote_and_agree)
     ph_view_end(v);
 
     ph_change_txn *ch;
-    ph_vote_cast vote = { .type = ph_slice_str("ticket"), .field = ph_slice_str("status"), .record = t.uuid,
-                          .choice = text(&a, "open"), .reason = ph_slice_str("because") };
+    ph_vote_cast vote = { .type = ph_slice_str("ticket"),
+                          .field = ph_slice_str("status"),
+                          .record = t.uuid,
+                          .choice = text(&a, "open"),
+                          .reason = ph_slice_str("because") };
     REQUIRE_OK(ph_change_begin(bob, ph_slice_str("vote"), &ch, &err), &err);
     REQUIRE_OK(ph_change_vote(ch, &vote, &err), &err);
     REQUIRE_OK(ph_change_commit(ch, NULL, NULL, &err), &err);
@@ -319,7 +329,9 @@ TEST(two_replicas_disagree_vote_and_agree)
     check_clean(bob);
 
     REQUIRE_OK(ph_change_begin(ann, ph_slice_str("resolve"), &ch, &err), &err);
-    REQUIRE_OK(ph_change_resolve(ch, ph_slice_str("ticket"), &t.uuid, ph_slice_str("status"), text(&a, "stalled"), &err), &err);
+    REQUIRE_OK(ph_change_resolve(ch, ph_slice_str("ticket"), &t.uuid, ph_slice_str("status"),
+                                 text(&a, "stalled"), &err),
+               &err);
     REQUIRE_OK(ph_change_commit(ch, NULL, NULL, &err), &err);
     (void)pull(bob, ann, false);
     status_is(bob, &t.uuid, "stalled", false);
