@@ -4,7 +4,12 @@
 ---@class prophet.Db
 ---@field types table<string, prophet.Type>   the record types; an unknown name raises `unknown_type`
 ---@field settings table<string, any>         settings that all replicas share
----@field user string?
+---@field user string?               who changes are by
+---@field path string
+---@field replica string             this replica's id
+---@field id string                  the database's id
+---@field readonly boolean
+---@field notice? string             what a person should be told about this open
 local db = {}
 
 --- Defines a record type. The same again writes nothing; additions merge; another kind for a field raises `schema`.
@@ -119,10 +124,11 @@ function db:conflicts(options) end
 ---@return prophet.Conflict?
 function db:conflict(id) end
 
---- Loads a resolver.
----@param resolver string|table
----@return table
-function db:resolver(resolver) end
+--- Loads a resolver: a file, the name of a shipped one, or its text. `on` replaces what it says it is for.
+---@param resolver string
+---@param options? { on: string|string[]? }
+---@return { name: string, version: integer, hash: string, on: string[] }
+function db:resolver(resolver, options) end
 
 --- The resolvers that are loaded, in the order they are asked.
 ---@return table[]
@@ -131,11 +137,6 @@ function db:resolvers() end
 --- Does what is due: asks resolvers what was not asked yet.
 ---@return table
 function db:poll() end
-
---- Calls fn when something happens.
----@param event string
----@param fn function
-function db:on(event, fn) end
 
 --- Numbers for people: changesets, records, replicas, bytes.
 ---@return table<string, any>
@@ -151,8 +152,31 @@ function db:rebuild() end
 --- Waits until all that was committed is on the disk.
 function db:flush() end
 
---- Living records as JSON lines.
-function db:export(...) end
+--- Living records as JSON lines. `to` is a path, a file or a function of chunks; without it the text is given back.
+---@param options? { all: boolean?, to: any }
+---@return string?
+function db:export(options) end
+
+--- The log as JSON lines; `to` is as in export.
+---@param options? prophet.LogOptions
+---@param to? any
+---@return string?
+function db:log_json(options, to) end
+
+--- The description of a type, or of all by name; a path loads and defines schema files.
+---@param name? string|string[]
+---@return table
+function db:schema(name) end
+
+--- Database, replica, path, user, version, digest, head, conflicts.
+---@return table
+function db:info() end
+
+--- Signs what this replica wrote.
+function db:sign() end
+
+--- This directory was moved, not copied: it keeps its key.
+function db:adopt() end
 
 --- Signs, flushes and closes.
 function db:close() end

@@ -6,6 +6,8 @@
 ---@field q prophet.q                conditions of queries
 ---@field fields prophet.fields      the language of record types
 ---@field json prophet.json          JSON
+---@field csv prophet.csv            comma-separated values
+---@field error prophet.errors       making and telling error objects
 ---@field unset prophet.Unset        "no value", where a value is given: `t:set{ due = prophet.unset }`
 local prophet = {}
 
@@ -15,6 +17,8 @@ local prophet = {}
 ---@field create? boolean            make the database if it is not there
 ---@field readonly? boolean
 ---@field user? string               who changes are by
+---@field lock_timeout? number       seconds a change waits for other writers
+---@field change_timeout? number     seconds a change may take
 ---@field schemas? string|string[]   a directory, or files: record types with their functions
 ---@field resolvers? string|string[] a directory, or files: they are trusted
 ---@field durability? "full"|"relaxed"  relaxed: a commit does not wait for the disk
@@ -33,10 +37,11 @@ function prophet.open(path, options) end
 ---@param path string
 ---@param options? prophet.OpenOptions
 ---@return prophet.Db
+---@return prophet.Report
 function prophet.clone(source, path, options) end
 
---- A time, from RFC 3339 text or milliseconds since 1970.
----@param value string|integer|prophet.Time
+--- A time, from RFC 3339 text or milliseconds since 1970; without one: now.
+---@param value? string|integer|prophet.Time
 ---@return prophet.Time
 function prophet.time(value) end
 
@@ -49,14 +54,10 @@ function prophet.now() end
 ---@return prophet.Bytes
 function prophet.bytes(value) end
 
---- A new record id.
+--- A new id; with a text: that id in its usual form.
+---@param text? string
 ---@return string
-function prophet.uuid() end
-
---- Makes an error object.
----@param fields table
----@return prophet.Error
-function prophet.error(fields) end
+function prophet.uuid(text) end
 
 --- Calls f(...): its results, or `nil` and the error object.
 ---@generic T
@@ -83,6 +84,49 @@ function prophet.try(f, ...) end
 ---@field value? any
 ---@field cause? any
 
+---@class prophet.errors
+---@field codes prophet.Code[]
+---@field metatable table
+local errors = {}
+
+--- Makes an error object.
+---@param fields table
+---@return prophet.Error
+function errors.new(fields) end
+
+--- Raises an error object made of fields.
+---@param fields table
+function errors.raise(fields) end
+
+--- Is this an error object?
+---@param value any
+---@return boolean
+function errors.is(value) end
+
+--- Whatever was raised, as an error object.
+---@param value any
+---@return prophet.Error
+function errors.wrap(value) end
+
+--- As prophet.try.
+---@param f function
+---@param ... any
+---@return any?
+---@return prophet.Error?
+function errors.try(f, ...) end
+
+--- The known name nearest to a mistyped one.
+---@param name string
+---@param names string[]
+---@return string?
+function errors.closest(name, names) end
+
+--- A hint for an unknown name.
+---@param name string
+---@param names string[]
+---@return string?
+function errors.suggest(name, names) end
+
 --- Milliseconds UTC. Compares with times and RFC 3339 text; the difference of two is milliseconds.
 ---@class prophet.Time
 ---@field ms integer
@@ -93,7 +137,24 @@ function prophet.try(f, ...) end
 ---@class prophet.Bytes
 ---@operator len: integer
 
+---@class prophet.csv
+local csv = {}
+
+--- CSV as a list of tables by the names in its first line; header = false: a list of lists.
+---@param text string
+---@param options? { separator: string?, header: boolean? }
+---@return table[] rows
+---@return string[]? columns
+function csv.decode(text, options) end
+
+--- Rows as CSV.
+---@param rows table[]
+---@param options? { separator: string?, columns: string[]?, header: boolean? }
+---@return string
+function csv.encode(rows, options) end
+
 ---@class prophet.json
+---@field null any                   null inside a list
 local json = {}
 
 --- A value as JSON.

@@ -12,8 +12,9 @@ function type:create(fields) end
 
 --- A record by local number, id or unique tail of an id; nil if there is none.
 ---@param name string|integer
+---@param options? { deleted: boolean? }
 ---@return prophet.Record?
-function type:get(name) end
+function type:get(name, options) end
 
 --- The same, but raises `not_found`.
 ---@param name string|integer
@@ -38,14 +39,14 @@ function type:query(name, args) end
 function type:upsert(key, fields) end
 
 --- Changes a record.
----@param record string|integer|prophet.Record
+---@param name string|integer
 ---@param fields table<string, any>
 ---@return prophet.Record
-function type:update(record, fields) end
+function type:update(name, fields) end
 
 --- Deletes a record.
----@param record string|integer|prophet.Record
-function type:delete(record) end
+---@param name string|integer
+function type:delete(name) end
 
 --- How many records fit.
 ---@param where? table
@@ -81,21 +82,21 @@ function record:fields() end
 function record:set(fields, options) end
 
 --- Takes values away.
----@param ... string
+---@param field string
 ---@return prophet.Record
-function record:unset(...) end
+function record:unset(field) end
 
 --- Adds to a set.
 ---@param field string
----@param ... any
+---@param value any   an element, or a list of them
 ---@return prophet.Record
-function record:add(field, ...) end
+function record:add(field, value) end
 
 --- Takes from a set.
 ---@param field string
----@param ... any
+---@param value any   an element, or a list of them
 ---@return prophet.Record
-function record:remove(field, ...) end
+function record:remove(field, value) end
 
 --- Adds to a counter.
 ---@param field string
@@ -159,6 +160,16 @@ function query:order(...) end
 ---@return prophet.Query
 function query:limit(count) end
 
+--- Rows behind this record, in the query's order.
+---@param record prophet.Record
+---@return prophet.Query
+function query:after(record) end
+
+--- Rows as plain tables of these fields.
+---@param ... string
+---@return prophet.Query
+function query:select(...) end
+
 --- Allows it to read everything.
 ---@return prophet.Query
 function query:scan() end
@@ -177,6 +188,10 @@ function query:first() end
 ---@return prophet.Record
 function query:one() end
 
+--- The only record, or nil; raises `ambiguous`.
+---@return prophet.Record?
+function query:one_or_none() end
+
 ---@return integer
 function query:count() end
 
@@ -187,28 +202,74 @@ function query:exists() end
 ---@class prophet.q
 local q = {}
 
+---@class prophet.Condition
+
+---@param value any
+---@return prophet.Condition
 function q.eq(value) end
+---@param value any
+---@return prophet.Condition
 function q.ne(value) end
+---@param value any
+---@return prophet.Condition
 function q.lt(value) end
+---@param value any
+---@return prophet.Condition
 function q.le(value) end
+---@param value any
+---@return prophet.Condition
 function q.gt(value) end
+---@param value any
+---@return prophet.Condition
 function q.ge(value) end
+--- Both ends included.
+---@param low any
+---@param high any
+---@return prophet.Condition
 function q.between(low, high) end
-function q.one_of(...) end
-function q.none_of(...) end
+---@param list any[]
+---@return prophet.Condition
+function q.one_of(list) end
+---@param list any[]
+---@return prophet.Condition
+function q.none_of(list) end
+--- A set or list has this element.
+---@param value any
+---@return prophet.Condition
 function q.has(value) end
-function q.has_any(...) end
-function q.has_all(...) end
+---@param list any[]
+---@return prophet.Condition
+function q.has_any(list) end
+---@param list any[]
+---@return prophet.Condition
+function q.has_all(list) end
+---@param text string
+---@return prophet.Condition
 function q.prefix(text) end
+---@param text string
+---@return prophet.Condition
 function q.contains(text) end
+--- Full text: all of these words.
+---@param text string
+---@return prophet.Condition
+function q.match(text) end
+---@return prophet.Condition
 function q.present() end
+---@return prophet.Condition
 function q.missing() end
 --- Any of the conditions: an entry without a key.
+---@param conditions table[]
+---@return prophet.Condition
 function q.any(conditions) end
 --- All of them.
+---@param conditions table[]
+---@return prophet.Condition
 function q.all(conditions) end
 --- None of them.
+---@param conditions table[]
+---@return prophet.Condition
 function q.none(conditions) end
---- A Lua function of the record.
+--- A Lua function of the record, asked after all else.
 ---@param fn fun(record: prophet.Record): boolean
+---@return prophet.Condition
 function q.fn(fn) end
