@@ -9,6 +9,7 @@
 #define PH_STORE_MAP_LEAST   ((uint64_t)1 << 26)
 #define PH_STORE_READERS     1024
 #define PH_STORE_KEY_MAX     511
+#define PH_STORE_TABLES      32 /* at most */
 #define PH_STORE_NO_ROOM     (128u << 10) /* a disk with less is full */
 
 /* One LMDB environment: one per file and process, shared by the handles on it. */
@@ -35,6 +36,10 @@ struct ph_txn {
     MDB_txn *txn; /* NULL after commit or abort */
     bool write;
     bool parked; /* reset: holds no snapshot */
+    struct {     /* one a table: a put near the last one needs no search from the root */
+        MDB_cursor *cursor;
+        bool scattered; /* a key was not the greatest: appending is not tried again */
+    } put[PH_STORE_TABLES];
 };
 
 struct ph_cursor {

@@ -48,6 +48,28 @@ prophet_code ph_txn_begin(ph_store *s, bool write, ph_txn **out, prophet_error *
     return PROPHET_OK;
 }
 
+/* Before the transaction ends or a child begins: a child must not meet cursors of its parent. */
+static void drop_cursors(ph_txn *t)
+{
+    for (size_t i = 0; t->write && i < t->env->table_count; i++) {
+        if (t->put[i].cursor)
+            mdb_cursor_close(t->put[i].cursor);
+        t->put[i].cursor = NULL;
+    }
+}
+
+static int put_row(ph_txn *t, unsigned table, prophet_slice key, MDB_val *v, unsigned flags)
+{
+    MDB_val k = ph_val(key);
+
+    if (!t->put[table].cursor) {
+        int lmdb = mdb_cursor_open(t->txn, t->env->tables[table], &t->put[table].cursor);
+        if (lmdb != 0)
+            return lmdb;
+    }
+    return mdb_cursor_put(t->put[table].cursor, &k, v, flags);
+}
+
 prophet_code ph_txn_begin_child(ph_txn *parent, ph_txn **out, prophet_error *err)
 {
     ph_txn *t = ph_zalloc(sizeof *t);
@@ -55,6 +77,7 @@ prophet_code ph_txn_begin_child(ph_txn *parent, ph_txn **out, prophet_error *err
 
     if (!t)
         return ph_nomem(err);
+    drop_cursors(parent);
     t->env = parent->env;
     t->write = true;
     if ((lmdb = mdb_txn_begin(parent->env->env, parent->txn, 0, &t->txn)) != 0) {
@@ -86,6 +109,7 @@ static int commit_code(const ph_env *e, int lmdb)
 
 prophet_code ph_txn_commit(ph_txn *t, prophet_error *err)
 {
+    drop_cursors(t);
     int lmdb = commit_code(t->env, mdb_txn_commit(t->txn));
     prophet_code rc = lmdb ? ph_store_fail(err, lmdb, "commit to index", t->env->path) : PROPHET_OK;
 
@@ -97,8 +121,10 @@ void ph_txn_abort(ph_txn *t)
 {
     if (!t)
         return;
-    if (t->env->pid == getpid())
+    if (t->env->pid == getpid()) {
+        drop_cursors(t);
         mdb_txn_abort(t->txn); /* a child after fork must not touch the parent's reader slot */
+    }
     txn_free(t);
 }
 
@@ -175,29 +201,30 @@ prophet_code ph_txn_get(ph_txn *t, unsigned table, prophet_slice key, prophet_sl
 prophet_code ph_txn_put(ph_txn *t, unsigned table, prophet_slice key, prophet_slice value,
                         prophet_error *err)
 {
-    MDB_val k = ph_val(key), v = ph_val(value);
+    MDB_val v = ph_val(value);
     prophet_code rc;
     int lmdb;
 
     if ((rc = check_row(t, table, key, err)) < 0)
         return rc;
-    lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, 0);
+    lmdb = put_row(t, table, key, &v, 0);
     return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
 }
 
 prophet_code ph_txn_put_sorted(ph_txn *t, unsigned table, prophet_slice key, prophet_slice value,
                                prophet_error *err)
 {
-    MDB_val k = ph_val(key), v = ph_val(value);
+    MDB_val v = ph_val(value);
     prophet_code rc;
     int lmdb;
 
     if ((rc = check_row(t, table, key, err)) < 0)
         return rc;
-    lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, MDB_APPEND);
+    lmdb = t->put[table].scattered ? MDB_KEYEXIST : put_row(t, table, key, &v, MDB_APPEND);
     if (lmdb == MDB_KEYEXIST) { /* not the greatest key */
-        k = ph_val(key), v = ph_val(value);
-        lmdb = mdb_put(t->txn, t->env->tables[table], &k, &v, 0);
+        t->put[table].scattered = true;
+        v = ph_val(value);
+        lmdb = put_row(t, table, key, &v, 0);
     }
     return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
 }
@@ -247,6 +274,7 @@ prophet_code ph_txn_empty(ph_txn *t, unsigned table, prophet_error *err)
     int lmdb;
 
     ph_require(table < t->env->table_count);
+    drop_cursors(t);
     lmdb = mdb_drop(t->txn, t->env->tables[table], 0);
     return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
 }
