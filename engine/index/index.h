@@ -97,6 +97,7 @@ prophet_code ph_numbers_get(ph_txn *t, uint64_t number, uint32_t *type, ph_uuid 
 prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_uuid *uuid, prophet_error *err);
 /* Records whose id ends in these hex digits (dashes ignored); type 0: any. Scans numbers. At most `max` are returned. */
 typedef struct ph_named { uint64_t number; uint32_t type; ph_uuid uuid; } ph_named;
+prophet_code ph_numbers_decode(prophet_slice key, prophet_slice row, ph_named *out, prophet_error *err); /* a row of history with a key of 8 bytes */
 prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t len, ph_named *out, size_t max, size_t *count, prophet_error *err);
 prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64_t offset_plus_1, prophet_error *err);
 /* Versions that touched a record, ascending, with their offsets (0: only votes). */

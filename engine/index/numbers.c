@@ -10,6 +10,15 @@ static bool decode_number(prophet_slice row, uint32_t *type, ph_uuid *uuid)
     return in_u32(&in, type) && in_raw(&in, uuid->b, sizeof uuid->b) && in.p == in.end;
 }
 
+prophet_code ph_numbers_decode(prophet_slice key, prophet_slice row, ph_named *out,
+                               prophet_error *err)
+{
+    if (key.len != 8 || !decode_number(row, &out->type, &out->uuid))
+        return ph_index_damaged("history", key.len == 8 ? ph_u64be(key.data) : 0, err);
+    out->number = ph_u64be(key.data);
+    return PROPHET_OK;
+}
+
 prophet_code ph_numbers_get(ph_txn *t, uint64_t number, uint32_t *type, ph_uuid *uuid,
                             prophet_error *err)
 {
@@ -88,11 +97,8 @@ prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t 
         ph_named n;
         if (key.len != 8)
             continue;
-        if (!decode_number(row, &n.type, &n.uuid)) {
-            rc = ph_index_damaged("history", ph_u64be(key.data), err);
+        if ((rc = ph_numbers_decode(key, row, &n, err)) < 0)
             break;
-        }
-        n.number = ph_u64be(key.data);
         if ((type == 0 || n.type == type) && ends_in(&n.uuid, &want))
             out[(*count)++] = n;
     }

@@ -167,6 +167,9 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
          (rc = take_flag(&m[M_DELETED], "deleted", &c->q->deleted, err)) < 0) ||
         (m[M_SCAN].kind != PH_ABSENT && (rc = take_flag(&m[M_SCAN], "scan", &c->q->scan, err)) < 0))
         return rc;
+    if (c->q->where &&
+        (c->q->where->op == OP_TRUE || (c->q->where->op == OP_AND && c->q->where->kid_count == 0)))
+        c->q->where = NULL; /* all */
     c->q->hint = find_hint(c->q->where);
     return PROPHET_OK;
 }

@@ -142,4 +142,17 @@ prophet_code ph_query_scan_open(scan_source *s, ph_txn *t, uint32_t type, prophe
 prophet_code ph_query_scan_next(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
 void         ph_query_scan_close(scan_source *s);
 
+/* By rising local number, behind `after`; gives up after so many numbers, most of which may be of other types. */
+typedef struct number_source {
+    ph_txn    *txn;
+    ph_cursor *cursor;
+    uint32_t   type;
+    uint64_t   after, patience;
+    bool       gave_up;
+    uint8_t    key[20];
+} number_source;
+prophet_code ph_query_numbers_open(number_source *s, ph_txn *t, uint32_t type, uint64_t after, uint64_t patience, prophet_error *err);
+prophet_code ph_query_numbers_next(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
+void         ph_query_numbers_close(number_source *s);
+
 #endif

@@ -5,6 +5,8 @@
 #include "query/query_impl.h"
 #include "query/order_impl.h"
 
+#define FIRST_FEW 256 /* a limit up to this is tried by number first */
+
 /* ---- a run --------------------------------------------------------------------------------------------- */
 
 prophet_code ph_query_run_begin(query_run *r, const ph_query *q, ph_txn *t,
@@ -44,39 +46,6 @@ prophet_code ph_query_read(query_run *r, prophet_error *err)
     else
         ph_hint(err, ":scan() allows it");
     return PROPHET_ENEEDSSCAN;
-}
-
-/* ---- the scan ------------------------------------------------------------------------------------------ */
-
-prophet_code ph_query_scan_open(scan_source *s, ph_txn *t, uint32_t type, prophet_error *err)
-{
-    *s = (scan_source){ .type = type };
-    return type ? ph_cursor_open(t, PH_T_RECORDS, &s->cursor, err) : PROPHET_OK;
-}
-
-prophet_code ph_query_scan_next(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys,
-                                prophet_error *err)
-{
-    scan_source *s = ctx;
-    uint8_t from[4];
-    prophet_code rc;
-
-    if (s->type == 0)
-        return PROPHET_DONE; /* no record of this type yet */
-    ph_u32be_put(from, s->type);
-    rc = s->begun ? ph_cursor_next(s->cursor, key, row, err)
-                  : ph_cursor_seek(s->cursor, ph_slice(from, sizeof from), key, row, err);
-    s->begun = true;
-    if (rc == PROPHET_OK && (key->len < 4 || memcmp(key->data, from, sizeof from) != 0))
-        return PROPHET_DONE;
-    *keys += rc == PROPHET_OK;
-    return rc;
-}
-
-void ph_query_scan_close(scan_source *s)
-{
-    ph_cursor_close(s->cursor);
-    s->cursor = NULL;
 }
 
 /* ---- candidates ----------------------------------------------------------------------------------------- */
@@ -136,19 +105,22 @@ prophet_code ph_query_damaged(prophet_slice key, prophet_error *err)
     return PROPHET_ECORRUPT;
 }
 
-static prophet_code run_all(query_run *r, take_fn take, void *ctx, prophet_error *err)
+static prophet_code run_scan(query_run *r, take_fn take, void *ctx, prophet_error *err)
 {
     scan_source scan;
     ph_query_source source = { &scan, false, ph_query_scan_next };
-    prophet_code rc;
+    prophet_code rc = ph_query_scan_open(&scan, r->t, r->q->type, err);
 
-    if (r->o.source)
-        return each_fit(r, r->o.source, take, ctx, err);
-    if ((rc = ph_query_scan_open(&scan, r->t, r->q->type, err)) < 0)
+    if (rc < 0)
         return rc;
     rc = each_fit(r, &source, take, ctx, err);
     ph_query_scan_close(&scan);
     return rc;
+}
+
+static prophet_code run_all(query_run *r, take_fn take, void *ctx, prophet_error *err)
+{
+    return r->o.source ? each_fit(r, r->o.source, take, ctx, err) : run_scan(r, take, ctx, err);
 }
 
 /* ---- iterators ------------------------------------------------------------------------------------------- */
@@ -164,6 +136,45 @@ static prophet_code collect(void *ctx, query_run *r, const ph_row *row, prophet_
     return ph_query_order_add(ctx, r, row, err);
 }
 
+/* The first few of all: numbers are walked in their order, as long as most of them are of the type. */
+static prophet_code collect_first(ph_query_iter *it, bool *done, prophet_error *err)
+{
+    const ph_query *q = it->run.q;
+    number_source numbers;
+    ph_query_source source = { &numbers, true, ph_query_numbers_next };
+
+    *done = false;
+    if (it->run.o.source || !q->limited || q->where || q->order_count > 0 || q->limit > FIRST_FEW)
+        return PROPHET_OK;
+    prophet_code rc =
+        ph_query_numbers_open(&numbers, it->run.t, q->type, q->has_after ? q->after_number : 0,
+                              4 * q->limit + FIRST_FEW, err);
+    if (rc < 0)
+        return rc;
+    it->list.by_number = true;
+    rc = each_fit(&it->run, &source, collect, &it->list, err);
+    ph_query_numbers_close(&numbers);
+    *done = it->list.count == q->limit || !numbers.gave_up;
+    it->list.by_number = false;
+    if (!*done)
+        it->list.count = 0;
+    return rc;
+}
+
+static prophet_code collect_all(ph_query_iter *it, prophet_error *err)
+{
+    const ph_query *q = it->run.q;
+    bool done = q->limited && q->limit == 0;
+    prophet_code rc = PROPHET_OK;
+
+    it->list.by_number = it->run.o.source && it->run.o.source->by_number;
+    if (!done)
+        rc = collect_first(it, &done, err);
+    if (rc >= 0 && !done)
+        rc = run_all(&it->run, collect, &it->list, err);
+    return rc < 0 ? rc : ph_query_order_finish(&it->list, q, err);
+}
+
 prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options *o,
                            ph_query_iter **out, prophet_error *err)
 {
@@ -172,18 +183,12 @@ prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options 
 
     if (!it)
         return ph_nomem(err);
-    if ((rc = ph_query_run_begin(&it->run, q, t, o, err)) < 0)
-        goto failed;
-    it->list.by_number = it->run.o.source && it->run.o.source->by_number;
-    if ((q->limited && q->limit == 0) || (rc = run_all(&it->run, collect, &it->list, err)) >= 0)
-        rc = ph_query_order_finish(&it->list, q, err);
-    if (rc >= 0) {
-        *out = it;
-        return PROPHET_OK;
+    if ((rc = ph_query_run_begin(&it->run, q, t, o, err)) < 0 || (rc = collect_all(it, err)) < 0) {
+        ph_query_close(it);
+        return rc;
     }
-failed:
-    ph_query_close(it);
-    return rc;
+    *out = it;
+    return PROPHET_OK;
 }
 
 prophet_code ph_query_next(ph_query_iter *it, ph_row *out, prophet_error *err)

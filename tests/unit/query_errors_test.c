@@ -349,3 +349,35 @@ TEST(a_row_that_died_meanwhile_is_left_out)
     ph_query_free(q);
     world_free(w);
 }
+
+TEST(the_first_few_are_found_among_records_of_other_types)
+{
+    world *w = world_new();
+    ph_uuid none = { { 77 } };
+    ph_query_iter *it = NULL;
+    ph_query *q = NULL;
+    ph_query_stats stats;
+    ph_row row;
+
+    for (uint64_t k = 0; k < 1000; k++)
+        CHECK_OK(ph_numbers_put(w->at.txn, k * 200 + 199, MILESTONE, &none, &err), &err);
+    for (unsigned limit = 1; limit < 40; limit++) {
+        char text[20];
+        uint64_t last = 0;
+        unsigned n = 0;
+        snprintf(text, sizeof text, "limit:%u", limit);
+        REQUIRE_OK(compile(text, &q), &err);
+        REQUIRE_OK(ph_query_open(q, w->at.txn, NULL, &it, &err), &err);
+        ph_query_stats_get(it, &stats);
+        for (; ph_query_next(it, &row, &err) == PROPHET_OK; n++) {
+            for (size_t i = 0; i < w->count; i++) /* none was passed over */
+                if (w->records[i].type == TICKET && w->records[i].alive)
+                    CHECK(w->records[i].number <= last || w->records[i].number >= row.number);
+            last = row.number;
+        }
+        CHECK_EQ_UINT(n, limit);
+        ph_query_close(it);
+        ph_query_free(q);
+    }
+    world_free(w);
+}
