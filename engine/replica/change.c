@@ -96,7 +96,7 @@ static prophet_code pend_of(ph_change_txn *c, ph_work_record *wr, prophet_slice 
 prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note note,
                             prophet_error *err)
 {
-    ph_pend_record *p;
+    ph_pend_record *p = NULL;
     prophet_code rc = pend_of(c, wr, type, &p, err);
     if (rc < 0)
         return rc;

@@ -237,7 +237,7 @@ static prophet_code net_record(netting *n, const ordered *at, size_t count, ph_c
         return ph_nomem(err);
     for (size_t i = lives; i < count;) {
         size_t k = i + 1;
-        bool none;
+        bool none = false;
         while (k < count && same_cell(at[i].note, at[k].note))
             k++;
         if ((rc = net_cell(n, &at[i], k - i, &ops[ch->op_count], &none, err)) < 0)
@@ -269,36 +269,93 @@ static size_t find_groups(const ph_change_txn *c, group *at)
     return n;
 }
 
-/* The notes of groups[0..n), all of one record, by cell and then in the order they were made. */
-static size_t order_notes(const ph_change_txn *c, const group *groups, size_t n, ordered *out)
+static void sort_notes(ordered *at, size_t count)
 {
-    size_t count = 0;
     bool sorted = true;
-    for (size_t g = 0; g < n; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
-            out[count++] = (ordered){ &c->notes.at[groups[g].first + i], groups[g].first + i };
     for (size_t i = 1; i < count; i++) {
         if (count <= 32) { /* few fields: by insertion */
-            ordered o = out[i];
+            ordered o = at[i];
             size_t k = i;
-            for (; k > 0 && by_cell(&out[k - 1], &o) > 0; k--)
-                out[k] = out[k - 1];
-            out[k] = o;
+            for (; k > 0 && by_cell(&at[k - 1], &o) > 0; k--)
+                at[k] = at[k - 1];
+            at[k] = o;
         } else
-            sorted = sorted && by_cell(&out[i - 1], &out[i]) <= 0;
+            sorted = sorted && by_cell(&at[i - 1], &at[i]) <= 0;
     }
     if (!sorted)
-        qsort(out, count, sizeof *out, by_cell);
-    return count;
+        qsort(at, count, sizeof *at, by_cell);
+}
+
+/* The notes of groups[0..n), all of one record, by cell and then in the order they were made; the operations of a create are
+ * spelled out. */
+static prophet_code order_notes(netting *n, const group *groups, size_t count, ordered **out,
+                                size_t *out_count, prophet_error *err)
+{
+    const ph_change_txn *c = n->c;
+    size_t total = 0, at = 0;
+    for (size_t g = 0; g < count; g++)
+        for (size_t i = 0; i < groups[g].count; i++)
+            total += 1 + c->notes.at[groups[g].first + i].op_count;
+    ordered *list = ph_arena_alloc(n->a, total * sizeof *list);
+    ph_note *spelled = ph_arena_alloc(n->a, total * sizeof *spelled);
+    if (!list || !spelled)
+        return ph_nomem(err);
+    for (size_t g = 0; g < count; g++) {
+        for (size_t i = 0; i < groups[g].count; i++) {
+            const ph_note *note = &c->notes.at[groups[g].first + i];
+            list[at] = (ordered){ note, at };
+            at++;
+            for (size_t k = 0; k < note->op_count; k++) {
+                *spelled = (ph_note){ .pend = note->pend,
+                                      .kind = PH_N_OP,
+                                      .op = note->ops[k].kind,
+                                      .field = note->ops[k].field,
+                                      .value = note->ops[k].value };
+                list[at] = (ordered){ spelled++, at };
+                at++;
+            }
+        }
+    }
+    sort_notes(list, total);
+    *out = list;
+    *out_count = total;
+    return PROPHET_OK;
+}
+
+/* A record that was only created: its operations are there already. */
+static bool plain_create(const ph_change_txn *c, const group *g, size_t count, ph_change *ch)
+{
+    const ph_note *note = &c->notes.at[g->first];
+    if (count != 1 || g->count != 1 || note->kind != PH_N_CREATE || g->pend->life_count)
+        return false;
+    ph_ops_sort(note->ops, note->op_count);
+    *ch = (ph_change){ .type = g->pend->type,
+                       .record = g->pend->uuid,
+                       .action = PH_CREATE,
+                       .ops = note->ops,
+                       .op_count = note->op_count };
+    return true;
+}
+
+static prophet_code net_group(netting *n, const group *groups, size_t count, ph_change *ch,
+                              bool *drop, prophet_error *err)
+{
+    ordered *notes = NULL;
+    size_t m = 0;
+    prophet_code rc;
+    if (plain_create(n->c, groups, count, ch))
+        return PROPHET_OK;
+    if ((rc = order_notes(n, groups, count, &notes, &m, err)) < 0)
+        return rc;
+    return net_record(n, notes, m, ch, drop, err);
 }
 
 static prophet_code net_changes(netting *n, prophet_error *err)
 {
     const ph_change_txn *c = n->c;
     ph_body *body = &n->cs->body;
-    ordered *notes = ph_arena_alloc(n->a, (c->notes.count + 1) * sizeof *notes);
     group *groups = ph_arena_alloc(n->a, (c->notes.count + 1) * sizeof *groups);
-    if (!notes || !groups)
+    if (!groups)
         return ph_nomem(err);
     size_t count = find_groups(c, groups);
     if (!(body->changes = ph_arena_zalloc(n->a, (count + 1) * sizeof *body->changes)))
@@ -308,8 +365,8 @@ static prophet_code net_changes(netting *n, prophet_error *err)
         bool drop = false;
         while (k < count && cmp_record(groups[i].pend, groups[k].pend) == 0)
             k++;
-        size_t m = order_notes(c, &groups[i], k - i, notes);
-        prophet_code rc = net_record(n, notes, m, &body->changes[body->change_count], &drop, err);
+        prophet_code rc =
+            net_group(n, &groups[i], k - i, &body->changes[body->change_count], &drop, err);
         if (rc < 0)
             return rc;
         if (drop)

@@ -34,6 +34,8 @@ typedef struct ph_note { /* one thing that was done, in order */
     int64_t amount;
     const uint64_t *over; /* versions named, without this change's own */
     uint32_t over_count;
+    ph_op *ops; /* PH_N_CREATE: plain registers of a fresh record, each once */
+    size_t op_count;
 } ph_note;
 
 typedef struct ph_noted_vote {

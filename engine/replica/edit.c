@@ -343,6 +343,44 @@ static prophet_code schema_of(ph_change_txn *c, prophet_slice type, const ph_sch
     return ph_schemas_get(c->r, c->s->txn, c->s->state.schema, type, out, err);
 }
 
+static bool plain_register(const ph_field_def *f, const ph_edit *e)
+{
+    return f && f->id && e->kind == PH_E_SET && f->kind != PH_F_SET && f->kind != PH_F_COUNTER;
+}
+
+/* The fields of a record that was not there: registers go straight into cells and operations, the rest as edits. */
+static prophet_code fill_fresh(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema,
+                               const ph_edit *edits, size_t count, prophet_error *err)
+{
+    size_t create = c->notes.count - 1, n = 0;
+    ph_op *ops = ph_arena_alloc(&c->arena, (count + 1) * sizeof *ops);
+    ph_head *heads = ph_arena_alloc(&c->s->arena, (count + 1) * sizeof *heads);
+    prophet_code rc = ops && heads ? PROPHET_OK : ph_nomem(err);
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        const ph_field_def *f = ph_schema_field(schema, edits[i].field);
+        bool wrote = false;
+        ph_cell *cell;
+        if (!plain_register(f, &edits[i]) || ph_record_cell(&wr->rec, f->id)) {
+            rc = ph_change_edit(c, wr, schema, &edits[i], true, &wrote, err);
+            continue;
+        }
+        ops[n] = (ph_op){ .kind = PH_SET, .field = ph_names_get(c->r->names, f->id) };
+        if ((rc = keep(c, edits[i].value, &ops[n].value, err)) < 0 ||
+            (rc = ph_record_cell_make(&wr->rec, f->id, &c->s->arena, &cell, err)) < 0)
+            break;
+        heads[n] = (ph_head){ c->version, ops[n].value };
+        cell->heads = &heads[n];
+        cell->head_count = cell->head_cap = 1;
+        cell->is_register = cell->dirty = true;
+        cell->shown = ops[n++].value;
+    }
+    if (rc >= 0) {
+        c->notes.at[create].ops = ops;
+        c->notes.at[create].op_count = n;
+    }
+    return rc;
+}
+
 prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
                               const ph_edit *edits, size_t count, ph_named *out, prophet_error *err)
 {
@@ -359,7 +397,9 @@ prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uui
     rc = ph_change_life(c, wr, type, PH_N_CREATE, err);
     if (rc >= 0 && over_dead)
         rc = unset_rest(c, wr, schema, edits, count, err);
-    for (size_t i = 0; i < count && rc >= 0; i++)
+    if (rc >= 0 && !over_dead)
+        rc = fill_fresh(c, wr, schema, edits, count, err);
+    for (size_t i = 0; over_dead && i < count && rc >= 0; i++)
         rc = ph_change_edit(c, wr, schema, &edits[i], true, &wrote, err);
     c->failed = c->failed || rc < 0;
     if (rc >= 0 && out)
