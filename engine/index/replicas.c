@@ -78,8 +78,7 @@ prophet_code ph_replicas_put(ph_txn *t, const ph_replica_row *row, bool is_new, 
         ph_buf_varint(&b, row->tips[i].seq);
         ph_buf_varint(&b, row->tips[i].version);
     }
-    rc = b.failed ? ph_nomem(err)
-                  : ph_txn_put(t, PH_T_META, ph_slice(k, 5), ph_buf_slice(&b), err);
+    rc = b.failed ? ph_nomem(err) : ph_txn_put(t, PH_T_META, ph_slice(k, 5), ph_buf_slice(&b), err);
     ph_buf_clear(&b);
     if (rc < 0 || !is_new)
         return rc;
@@ -139,7 +138,7 @@ prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *vers
         goto done;
     chain_key(after, ridx, seq, UINT64_MAX);
     rc = ph_cursor_seek(cur, ph_slice(after, sizeof after), &key, &row, err);
-    rc = rc == PROPHET_OK ? ph_cursor_prev(cur, &key, &row, err)
+    rc = rc == PROPHET_OK     ? ph_cursor_prev(cur, &key, &row, err)
          : rc == PROPHET_DONE ? ph_cursor_last(cur, &key, &row, err)
                               : rc;
     for (; rc == PROPHET_OK && *count < max && key.len == 20 && ph_u32be(key.data) == ridx;

@@ -23,5 +23,6 @@ prophet_code ph_signatures_get(ph_txn *t, uint64_t version, uint64_t *position, 
     if (rc != PROPHET_OK)
         return rc;
     row_in in = row_of(row);
-    return in_u64(&in, position) && in.p == in.end ? PROPHET_OK : ph_index_damaged("signatures", version, err);
+    return in_u64(&in, position) && in.p == in.end ? PROPHET_OK
+                                                   : ph_index_damaged("signatures", version, err);
 }

@@ -193,14 +193,12 @@ prophet_code ph_query_order_add(order_list *l, query_run *r, const ph_row *row, 
                                                                                      : PROPHET_OK;
 }
 
-prophet_code ph_query_order_finish(order_list *l, const ph_query *q, prophet_error *err)
+void ph_query_order_finish(order_list *l, const ph_query *q)
 {
-    (void)err;
     if (l->count > 0)
         sort_list(l, q);
     if (q->limited && l->count > q->limit)
         l->count = (size_t)q->limit;
-    return PROPHET_OK;
 }
 
 void ph_query_order_clear(order_list *l)

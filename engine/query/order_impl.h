@@ -20,7 +20,7 @@ typedef struct order_list {
 
 /* PROPHET_DONE: nothing that follows can belong to the result. */
 prophet_code ph_query_order_add(order_list *l, query_run *r, const ph_row *row, prophet_error *err);
-prophet_code ph_query_order_finish(order_list *l, const ph_query *q, prophet_error *err);
+void         ph_query_order_finish(order_list *l, const ph_query *q);
 void         ph_query_order_clear(order_list *l);
 /* Is the row behind the query's `after`? */
 prophet_code ph_query_order_behind(query_run *r, const ph_row *row, bool *behind, prophet_error *err);

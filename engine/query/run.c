@@ -172,7 +172,9 @@ static prophet_code collect_all(ph_query_iter *it, prophet_error *err)
         rc = collect_first(it, &done, err);
     if (rc >= 0 && !done)
         rc = run_all(&it->run, collect, &it->list, err);
-    return rc < 0 ? rc : ph_query_order_finish(&it->list, q, err);
+    if (rc >= 0)
+        ph_query_order_finish(&it->list, q);
+    return rc;
 }
 
 prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options *o,

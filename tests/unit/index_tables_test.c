@@ -108,10 +108,14 @@ TEST(replicas_and_chains_come_back)
           got.succeeds == 1 && got.signed_version == 70 && got.signed_seq == 4 &&
           got.tip_count == 2 && got.tips[1].version == 90);
     CHECK_CODE(ph_replicas_get(p.txn, 4, &a, &got, &err), PROPHET_ECORRUPT, &err);
-    static const struct { uint64_t seq, version; bool begins; } changesets[] = {
+    static const struct {
+        uint64_t seq, version;
+        bool begins;
+    } changesets[] = {
         { 4, 11, true }, { 5, 12, false }, { 6, 13, false }, { 5, 77, true }, { 6, 90, true }
     };
-    for (size_t i = 0; i < 5; i++) { /* a run 4..6 at versions 11..13, then a fork at 5 and its 6 apart */
+    for (size_t i = 0; i < 5;
+         i++) { /* a run 4..6 at versions 11..13, then a fork at 5 and its 6 apart */
         ph_changeset_row row = { .ridx = 3, .seq = changesets[i].seq };
         CHECK_OK(ph_changesets_put(p.txn, changesets[i].version, &row, &err), &err);
         if (changesets[i].begins)
