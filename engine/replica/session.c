@@ -182,15 +182,27 @@ prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
 
 /* ---- begin, commit, abort ---------------------------------------------------------------------------------------- */
 
+/* Other processes may have written since; one that was killed left more in the log than in the index. */
 static prophet_code catch_up(ph_session *s, prophet_error *err)
 {
-    ph_mark end;
+    ph_mark end, applied = { .position = s->state.position };
+    prophet_code rc;
+    memcpy(applied.chain, s->state.chain, sizeof applied.chain);
     ph_log_end(s->r->log, &end);
-    if (s->state.position == end.position)
+    if (applied.position == end.position && memcmp(applied.chain, end.chain, sizeof end.chain) == 0)
         return PROPHET_OK;
+    if (applied.position && (rc = ph_log_holds(s->r->log, &applied, err)) != PROPHET_OK) {
+        if (rc < 0)
+            return rc;
+        rc = ph_fail(err, PROPHET_ECORRUPT,
+                     "the index of %s has more than its log: the disk lost what it had taken",
+                     s->r->path);
+        ph_hint(err, "close it everywhere and open it again: the index is rebuilt then");
+        return rc;
+    }
     ph_txn_abort(s->txn);
     s->txn = NULL;
-    prophet_code rc = ph_session_replay(s->r, err);
+    rc = ph_session_replay(s->r, err);
     return rc < 0 ? rc : start(s, err);
 }
 
