@@ -168,14 +168,14 @@ static prophet_code take_text(compiler *c, node *n, prophet_slice raw, prophet_e
 {
     prophet_slice *text = ph_arena_alloc(c->a, sizeof *text);
     bool ok = true;
-    ph_item x, word;
+    ph_item x, key, word;
 
     if (!ph_value_open(raw, &x))
         return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s lacks a text",
                        PH_FMT(n->path->text));
     if (x.kind == PH_MAP) { /* {"$word": text} */
         ph_reader in = ph_reader_of(x.s);
-        if (ph_read_item(&in, &word) && ph_read_item(&in, &word))
+        if (ph_read_item(&in, &key) && ph_read_item(&in, &word))
             x = word;
     }
     if (x.kind != PH_TEXT && x.kind != PH_BYTES)

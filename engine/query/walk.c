@@ -82,7 +82,9 @@ static prophet_code walk_field(query_run *r, const path *p, size_t at, const ph_
 /* Bytes of a reference: tag 37, 16 bytes. */
 static void put_ref(uint8_t out[19], const ph_uuid *u)
 {
-    memcpy(out, "\xd8\x25\x50", 3);
+    out[0] = 0xd8;
+    out[1] = 0x25;
+    out[2] = 0x50;
     memcpy(out + 3, u->b, sizeof u->b);
 }
 
