@@ -1,0 +1,194 @@
+/* main: the program `prophet`, and `prophet-lua`, which is the same file under another name. `prophet lua ..` and prophet-lua run Lua; every
+ * other command is a Lua module (lua/prophet/cli). Reads options, answers SIGINT, leaves the rest to script. */
+#include "script/script.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static script_program *running; /* for the signal handler alone */
+
+static void on_sigint(int signal_number)
+{
+    if (running)
+        script_program_interrupt(running);
+    (void)signal(signal_number, SIG_DFL); /* a second one ends the program */
+}
+
+typedef struct options {
+    script_program_options program;
+    const char *code[64]; /* -e, in order */
+    int code_count;
+    bool interactive, version;
+    int script; /* its place in args; == count: none */
+} options;
+
+static int usage(const char *what, const char *given)
+{
+    (void)fprintf(stderr,
+                  "prophet-lua: usage: %s%s\n"
+                  "usage: prophet-lua [-e CODE] [-i] [-v] [--db DIR] [--sandbox] "
+                  "[--max-instructions N] [--max-memory N[k|M|G]]\n"
+                  "                   [--timeout SECONDS] [SCRIPT | -] [ARGUMENTS]\n",
+                  what, given);
+    return 2;
+}
+
+/* A count with k, M or G behind it; false: it is none. */
+static bool read_count(const char *text, uint64_t *out)
+{
+    static const char suffixes[] = "kMG";
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno || end == text || text[0] == '-' || n == 0)
+        return false;
+    if (*end && end[1] == '\0' && strchr(suffixes, *end)) {
+        int shift = 10 * (int)(strchr(suffixes, *end) - suffixes + 1);
+        if (n > UINT64_MAX >> shift)
+            return false;
+        n <<= shift;
+        end++;
+    }
+    *out = n;
+    return *end == '\0';
+}
+
+static bool read_seconds(const char *text, uint32_t *milliseconds)
+{
+    char *end;
+    double s = strtod(text, &end);
+    if (end == text || *end || !(s > 0 && s < 4000000))
+        return false;
+    *milliseconds = (uint32_t)(s * 1000 + 0.5);
+    return *milliseconds > 0;
+}
+
+/* Options that take a value; 0: done, else the exit status. */
+static int read_valued(options *o, const char *name, const char *value)
+{
+    uint64_t n;
+    if (strcmp(name, "-e") == 0) {
+        if (o->code_count == 64)
+            return usage("too many -e", "");
+        o->code[o->code_count++] = value;
+    } else if (strcmp(name, "--db") == 0) {
+        o->program.database = value;
+    } else if (strcmp(name, "--max-instructions") == 0) {
+        if (!read_count(value, &o->program.instructions))
+            return usage("--max-instructions wants a count, not ", value);
+    } else if (strcmp(name, "--max-memory") == 0) {
+        if (!read_count(value, &n))
+            return usage("--max-memory wants bytes, not ", value);
+        o->program.memory = n;
+    } else if (strcmp(name, "--timeout") == 0) {
+        if (!read_seconds(value, &o->program.milliseconds))
+            return usage("--timeout wants seconds, not ", value);
+    } else {
+        return usage("no option ", name);
+    }
+    return 0;
+}
+
+static int read_options(options *o, char **args, int count)
+{
+    int i = 1;
+    for (; i < count && args[i][0] == '-' && args[i][1]; i++) {
+        const char *name = args[i];
+        if (strcmp(name, "--") == 0) {
+            i++;
+            break;
+        }
+        if (strcmp(name, "-i") == 0) {
+            o->interactive = true;
+        } else if (strcmp(name, "-v") == 0 || strcmp(name, "--version") == 0) {
+            o->version = true;
+        } else if (strcmp(name, "--sandbox") == 0) {
+            o->program.sandbox = true;
+        } else {
+            const char *equals = strncmp(name, "--", 2) == 0 ? strchr(name, '=') : NULL;
+            char short_name[32] = "";
+            if (equals && (size_t)(equals - name) < sizeof short_name)
+                memcpy(short_name, name, (size_t)(equals - name));
+            if (!equals && ++i >= count)
+                return usage(strcmp(name, "-e") == 0 || strncmp(name, "--", 2) == 0
+                                 ? "a value is missing after "
+                                 : "no option ",
+                             name);
+            int status = read_valued(o, equals ? short_name : name, equals ? equals + 1 : args[i]);
+            if (status)
+                return status;
+        }
+    }
+    o->script = i;
+    return 0;
+}
+
+static int run_all(const options *o, char **args, int count)
+{
+    int status = 0;
+    bool did = o->version;
+    for (int i = 0; i < o->code_count && status == 0; i++) {
+        status = script_program_text(running, o->code[i]);
+        did = true;
+    }
+    if (status == 0 && o->script < count) {
+        status = script_program_file(running, args[o->script]);
+        did = true;
+    }
+    if (status == 0 && (o->interactive || !did))
+        status = script_program_repl(running);
+    return status;
+}
+
+static int start(const script_program_options *o, char **args, int count, int script)
+{
+    prophet_error err = { 0 };
+    if (script_program_new(o, args, count, script, &running, &err) < 0) {
+        (void)fprintf(stderr, "prophet: %s: %s%s%s%s\n", prophet_code_name(err.code), err.message,
+                      err.hint[0] ? " (" : "", err.hint, err.hint[0] ? ")" : "");
+        return script_exit_status(err.code);
+    }
+    (void)signal(SIGINT, on_sigint);
+    return 0;
+}
+
+static int finish(int status)
+{
+    script_program *p = running;
+    (void)signal(SIGINT, SIG_DFL);
+    running = NULL;
+    script_program_free(p);
+    if (fflush(stdout) != 0 && status == 0)
+        status = 13;
+    return status;
+}
+
+/* args[0] is "prophet-lua", or the word `lua` of the command. */
+static int run_lua(char **args, int count)
+{
+    options o = { 0 };
+    int status = read_options(&o, args, count);
+    if (status)
+        return status;
+    if (o.version)
+        (void)printf("prophet %s\n", prophet_version());
+    status = start(&o.program, args, count, o.script < count ? o.script : 0);
+    return status ? status : finish(run_all(&o, args, count));
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 0 && ends_with(argv[0], "prophet-lua"))
+        return run_lua(argv, argc);
+    if (argc > 1 && strcmp(argv[1], "lua") == 0)
+        return run_lua(argv + 1, argc - 1);
+    script_program_options o = { 0 };
+    int status = start(&o, argv, argc, 0);
+    return status ? status : finish(script_program_command(running));
+}

@@ -1,0 +1,72 @@
+/* exchange: pull, push, sync. They wait for others, so they are refused inside a change and in sealed states. */
+#include "script/script_impl.h"
+
+typedef prophet_code (*exchange_fn)(prophet_db *db, const char *other, const prophet_exchange *o,
+                                    prophet_doc **report, prophet_error *err);
+
+static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64_t total,
+                             prophet_error *err)
+{
+    lua_State *L = ctx;
+    if (!lua_checkstack(L, 8))
+        return ph_nomem(err);
+    lua_getfield(L, 3, "progress");
+    lua_pushstring(L, stage);
+    lua_pushinteger(L, (lua_Integer)done);
+    lua_pushinteger(L, (lua_Integer)total);
+    return script_call(L, 3, 0, false, err);
+}
+
+/* (handle, other, {dry_run, progress}) -> report */
+static int exchange(lua_State *L, exchange_fn fn, const char *what)
+{
+    static const char *const known[] = { "dry_run", "progress", NULL };
+    prophet_error err = { 0 };
+    prophet_exchange o = PROPHET_EXCHANGE_INIT;
+    script_require_unsealed(L, what);
+    l_handle *h = script_handle(L, 1);
+    const char *other = script_text(L, 2, NULL, "the other replica");
+    lua_settop(L, 3);
+    script_no_change(L, h, what);
+    if (h->views > 0)
+        script_fail(L, PROPHET_EUSAGE, "do it before or after db:view", "%s inside a view", what);
+    if (!lua_isnil(L, 3)) {
+        script_table(L, 3, "options");
+        script_known_options(L, 3, what, known);
+        o.dry_run = script_flag(L, 3, "dry_run");
+        if (lua_getfield(L, 3, "progress") == LUA_TFUNCTION) {
+            o.progress = progress;
+            o.ctx = L;
+        } else if (!lua_isnil(L, -1)) {
+            script_fail(L, PROPHET_EUSAGE, NULL, "option progress is a %s, not a function",
+                        luaL_typename(L, -1));
+        }
+    }
+    script_doc_box *box = script_doc_box_push(L);
+    h->held++;
+    prophet_code rc = fn(h->db, other, &o, &box->doc, &err);
+    h->held--;
+    if (rc < 0)
+        return script_raise(L, &err);
+    script_push_doc(L, box->doc);
+    return 1;
+}
+
+static int l_pull(lua_State *L)
+{
+    return exchange(L, prophet_pull, "pull");
+}
+
+static int l_push(lua_State *L)
+{
+    return exchange(L, prophet_push, "push");
+}
+
+static int l_sync(lua_State *L)
+{
+    return exchange(L, prophet_sync, "sync");
+}
+
+const luaL_Reg script_handle_exchange[] = {
+    { "pull", l_pull }, { "push", l_push }, { "sync", l_sync }, { NULL, NULL }
+};

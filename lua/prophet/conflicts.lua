@@ -1,0 +1,198 @@
+--- conflicts: conflicts as objects: what the values are, who wrote them, who voted for what; voting and resolving.
+
+local core = require "prophet.core"
+local e = require "prophet.error"
+local format = require "prophet.format"
+local log = require "prophet.log"
+local strict = require "prophet.strict"
+
+local M = {}
+
+local PRIVATE = {} -- the key of what is private: the database's state, and the votes
+local methods = {}
+local absent = { base = true, outcome = true, n = true, type = true, record = true, field = true, kind = true, status = true, decided = true,
+  candidates = true, id = true, episodes = true, closed_by = true, question = true, number = true, life = true }
+local mt = { __name = "prophet.conflict", __index = strict.index("a conflict", methods, absent),
+  __newindex = strict.frozen("a conflict", "c:vote(value) votes, c:resolve(value) ends it") }
+
+-- ---- looking -------------------------------------------------------------------------------------------
+
+--- Who voted for what: an iterator of {replica, by, value, unset, reason, resolver, counts, author, time, changeset}.
+function methods.votes(c)
+  local votes, i = rawget(c, PRIVATE).votes, 0
+  return function()
+    i = i + 1
+    return votes[i]
+  end
+end
+
+--- The changesets that touched the field: an iterator of entries as record:history gives them.
+function methods.history(c)
+  local s = rawget(c, PRIVATE).state
+  local ts = s.registry:state_of(c.type)
+  local record = ts[1]:get(ts, c.record, true)
+  if not record then return function() return nil end end
+  local field = c.field
+  local next_step, _, _, closing = ts[1]:history(record, log.wrap_step)
+  return function()
+    for step in next_step do
+      for _, list in ipairs { step.changes, step.votes } do
+        for _, one in ipairs(list) do
+          if one.field == field then return step end
+        end
+      end
+    end
+    return nil
+  end, nil, nil, closing
+end
+
+local function shown(v, unset)
+  if unset or v == nil then return "unset" end
+  return format.cut(format.plain(v), 40)
+end
+
+local function outcome_of(c)
+  local outcome = c.outcome or {}
+  local cast, counting = 0, 0
+  for vote in c:votes() do
+    if vote.counts then
+      counting = counting + 1
+      if vote.value == outcome.value and not vote.unset == not outcome.unset then cast = cast + 1 end
+    end
+  end
+  local state
+  if c.status == "closed" then state = "closed"
+  elseif c.decided then state = ("decided, %d of %d votes"):format(cast, counting)
+  else state = counting > 0 and ("undecided, %d vote%s"):format(counting, counting == 1 and "" or "s") or "undecided" end
+  return ("%s [%s]"):format(shown(outcome.value, outcome.unset), state)
+end
+
+function mt.__tostring(c)
+  local parts = {}
+  for i, cand in ipairs(c.candidates) do
+    parts[i] = ("%s (%s)"):format(shown(cand.value, cand.unset), cand.author or tostring(cand.replica):sub(1, 8))
+  end
+  local n = rawget(c, "n")
+  return ("%s %s %s: %s -> %s"):format(c.type, n and "#" .. n or c.record, c.field, table.concat(parts, " | "), outcome_of(c))
+end
+
+function mt.__eq(a, b)
+  return a.id == b.id
+end
+
+function mt.__tojson(c)
+  local out = {}
+  for name, v in pairs(c) do
+    if type(name) == "string" then out[name] = v end
+  end
+  out.votes = rawget(c, PRIVATE).votes
+  return out
+end
+
+local function wrap(s)
+  return function(doc)
+    doc[PRIVATE] = { state = s, votes = doc.votes or {}, life = doc.life }
+    doc.votes = nil
+    doc.n = doc.number
+    for _, cand in ipairs(doc.candidates or {}) do cand.unset = cand.unset or cand.value == nil end
+    return setmetatable(doc, mt)
+  end
+end
+
+-- ---- listing ---------------------------------------------------------------------------------------------
+
+local known = { status = true, type = true, record = true, field = true, life = true, id = true }
+
+local function spec_of(s, filter)
+  if filter == nil then return nil end
+  strict.options("conflicts", filter, known)
+  local spec = {}
+  for name, v in pairs(filter) do spec[name] = v end
+  if spec.status ~= nil and spec.status ~= "open" and spec.status ~= "closed" then
+    e.raise { code = "usage", message = ("conflicts: status is \"open\" or \"closed\", not %q"):format(tostring(spec.status)), value = spec.status }
+  end
+  if spec.type ~= nil then
+    local object = s.types[spec.type] -- raises unknown_type
+    spec.type = object.name
+  end
+  if spec.record ~= nil then
+    local id = core.record.is(spec.record) and spec.record.id or core.uuid(tostring(spec.record))
+    if not id then
+      local _
+      _, id = s.handle:locate(spec.record)
+    end
+    if not id then e.raise { code = "not_found", message = ("no record %s"):format(tostring(spec.record)), value = spec.record } end
+    spec.record = core.ref(id)
+  end
+  if spec.field == "life" then spec.field, spec.life = nil, true end
+  if next(spec) == nil then return nil end
+  return spec
+end
+
+--- db:conflicts
+function M.list(s, filter)
+  return s.handle:conflicts(spec_of(s, filter), wrap(s))
+end
+
+--- db:conflict
+function M.get(s, id)
+  if type(id) ~= "string" then
+    e.raise { code = "usage", message = ("the id of a conflict is a %s, not a text"):format(type(id)), value = id }
+  end
+  local found
+  for c in M.list(s, { id = id }) do
+    if found then e.raise { code = "ambiguous", message = ("%q begins the id of several conflicts"):format(id), value = id } end
+    found = c
+  end
+  return found
+end
+
+-- ---- settling ----------------------------------------------------------------------------------------------
+
+-- A value, a candidate, or prophet.unset.
+local function value_of(c, v, verb)
+  if v == nil then
+    e.raise { code = "usage", type = c.type, field = c.field, message = ("%s for what?"):format(verb),
+      hint = ("c:%s(value), c:%s(candidate) or c:%s(prophet.unset)"):format(verb, verb, verb) }
+  end
+  if type(v) == "table" then
+    for _, cand in ipairs(c.candidates) do
+      if rawequal(cand, v) then
+        if cand.unset then return core.unset, true end
+        return cand.value, true
+      end
+    end
+    if v.changeset and v.replica then -- a candidate of an earlier look
+      if v.unset then return core.unset, true end
+      return v.value, true
+    end
+  end
+  return v, false
+end
+
+local function cast(c, verb, v, reason)
+  local private = rawget(c, PRIVATE)
+  local value, exact = value_of(c, v, verb)
+  local s = private.state
+  local field = not private.life and c.field or nil
+  local kind = rawget(c, "kind")
+  if exact and kind ~= "ref" then kind = nil end -- as it was written, whatever the kind is now
+  s.handle[verb](s.handle, c.type, c.record, field, value, core.kinds[kind] and kind or nil, reason)
+  return M.get(s, c.id)
+end
+
+--- A person's vote. options: reason. Gives the conflict as it is then.
+function methods.vote(c, value, options)
+  options = strict.options("vote", options, { reason = true })
+  if options.reason ~= nil and type(options.reason) ~= "string" then
+    e.raise { code = "usage", message = "the reason of a vote is a text", value = options.reason }
+  end
+  return cast(c, "vote", value, options.reason)
+end
+
+--- Writes the value over all others: ends the conflict. Gives the conflict as it is then.
+function methods.resolve(c, value)
+  return cast(c, "resolve", value)
+end
+
+return M

@@ -1,0 +1,264 @@
+--- db: an open database as scripts see it. The C side does the work (prophet.core); this gives it its face.
+
+local core = require "prophet.core"
+local conflicts = require "prophet.conflicts"
+local e = require "prophet.error"
+local log = require "prophet.log"
+local report = require "prophet.report"
+local resolvers = require "prophet.resolvers"
+local schema = require "prophet.schema"
+local settings = require "prophet.settings"
+local strict = require "prophet.strict"
+local text_out = require "prophet.text_out"
+local types = require "prophet.types"
+require "prophet.record" -- the methods of records
+
+local M = {}
+
+local STATE = {} -- the key of what is private
+local methods, properties = {}, {}
+local mt = { __name = "prophet.db" }
+
+local function state_of(db)
+  local s = type(db) == "table" and rawget(db, STATE)
+  if not s then
+    e.raise { code = "usage", message = ("a database is wanted, not a %s"):format(type(db)), hint = "call methods with a colon: db:pull(..)" }
+  end
+  return s
+end
+
+function mt.__index(db, name)
+  local method = methods[name]
+  if method then return method end
+  local property = properties[name]
+  if property then return property(state_of(db)) end
+  return strict.unknown("a database", name, { methods, properties })
+end
+
+function mt.__newindex(db, name, value)
+  if name == "user" then
+    local s = state_of(db)
+    s.handle:set_user(value)
+    s.user = value
+    return
+  end
+  e.raise { code = "immutable", message = ("db.%s is not assigned"):format(tostring(name)) }
+end
+
+function mt.__tostring(db)
+  local s = state_of(db)
+  return "prophet.db " .. tostring(s.path) .. (s.handle:is_open() and "" or " (closed)")
+end
+
+function mt.__close(db)
+  state_of(db).handle:close()
+end
+
+-- ---- opening -----------------------------------------------------------------------------------------
+
+local known_options = {
+  create = true, readonly = true, user = true, schemas = true, resolvers = true, durability = true, reads = true, voting = true,
+  clock = true, lock_timeout = true, change_timeout = true,
+}
+
+local function make(handle, path, options)
+  local info = handle:info()
+  local s = {
+    handle = handle, path = path, user = info.user, replica = info.replica, id = info.database, readonly = info.readonly,
+    clock = options.clock, resolvers = {},
+  }
+  local db = setmetatable({ [STATE] = s }, mt)
+  s.db = db
+  s.types = types.new(s)
+  s.settings = settings.new(s)
+  return db, s
+end
+
+local function set_up(handle, path, options)
+  local guard <close> = setmetatable({ handle = handle }, { __close = function(g) if g.handle then g.handle:close() end end })
+  local db, s = make(handle, path, options)
+  if options.schemas then schema.load(s, options.schemas) end
+  if options.resolvers then
+    for _, one in ipairs(resolvers.expand(options.resolvers)) do resolvers.add(s, one) end
+    if #s.resolvers > 0 and not s.readonly then handle:poll() end
+  end
+  guard.handle = nil
+  return db
+end
+
+local function open_options(what, options)
+  options = strict.options(what, options, known_options)
+  local given = {}
+  for name, v in pairs(options) do
+    if name ~= "schemas" and name ~= "resolvers" then given[name] = v end
+  end
+  return options, given
+end
+
+local function check_path(path, what)
+  if type(path) ~= "string" or path == "" then
+    e.raise { code = "usage", message = ("%s is a %s"):format(what, path == "" and "text without letters" or type(path)), value = path,
+      hint = 'prophet.open("bugs.prophet")' }
+  end
+end
+
+--- prophet.open
+function M.open(path, options)
+  check_path(path, "the path of a database")
+  local all, given = open_options("open", options)
+  return set_up(core.open(path, given), path, all)
+end
+
+--- prophet.clone
+function M.clone(source, path, options)
+  check_path(source, "what is cloned")
+  check_path(path, "the path of the clone")
+  local all, given = open_options("clone", options)
+  local handle, said = core.clone(source, path, given)
+  return set_up(handle, path, all), report.new(said)
+end
+
+--- A database that the host opened (prophet_vm).
+function M.wrap(handle)
+  local info = handle:info()
+  return (make(handle, info.path, {}))
+end
+
+-- ---- what it is -----------------------------------------------------------------------------------------
+
+function properties.types(s) return s.types end
+function properties.settings(s) return s.settings end
+function properties.user(s) return s.user end
+function properties.path(s) return s.path end
+function properties.replica(s) return s.replica end
+function properties.id(s) return s.id end
+function properties.readonly(s) return s.readonly end
+--- What a person should be told about this open, or nil.
+function properties.notice(s)
+  local text = s.handle:notice()
+  return text ~= "" and text or nil
+end
+
+function methods.version(db) return state_of(db).handle:version() end
+function methods.digest(db) return state_of(db).handle:info().digest end
+function methods.head(db) return state_of(db).handle:info().head end
+function methods.info(db) return state_of(db).handle:info() end
+function methods.stats(db) return state_of(db).handle:stats() end
+function methods.check(db) return report.check(state_of(db).handle:check()) end
+function methods.rebuild(db) state_of(db).handle:rebuild() end
+function methods.flush(db) state_of(db).handle:flush() end
+function methods.sign(db) state_of(db).handle:sign() end
+function methods.adopt(db) state_of(db).handle:adopt() end
+function methods.close(db) state_of(db).handle:close() end
+
+-- ---- types -------------------------------------------------------------------------------------------------
+
+--- Defines a record type, as f.record gives it. Gives the type.
+function methods.define(db, record_type)
+  local s = state_of(db)
+  schema.define(s, record_type)
+  return s.types[record_type.name]
+end
+
+--- The descriptor of one type, or of all by name. A path or list of files is loaded and defined.
+function methods.schema(db, name)
+  local s = state_of(db)
+  if type(name) == "string" and not name:find "[/.]" then return s.handle:schema(name) end
+  if name ~= nil then return schema.load(s, name) end
+  local all = {}
+  for descriptor in s.handle:types() do all[descriptor.name] = descriptor end
+  return all
+end
+
+-- ---- changes, views -------------------------------------------------------------------------------------------
+
+--- Runs fn in one change: one changeset, or none if it raises. A change inside a change is a savepoint.
+function methods.change(db, message, fn, ...)
+  local s = state_of(db)
+  if type(message) == "function" then return s.handle:change(nil, message, db, fn, ...) end
+  if type(fn) ~= "function" then
+    e.raise { code = "usage", message = ("a change runs a function, not a %s"):format(type(fn)), hint = 'db:change("why", function() .. end)' }
+  end
+  return s.handle:change(message, fn, db, ...)
+end
+
+--- Runs fn on one snapshot.
+function methods.view(db, fn, ...)
+  local s = state_of(db)
+  if type(fn) ~= "function" then
+    e.raise { code = "usage", message = ("a view runs a function, not a %s"):format(type(fn)), hint = "db:view(function() .. end)" }
+  end
+  return s.handle:view(fn, db, ...)
+end
+
+-- ---- history -----------------------------------------------------------------------------------------------------
+
+--- Changesets by ascending version: an iterator.
+function methods.log(db, filter)
+  local s = state_of(db)
+  return s.handle:log(log.spec(s, filter), log.wrap)
+end
+
+--- The log as JSON lines: the contract of docs/formats.md. `to` is as in export.
+function methods.log_json(db, filter, to)
+  local s = state_of(db)
+  local spec = log.spec(s, filter)
+  return text_out.run(to, function(sink) s.handle:log_json(spec, sink) end)
+end
+
+--- The living records as JSON lines. options: all (reserved types too), to (a file, a path or a function(chunk)); without `to` gives the text.
+function methods.export(db, options)
+  local s = state_of(db)
+  if type(options) ~= "table" or io and io.type and io.type(options) then options = { to = options } end
+  strict.options("export", options, { all = true, to = true })
+  return text_out.run(options.to, function(sink) s.handle:export(options.all or false, sink) end)
+end
+
+-- ---- conflicts -----------------------------------------------------------------------------------------------------
+
+--- Conflicts by type, record and field: an iterator.
+function methods.conflicts(db, filter)
+  return conflicts.list(state_of(db), filter)
+end
+
+--- The conflict with this id (or the start of one); nil: there is none.
+function methods.conflict(db, id)
+  return conflicts.get(state_of(db), id)
+end
+
+--- Loads a resolver: a file, the name of a shipped one, or its text.
+function methods.resolver(db, what, options)
+  return resolvers.add(state_of(db), what, options)
+end
+
+--- The resolvers that are loaded, in order: a list of {name, version, hash, on}.
+function methods.resolvers(db)
+  return resolvers.list(state_of(db))
+end
+
+--- Lets the resolvers vote on what is due.
+function methods.poll(db)
+  return report.poll(state_of(db).handle:poll())
+end
+
+-- ---- exchange ---------------------------------------------------------------------------------------------------------
+
+local exchange_options = { dry_run = true, progress = true }
+
+local function exchange(verb)
+  return function(db, other, options)
+    local s = state_of(db)
+    if type(other) ~= "string" then
+      e.raise { code = "usage", message = ("%s wants the path of a replica, not a %s"):format(verb, type(other)), value = other }
+    end
+    local said = s.handle[verb](s.handle, other, strict.options(verb, options, exchange_options))
+    types.refresh(s)
+    return report.new(said)
+  end
+end
+
+methods.pull = exchange "pull"
+methods.push = exchange "push"
+methods.sync = exchange "sync"
+
+return M

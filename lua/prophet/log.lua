@@ -1,0 +1,83 @@
+--- log: entries of a database's log and of a record's history, and the filters of db:log.
+
+local core = require "prophet.core"
+local e = require "prophet.error"
+local strict = require "prophet.strict"
+
+local M = {}
+
+local known = {
+  author = true, type = true, record = true, replica = true, since = true, ["until"] = true, after = true, limit = true, id = true,
+  newest = true,
+}
+
+local function number(name, v)
+  if math.type(v) ~= "integer" or v < 0 then
+    e.raise { code = "usage", message = ("log: %s is a %s, not a number of changesets"):format(name, type(v)), value = v }
+  end
+  return v
+end
+
+local function record_of(s, v)
+  if core.record.is(v) then return core.ref(v.id) end
+  local type, id = s.handle:locate(v)
+  if not type then e.raise { code = "not_found", message = ("no record %s"):format(tostring(v)), value = v } end
+  return core.ref(id)
+end
+
+--- The filter of db:log, as the engine takes it.
+---@param s table
+---@param filter? table
+---@return table?
+function M.spec(s, filter)
+  if filter == nil then return nil end
+  strict.options("log", filter, known)
+  local spec = {}
+  for name, v in pairs(filter) do spec[name] = v end
+  if spec.type ~= nil then
+    local _ = s.types[spec.type] -- raises unknown_type
+    spec.type = type(spec.type) == "string" and spec.type or spec.type.name
+  end
+  if spec.record ~= nil then spec.record = record_of(s, spec.record) end
+  if spec.since ~= nil then spec.since = core.time(spec.since) end
+  if spec["until"] ~= nil then spec["until"] = core.time(spec["until"]) end
+  if spec.limit ~= nil then number("limit", spec.limit) end
+  if spec.after ~= nil then number("after", spec.after) end
+  if next(spec) == nil then return nil end
+  return spec
+end
+
+local changeset_mt = { __name = "prophet.changeset" }
+
+function changeset_mt.__tostring(c)
+  local what = {}
+  if c.changes and #c.changes > 0 then what[#what + 1] = ("%d change%s"):format(#c.changes, #c.changes == 1 and "" or "s") end
+  if c.votes and #c.votes > 0 then what[#what + 1] = ("%d vote%s"):format(#c.votes, #c.votes == 1 and "" or "s") end
+  return ("%d %s %s %s%s (%s)"):format(c.version, tostring(c.id):sub(1, 8), tostring(c.time), c.author or "replica " .. tostring(c.replica):sub(1, 8),
+    c.message and ": " .. c.message or "", table.concat(what, ", "))
+end
+
+--- Makes an object of an entry of the log.
+function M.wrap(c)
+  c.changes, c.votes = c.changes or {}, c.votes or {}
+  return setmetatable(c, changeset_mt)
+end
+
+local step_mt = { __name = "prophet.step" }
+
+function step_mt.__tostring(v)
+  local parts = {}
+  for i, change in ipairs(v.changes) do
+    parts[i] = ("%s %s %s"):format(change.field, change.op, change.new == nil and "nothing" or tostring(change.new))
+  end
+  return ("%d %s %s%s: %s"):format(v.version, tostring(v.time), v.author or "replica " .. tostring(v.replica):sub(1, 8),
+    v.message and ": " .. v.message or "", table.concat(parts, ", "))
+end
+
+--- Makes an object of an entry of a record's history.
+function M.wrap_step(v)
+  v.changes, v.votes = v.changes or {}, v.votes or {}
+  return setmetatable(v, step_mt)
+end
+
+return M

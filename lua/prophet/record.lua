@@ -1,0 +1,105 @@
+--- record: what records can do beyond what the C side does itself (reading fields, set, unset, add, remove, incr, delete, restore).
+-- Loading this module adds its verbs to the methods of all records.
+
+local conflicts = require "prophet.conflicts"
+local core = require "prophet.core"
+local e = require "prophet.error"
+local format = require "prophet.format"
+local log = require "prophet.log"
+
+local private = core.record
+local methods, metatable = private.methods, private.metatable
+
+--- The stored fields as a plain table: a copy, fit for create and set.
+function methods.fields(t)
+  local out, i = {}, 1
+  while true do
+    local name, value = private.at(t, i)
+    if name == nil then return out end
+    out[name] = value
+    i = i + 1
+  end
+end
+
+--- Field by field in declared order.
+function metatable.__pairs(t)
+  local i = 0
+  return function()
+    i = i + 1
+    return private.at(t, i)
+  end
+end
+
+local function fresh(t)
+  local ts = private.type(t)
+  local now = ts[1]:get(ts, t.id)
+  if not now then
+    e.raise { code = "not_found", type = ts[2], record = t.id, message = ("%s #%d is deleted"):format(ts[2], t.n), hint = "t:restore()" }
+  end
+  return now
+end
+
+--- Changes a field by what it is now: fn(old) gives the new value; nil unsets it. Never stale.
+function methods.edit(t, name, fn)
+  if type(fn) ~= "function" then
+    e.raise { code = "usage", message = ("edit wants a function, not a %s"):format(type(fn)), hint = 't:edit("body", function(old) .. end)' }
+  end
+  local ts = private.type(t)
+  return ts.state.db:change(function()
+    local now = fresh(t)
+    local value = fn(now:get(name))
+    if value == nil then value = core.unset end
+    return now:set({ [name] = value }, { force = true })
+  end)
+end
+
+--- Every changeset that touched the record, oldest first: an iterator.
+function methods.history(t)
+  local ts = private.type(t)
+  return ts[1]:history(t, log.wrap_step)
+end
+
+--- Who is behind what each field shows.
+function methods.blame(t)
+  local ts = private.type(t)
+  return ts[1]:blame(t)
+end
+
+--- Conflicts of this record: an iterator. filter: status.
+function methods.conflicts(t, filter)
+  local ts = private.type(t)
+  local all = { type = ts[2], record = t }
+  for name, v in pairs(filter or {}) do all[name] = v end
+  return conflicts.list(ts.state, all)
+end
+
+-- ---- printing ----------------------------------------------------------------------------------------
+
+local function value_at(t, path)
+  local value = t
+  for name in path:gmatch "[^.]+" do
+    if value == nil then return nil end
+    value = value[name]
+  end
+  return value
+end
+
+function metatable.__tostring(t)
+  local ts = private.type(t)
+  local summary = ts.local_type and ts.local_type.summary or ts.descriptor.summary
+  if not summary then return ("%s #%d"):format(ts[2], t.n) end
+  ts.summary = ts.summary or format.parse(summary)
+  return format.render(ts.summary, function(path) return value_at(t, path) end)
+end
+
+function metatable.__concat(a, b)
+  return tostring(a) .. tostring(b)
+end
+
+function metatable.__tojson(t)
+  return { type = t.type, record = t.id, n = t.n, version = t.version, fields = core.json.object(methods.fields(t)) }
+end
+
+metatable.__name = "prophet.record"
+
+return methods

@@ -1,0 +1,83 @@
+--- report: what a pull, a check or a poll has to say, as an object that prints in one line.
+
+local M = {}
+
+local function count(n, one, many)
+  return ("%d %s"):format(n, n == 1 and one or many or one .. "s")
+end
+
+local function size_of(v)
+  return type(v) == "table" and #v or v or 0
+end
+
+local exchange_mt = { __name = "prophet.report" }
+
+local function one_way(r)
+  local parts = {}
+  if (r.changesets or 0) == 0 then
+    parts[1] = "nothing new"
+  else
+    local replicas = size_of(r.replicas)
+    parts[1] = count(r.changesets, "changeset") .. (replicas > 0 and " from " .. count(replicas, "replica") or "")
+  end
+  if (r.conflicts or 0) > 0 then
+    parts[#parts + 1] = count(r.conflicts, "conflict") .. ((r.decided or 0) > 0 and (" (%d decided by votes)"):format(r.decided) or "")
+  end
+  if (r.votes or 0) > 0 then parts[#parts + 1] = count(r.votes, "vote") end
+  if size_of(r.new_writers) > 0 then parts[#parts + 1] = count(size_of(r.new_writers), "new writer") end
+  if (r.forks or 0) > 0 then parts[#parts + 1] = count(r.forks, "fork") end
+  if (r.unsigned or 0) > 0 then parts[#parts + 1] = r.unsigned .. " unsigned" end
+  if r.seconds then parts[#parts + 1] = ("%.1f s"):format(r.seconds) end
+  return (r.dry_run and "would bring " or "") .. table.concat(parts, ", ") .. (r.notice and "; " .. r.notice or "")
+end
+
+function exchange_mt.__tostring(r)
+  if r.pull or r.push then
+    return "pulled " .. tostring(r.pull or "nothing") .. "; pushed " .. tostring(r.push or "nothing")
+  end
+  return one_way(r)
+end
+
+--- The report of a pull, push, sync or clone.
+---@param r table
+---@return table
+function M.new(r)
+  if r.pull then setmetatable(r.pull, exchange_mt) end
+  if r.push then setmetatable(r.push, exchange_mt) end
+  return setmetatable(r, exchange_mt)
+end
+
+local check_mt = {
+  __name = "prophet.check",
+  __tostring = function(r)
+    local lines = { ("%s, %s: %s"):format(count(r.changesets or 0, "changeset"), count(r.records or 0, "record"),
+      (r.faults or 0) == 0 and "sound" or count(r.faults, "fault")) }
+    for _, note in ipairs(r.notes or {}) do lines[#lines + 1] = (note.fault and "fault: " or "note: ") .. note.text end
+    return table.concat(lines, "\n")
+  end,
+}
+
+--- The report of a check; `ok` is true when there are no faults.
+---@param r table
+---@return table
+function M.check(r)
+  r.ok = (r.faults or 0) == 0
+  return setmetatable(r, check_mt)
+end
+
+local poll_mt = {
+  __name = "prophet.poll",
+  __tostring = function(r)
+    return ("%s asked, %s, %s"):format(count(r.asked or 0, "conflict"), count(r.voted or 0, "vote"), count(r.abstained or 0, "abstention"))
+  end,
+}
+
+--- The report of a poll.
+---@param r table
+---@return table
+function M.poll(r)
+  r.asked, r.voted, r.abstained, r.notes = r.asked or 0, r.voted or 0, r.abstained or 0, r.notes or {}
+  return setmetatable(r, poll_mt)
+end
+
+return M

@@ -1,0 +1,142 @@
+--- schema: record types go into a database: the declarative part is stored and replicates, functions stay here. Also loads schema files.
+
+local core = require "prophet.core"
+local e = require "prophet.error"
+local types = require "prophet.types"
+
+local M = {}
+
+local stored = { -- options of fields that the engine keeps
+  "required", "immutable", "open", "hidden", "min", "max", "values", "of", "to", "type", "by", "index", "fulltext", "rule", "doc", "aliases",
+}
+
+local function as_time(kind, v)
+  return kind == "time" and v ~= nil and core.time(v) or v
+end
+
+local function describe_field(field)
+  local out = { name = field.name, kind = field.kind }
+  for _, option in ipairs(stored) do
+    local v = field[option]
+    if (option == "min" or option == "max") then v = as_time(field.kind, v) end
+    if v ~= nil and v ~= false and not (type(v) == "table" and next(v) == nil) then out[option] = v end
+  end
+  if field.default ~= nil and type(field.default) ~= "function" then
+    local v = as_time(field.kind, field.default)
+    if field.kind == "bytes" and type(v) == "string" then v = core.bytes(v) end
+    if field.kind == "float" and math.type(v) == "integer" then v = v + 0.0 end
+    if not (type(v) == "table" and next(v) == nil) then out.default = v end
+  end
+  return out
+end
+
+--- The part of a record type that is stored.
+---@param record_type table
+---@return table descriptor
+function M.describe(record_type)
+  local out = { name = record_type.name, fields = {}, summary = record_type.summary, doc = record_type.doc, life = record_type.life }
+  for i, field in ipairs(record_type.fields) do out.fields[i] = describe_field(field) end
+  if record_type.indexes and #record_type.indexes > 0 then out.indexes = record_type.indexes end
+  if record_type.key and #record_type.key > 0 then out.key = record_type.key end
+  return out
+end
+
+local function check(record_type)
+  local mt = getmetatable(record_type)
+  if type(mt) ~= "table" or mt.__name ~= "prophet.record_type" then
+    e.raise { code = "usage", message = ("a record type is wanted, not a %s"):format(type(record_type)), value = record_type,
+      hint = 'db:define(f.record "ticket" { .. })' }
+  end
+end
+
+local function same_kinds(s, record_type)
+  local ts = s.registry:find(record_type.name)
+  if not ts then return end
+  for _, field in ipairs(record_type.fields) do
+    local known = ts.fields[field.name]
+    if known and known.kind ~= field.kind then
+      e.raise { code = "schema", type = record_type.name, field = field.name,
+        message = ("field %q of type %q is a %s, not a %s"):format(field.name, record_type.name, known.kind, field.kind),
+        hint = "another kind is another field: give it another name" }
+    end
+  end
+end
+
+--- Stores what is new of a record type; its functions are used from now on.
+---@param s table
+---@param record_type table
+function M.define(s, record_type)
+  check(record_type)
+  if not s.readonly then
+    s.handle:define(M.describe(record_type))
+  else
+    same_kinds(s, record_type)
+  end
+  s.local_types = s.local_types or {}
+  s.local_types[record_type.name] = record_type
+  types.refresh(s, record_type.name)
+end
+
+-- ---- files -------------------------------------------------------------------------------------------------
+
+local function files_of(where)
+  if type(where) == "table" then
+    local out = {}
+    for _, one in ipairs(where) do
+      for _, path in ipairs(files_of(one)) do out[#out + 1] = path end
+    end
+    return out
+  end
+  local kind = core.path_kind(where)
+  if kind == "file" then return { where } end
+  if kind ~= "directory" then
+    e.raise { code = "not_found", message = ("no schemas in %s"):format(tostring(where)), value = where }
+  end
+  local names, out = core.list_dir(where), {}
+  table.sort(names)
+  for _, name in ipairs(names) do
+    if name:find "%.lua$" then out[#out + 1] = where .. "/" .. name end
+  end
+  return out
+end
+
+local function run_file(path)
+  local env = setmetatable({ require = require }, { __index = _G })
+  local chunk, why = load(core.read_file(path), "@" .. path, "t", env)
+  if not chunk then e.raise { code = "schema", message = why, value = path } end
+  local ok, result = pcall(chunk)
+  if not ok then
+    result = e.wrap(result)
+    result.cause = result.cause or path
+    if result.code == "script" then result.code = "schema" end
+    error(result, 0)
+  end
+  if type(result) ~= "table" then
+    e.raise { code = "schema", message = ("%s gives a %s, not a record type"):format(path, type(result)), value = path,
+      hint = 'a schema file ends with: return f.record "ticket" { .. }' }
+  end
+  return result
+end
+
+--- Loads the schema files of a directory, or a list of files, and defines their types in one change.
+---@param s table
+---@param where string|string[]
+---@return table[] record_types
+function M.load(s, where)
+  local all = {}
+  for _, path in ipairs(files_of(where)) do
+    local result = run_file(path)
+    local list = getmetatable(result) and { result } or result
+    for _, record_type in ipairs(list) do
+      check(record_type)
+      all[#all + 1] = record_type
+    end
+  end
+  local function define_all()
+    for _, record_type in ipairs(all) do M.define(s, record_type) end
+  end
+  if s.readonly then define_all() else s.handle:change("schema", define_all) end
+  return all
+end
+
+return M

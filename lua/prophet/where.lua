@@ -1,0 +1,279 @@
+--- where: conditions as scripts write them become the conditions of the engine (include/prophet.h, prophet_query): lists that start with a
+-- name. Field names are checked along references, values are read by the kind of their field. What only Lua can tell (q.fn, q.match) comes
+-- back as functions to be asked after the engine.
+
+local core = require "prophet.core"
+local e = require "prophet.error"
+local q = require "prophet.q"
+local types = require "prophet.types"
+
+local M = {}
+
+local NAME = 2
+local own = { id = { name = "id", kind = "ref" }, n = { name = "n", kind = "int" }, version = { name = "version", kind = "int" } }
+
+-- The definition of what a name or a path along references ends in.
+local function field_at(ts, path)
+  local at = ts
+  local parts = {}
+  for part in tostring(path):gmatch "[^.]+" do parts[#parts + 1] = part end
+  for i, part in ipairs(parts) do
+    local field = at.fields[part]
+    if not field and own[part] then field = own[part] end
+    if not field then
+      at[7](at, nil, part) -- raises unknown_field, or knows it now
+      field = at.fields[part]
+    end
+    if i == #parts then return field, at end
+    if field.kind ~= "ref" or not field.to then
+      e.raise { code = "usage", type = at[NAME], field = part, value = path,
+        message = ("%q goes through %q, which is no reference to a type"):format(path, part) }
+    end
+    at = at.state.registry:state_of(field.to)
+  end
+  e.raise { code = "unknown_field", type = ts[NAME], field = tostring(path), value = path, message = ("no field %q"):format(tostring(path)) }
+end
+
+local function check_path(path, ts)
+  if type(path) ~= "string" then
+    e.raise { code = "usage", type = ts[NAME], value = path, message = ("a condition on a %s"):format(type(path)),
+      hint = "conditions are name = value, or come from q" }
+  end
+end
+
+-- ---- values --------------------------------------------------------------------------------------------
+
+local function to_ref(ts, v)
+  if core.record.is(v) then return core.ref(v.id) end
+  if type(v) ~= "string" then return v end
+  local id = core.uuid(v)
+  if not id then
+    local _
+    _, id = ts.state.handle:locate(v)
+  end
+  return id and core.ref(id) or v
+end
+
+local function convert(ts, kind, v, name)
+  if v == core.unset then
+    e.raise { code = "usage", type = ts[NAME], field = name, message = "a condition on unset", hint = "q.missing()" }
+  end
+  if kind == "time" and type(v) == "string" then return core.time(v) end
+  if kind == "ref" then return to_ref(ts, v) end
+  if kind == "bytes" and type(v) == "string" then return core.bytes(v) end
+  if kind == "int" and name == "n" and type(v) == "string" then return math.tointeger(tonumber((v:gsub("^#", "")))) or v end
+  return v
+end
+
+local function all_of(name, list)
+  if #list == 1 then return list[1] end
+  table.insert(list, 1, name)
+  return list
+end
+
+-- ---- conditions on one field -----------------------------------------------------------------------------
+
+local of_field = {}
+
+local function compile_value(c, v)
+  if q.is(v) then
+    local make = of_field[v.op]
+    if not make then
+      e.raise { code = "usage", type = c.ts[NAME], field = c.path, message = ("q.%s is no condition on a field"):format(v.op),
+        hint = "it stands by itself: find{ q." .. v.op .. "(..) }" }
+    end
+    return make(c, v)
+  end
+  if type(v) == "table" and not getmetatable(v) then
+    if q.is(v[1]) then return of_field.all(c, { list = v }) end -- several conditions on one field: all of them
+    if c.element or c.kind ~= "list" and c.kind ~= "map" then
+      return of_field[c.element and "has_any" or "one_of"](c, { list = v })
+    end
+  end
+  return of_field.eq(c, { value = v })
+end
+
+local function value(c, v)
+  return convert(c.ts, c.element or c.kind, v, c.path)
+end
+
+function of_field.eq(c, x)
+  if c.element and not (c.kind == "list" and type(x.value) == "table") then return { "has", c.path, value(c, x.value) } end
+  return { "eq", c.path, value(c, x.value) }
+end
+function of_field.ne(c, x) return { "not", of_field.eq(c, x) } end
+
+for _, op in ipairs { "lt", "le", "gt", "ge" } do
+  of_field[op] = function(c, x) return { op, c.path, value(c, x.value) } end
+end
+
+function of_field.between(c, x) return { "between", c.path, value(c, x.low), value(c, x.high) } end
+
+function of_field.one_of(c, x)
+  if c.element then return of_field.has_any(c, x) end
+  local list = {}
+  for i, v in ipairs(x.list) do
+    if q.is(v) then return of_field.any(c, x) end
+    list[i] = value(c, v)
+  end
+  return { "in", c.path, list }
+end
+function of_field.none_of(c, x) return { "not", of_field.one_of(c, x) } end
+
+function of_field.has(c, x)
+  if not c.element then
+    e.raise { code = "usage", type = c.ts[NAME], field = c.path, message = ("%q is no set or list: q.has does not fit"):format(c.path),
+      hint = "q.eq, or q.contains for texts" }
+  end
+  return { "has", c.path, value(c, x.value) }
+end
+
+local function has_each(name)
+  return function(c, x)
+    local list = {}
+    for i, v in ipairs(x.list) do list[i] = of_field.has(c, { value = v }) end
+    return all_of(name, list)
+  end
+end
+of_field.has_any, of_field.has_all = has_each "or", has_each "and"
+
+function of_field.prefix(c, x) return { "prefix", c.path, x.text } end
+function of_field.contains(c, x)
+  if c.element then return of_field.has(c, { value = x.text }) end
+  return { "contains", c.path, x.text }
+end
+function of_field.present(c) return { "present", c.path } end
+function of_field.missing(c) return { "missing", c.path } end
+
+local function each_of(name)
+  return function(c, x)
+    local list = {}
+    for i, v in ipairs(x.list) do list[i] = compile_value(c, v) end
+    return all_of(name, list)
+  end
+end
+of_field.any, of_field.all = each_of "or", each_of "and"
+function of_field.none(c, x) return { "not", of_field.any(c, x) } end
+
+local function compile_field(ts, path, v)
+  check_path(path, ts)
+  local field, at = field_at(ts, path)
+  if field.kind == "computed" or field.kind == "many" then
+    e.raise { code = "usage", type = at[NAME], field = field.name, message = ("field %q is not stored: no condition on it"):format(field.name),
+      hint = "q.fn(function(t) .. end)" }
+  end
+  local element = (field.kind == "set" or field.kind == "list") and (field.of or "string") or nil
+  if field.kind == "any" then element = nil end
+  return compile_value({ ts = at, path = path, kind = field.kind, element = element }, v)
+end
+
+-- ---- full text, the plain way: every word is a word of one of the fields -------------------------------------
+
+local function words_of(text)
+  local words = {}
+  for word in text:lower():gmatch "[%w\x80-\xff_]+" do words[#words + 1] = word end
+  return words
+end
+
+local function matcher(ts, text)
+  local wanted, names = words_of(text), {}
+  for _, name in ipairs(ts.names) do
+    if ts.fields[name].fulltext then names[#names + 1] = name end
+  end
+  if #names == 0 then
+    e.raise { code = "usage", type = ts[NAME], message = ("type %q has no field for full text"):format(ts[NAME]), hint = "fulltext = true" }
+  end
+  return function(t)
+    local there = {}
+    for _, name in ipairs(names) do
+      local v = t:get(name)
+      for _, part in ipairs(type(v) == "table" and v or { v }) do
+        for _, word in ipairs(words_of(tostring(part))) do there[word] = true end
+      end
+    end
+    for _, word in ipairs(wanted) do
+      if not there[word] then return false end
+    end
+    return #wanted > 0
+  end
+end
+
+-- ---- conditions on the record ----------------------------------------------------------------------------------
+
+local compile
+
+local function no_functions(ts, post, op)
+  if #post > 0 then
+    e.raise { code = "usage", type = ts[NAME], message = ("q.fn and q.match do not stand inside q.%s"):format(op),
+      hint = "put the whole choice into one q.fn" }
+  end
+end
+
+local of_record = {}
+
+local function list_of(name, op)
+  return function(ts, x, post)
+    local list = {}
+    for i, c in ipairs(x.list) do
+      local inner = op == "all" and post or {}
+      list[i] = compile(ts, c, inner)
+      if op ~= "all" then no_functions(ts, inner, op) end
+    end
+    return all_of(name, list)
+  end
+end
+of_record.any, of_record.all = list_of("or", "any"), list_of("and", "all")
+local none_of = list_of("or", "none")
+function of_record.none(ts, x, post) return { "not", none_of(ts, x, post) } end
+function of_record.fn(_, x, post)
+  post[#post + 1] = x.fn
+  return { "and" }
+end
+function of_record.match(ts, x, post)
+  post[#post + 1] = matcher(ts, x.text)
+  return { "and" }
+end
+
+-- A table of conditions: { status = "open", q.any{ .. } }, or one condition of q.
+function compile(ts, conditions, post)
+  if q.is(conditions) then
+    local make = of_record[conditions.op]
+    if not make then
+      e.raise { code = "usage", type = ts[NAME], message = ("q.%s needs a field"):format(conditions.op),
+        hint = ("find{ name = q.%s(..) }"):format(conditions.op) }
+    end
+    return make(ts, conditions, post)
+  end
+  if type(conditions) == "function" then return of_record.fn(ts, { fn = conditions }, post) end
+  if type(conditions) ~= "table" then
+    e.raise { code = "usage", type = ts[NAME], message = ("conditions are a %s, not a table"):format(type(conditions)), value = conditions }
+  end
+  local list = {}
+  for i, c in ipairs(conditions) do list[i] = compile(ts, c, post) end
+  for name, v in pairs(conditions) do
+    if math.type(name) ~= "integer" then list[#list + 1] = compile_field(ts, name, v) end
+  end
+  return all_of("and", list)
+end
+
+--- Compiles conditions. Functions to be asked afterwards are appended to `post`.
+---@param ts table
+---@param conditions table
+---@param post function[]
+---@return table condition
+function M.compile(ts, conditions, post)
+  return compile(ts, conditions, post)
+end
+
+--- Checks a name by which rows are ordered.
+---@param ts table
+---@param name string
+---@return table field
+function M.field(ts, name)
+  check_path(name, ts)
+  return (field_at(ts, name))
+end
+
+M.unknown_field = types.unknown_field
+
+return M
