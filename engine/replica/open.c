@@ -297,49 +297,62 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
     return rc < 0 ? rc : rc2;
 }
 
-static prophet_code own_unsigned(ph_replica *r, bool *yes, ph_id *tip, prophet_error *err)
+/* Own tips without a signature: one, or one a branch where this replica's chain forked. */
+static prophet_code own_unsigned(ph_replica *r, ph_view *v, ph_id **tips, size_t *count,
+                                 prophet_error *err)
 {
-    ph_view *v;
     ph_replica_row own;
-    ph_changeset_row row;
     uint32_t ridx;
-    prophet_code rc = ph_view_begin(r, &v, err);
-    *yes = false;
-    if (rc < 0)
+    prophet_code rc = ph_replicas_find(v->txn, &r->key, &ridx, err);
+    *count = 0;
+    if (rc != PROPHET_OK || (rc = ph_replicas_get(v->txn, ridx, &v->arena, &own, err)) < 0)
         return rc;
-    rc = ph_replicas_find(v->txn, &r->key, &ridx, err);
-    if (rc == PROPHET_OK && (rc = ph_replicas_get(v->txn, ridx, &v->arena, &own, err)) >= 0) {
-        uint64_t newest = 0;
-        for (uint32_t i = 0; i < own.tip_count; i++)
-            newest = own.tips[i].version > newest ? own.tips[i].version : newest;
-        *yes = newest > own.signed_version;
-        if (*yes && (rc = ph_changesets_get(v->txn, newest, &row, err)) >= 0)
-            *tip = row.id;
+    if (!(*tips = ph_arena_alloc(&v->arena, (own.tip_count + 1u) * sizeof **tips)))
+        return ph_nomem(err);
+    for (uint32_t i = 0; i < own.tip_count; i++) {
+        ph_changeset_row row;
+        uint64_t position;
+        if ((rc = ph_signatures_get(v->txn, own.tips[i].version, &position, err)) == PROPHET_OK)
+            continue;
+        if (rc < 0 || (rc = ph_changesets_get(v->txn, own.tips[i].version, &row, err)) < 0)
+            return rc;
+        (*tips)[(*count)++] = row.id;
     }
-    ph_view_end(v);
-    return rc < 0 ? rc : PROPHET_OK;
+    return PROPHET_OK;
 }
 
-prophet_code ph_replica_sign(ph_replica *r, prophet_error *err)
+static prophet_code sign_all(ph_replica *r, const ph_id *tips, size_t count, prophet_error *err)
 {
     ph_session *s;
     ph_position upto;
-    ph_id tip;
-    bool yes;
-    prophet_code rc;
-    if (r->options.readonly)
-        return PROPHET_OK;
-    if (r->session)
-        return ph_fail(err, PROPHET_EUSAGE, "an exchange inside a change");
-    if ((rc = ph_replica_flush(r, err)) < 0 || (rc = own_unsigned(r, &yes, &tip, err)) < 0 || !yes)
+    prophet_code rc = ph_session_begin(r, &s, err);
+    if (rc < 0)
         return rc;
-    if ((rc = ph_session_begin(r, &s, err)) < 0)
-        return rc;
-    if ((rc = ph_author_sign(s, r->keys, &tip, err)) < 0) {
+    for (size_t i = 0; i < count && rc >= 0; i++)
+        rc = ph_author_sign(s, r->keys, &tips[i], err);
+    if (rc < 0) {
         ph_session_abort(s);
         return rc;
     }
     if ((rc = ph_session_commit(s, &upto, err)) >= 0)
         rc = ph_log_flush(r->log, upto, err);
     return rc;
+}
+
+prophet_code ph_replica_sign(ph_replica *r, prophet_error *err)
+{
+    ph_view *v;
+    ph_id *tips;
+    size_t count;
+    prophet_code rc;
+    if (r->options.readonly)
+        return PROPHET_OK;
+    if (r->session)
+        return ph_fail(err, PROPHET_EUSAGE, "an exchange inside a change");
+    if ((rc = ph_replica_flush(r, err)) < 0 || (rc = ph_view_begin(r, &v, err)) < 0)
+        return rc;
+    if ((rc = own_unsigned(r, v, &tips, &count, err)) >= 0 && count)
+        rc = sign_all(r, tips, count, err);
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
 }

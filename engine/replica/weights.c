@@ -37,9 +37,9 @@ static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root
     if (rc < 0)
         return rc;
     fast = slow;
-    while (fast.succeeds) {
-        if ((rc = step(t, &fast, a, err)) < 0 || (rc = step(t, &fast, a, err)) < 0 ||
-            (rc = step(t, &slow, a, err)) < 0)
+    for (unsigned steps = 1; fast.succeeds; steps++) {
+        if ((rc = step(t, &fast, a, err)) < 0 ||
+            (steps % 2 == 0 && (rc = step(t, &slow, a, err)) < 0))
             return rc;
         if (fast.succeeds && fast.ridx == slow.ridx)
             return least_of_circle(t, slow, a, root, err);
