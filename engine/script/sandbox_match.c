@@ -191,7 +191,9 @@ static const char *back_reference(matching *m, const char *s, int digit)
     int i = digit - '1';
     if (i < 0 || i >= m->captures || m->capture[i].len == OPEN)
         luaL_error(m->L, "invalid capture index %%%d", i + 1);
-    ptrdiff_t len = m->capture[i].len == PLACE ? 0 : m->capture[i].len;
+    ptrdiff_t len = m->capture[i].len;
+    if (len == PLACE) /* as in stock Lua */
+        return NULL;
     sandbox_charge(m->L, (size_t)len / 16);
     bool same = m->text_end - s >= len && memcmp(m->capture[i].at, s, (size_t)len) == 0;
     return same ? s + len : NULL;

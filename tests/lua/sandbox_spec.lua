@@ -189,7 +189,37 @@ describe("a sealed state", function()
     merged("nil", "return c:merge(tostring(('abc'):find('b', 3)))")
     abstains("malformed", "return ('a'):find '['")
     abstains("malformed", "return ('a'):find '%'")
-    abstains("invalid use", "return ('a'):gsub('a', '%9x%')")
+    abstains("invalid use", "return ('a'):gsub('a', '%x')")
+  end)
+
+  it("matches exactly as stock Lua does", function()
+    local atoms = { "a", "b", ".", "%a", "%d", "[ab]", "[^a]", "(", "()", ")", "*", "+", "-", "?", "%1", "^", "$", "%b()", "%f[a]", "%%",
+      "[a-c]", "[]a]", "[^]]", "x" }
+    local body = [[
+      local p, s, out = c.candidates[1].value, c.candidates[2].value, {}
+      local function run(f, ...)
+        local r, t = { pcall(f, ...) }, {}
+        for i = 1, 12 do t[i] = tostring(r[i]) end
+        out[#out + 1] = r[1] and table.concat(t, "|") or "error"
+      end
+      run(string.find, s, p) run(string.match, s, p, 2) run(string.gsub, s, p, "<%0>") run(string.gsub, s, p, "%1")
+      run(function()
+        local r = {}
+        for a, b in string.gmatch(s, p) do r[#r + 1] = tostring(a) .. tostring(b) end
+        return table.concat(r, ",")
+      end)
+      return c:merge(table.concat(out, "\n"))]]
+    local box, stock = core.resolver_load(source(body), "test"), load(source(body))().vote
+    local letters = "abc()x1 ]"
+    for _ = 1, 2000 do
+      local p, s = {}, {}
+      for i = 1, math.random(6) do p[i] = atoms[math.random(#atoms)] end
+      for i = 1, math.random(0, 8) do local at = math.random(#letters) s[i] = letters:sub(at, at) end
+      local both = { { value = table.concat(p) }, { value = table.concat(s) } }
+      local want = stock { candidates = both, merge = function(_, v) return v end }
+      local _, got, why = box:ask({ candidates = both }, "me")
+      assert.equal(want, got, ("%q on %q: %s"):format(both[1].value, both[2].value, why))
+    end
   end)
 
   it("starts afresh for every question", function()
