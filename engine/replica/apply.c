@@ -209,6 +209,26 @@ static prophet_code succession(ph_session *s, const ph_changeset *cs, ph_replica
     return PROPHET_OK;
 }
 
+/* A tail whose key is lost counts as signed by the replica that held it. */
+static prophet_code vouched(ph_session *s, const ph_id *id, prophet_error *err)
+{
+    uint64_t version;
+    ph_changeset_row row;
+    ph_replica_row key = { 0 }, *rep;
+    prophet_code rc = find_version(s, id, &version, err);
+    if (rc != PROPHET_OK) /* it vouches for something nobody has */
+        return rc < 0 ? rc : PROPHET_OK;
+    if ((rc = ph_session_changeset_row(s, version, &row, err)) < 0 ||
+        (rc = ph_replicas_get(s->txn, row.ridx, &s->arena, &key, err)) < 0 ||
+        (rc = ph_session_replica(s, &key.key, &rep, err)) < 0)
+        return rc;
+    if (version > rep->signed_version) {
+        rep->signed_version = version;
+        rep->signed_seq = row.seq;
+    }
+    return PROPHET_OK;
+}
+
 /* ---- changes ---------------------------------------------------------------------------------------------------- */
 
 static const uint64_t *over_versions(ph_over o, const uint64_t *names, uint64_t *room, size_t cap,
@@ -332,6 +352,8 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
     if (!cs->has_body)
         s->state.absent++;
     if (cs->header.has_succeeds && (rc = succession(s, cs, rep, err)) < 0)
+        return rc;
+    if (cs->header.has_vouches && (rc = vouched(s, &cs->header.vouches, err)) < 0)
         return rc;
     if (!PH_PUSH(s->changesets, n))
         return ph_nomem(err);

@@ -43,6 +43,8 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
         answer *an = &out[*count];
         *last = keys[i];
         memset(an, 0, sizeof *an);
+        if (ph_type_reserved(ph_names_get(v->names, keys[i].type))) /* these ignore votes */
+            continue;
         if ((rc = ph_view_conflict(v, &keys[i], a, &c, err)) != PROPHET_OK)
             continue;
         if ((rc = ph_asked_get(v->txn, &keys[i], c.question, set, &what, err)) == PROPHET_OK ||

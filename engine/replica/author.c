@@ -9,13 +9,21 @@ static int by_bytes(const void *a, const void *b)
 
 static prophet_code own_tip(ph_session *s, ph_header *h, uint64_t *prev, prophet_error *err)
 {
-    ph_replica_row *own;
+    ph_replica_row stored = { .tip_count = 0 }, *own;
     ph_changeset_row row;
-    prophet_code rc = ph_session_replica(s, &s->r->key, &own, err);
+    uint32_t ridx;
+    prophet_code rc = PROPHET_OK;
     *prev = 0;
     h->seq = 1;
+    /* only looked up: it gets a row with its first changeset, not for asking what the next would be */
+    if (!(own = ph_map_get(&s->replica_keys, ph_slice(s->r->key.b, sizeof s->r->key.b)))) {
+        own = &stored;
+        rc = ph_replicas_find(s->txn, &s->r->key, &ridx, err);
+        if (rc == PROPHET_OK)
+            rc = ph_replicas_get(s->txn, ridx, &s->arena, own, err);
+    }
     if (rc < 0 || own->tip_count == 0)
-        return rc;
+        return rc < 0 ? rc : PROPHET_OK;
     const ph_tip *tip = &own->tips[0];
     for (uint32_t i = 1; i < own->tip_count; i++)
         if (own->tips[i].version > tip->version)

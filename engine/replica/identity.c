@@ -119,29 +119,22 @@ prophet_code ph_replica_adopt(const char *dir, prophet_error *err)
 
 /* ---- a new key ---------------------------------------------------------------------------------------------- */
 
-static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_keypair *old_keys,
-                                    prophet_error *err)
+/* A changeset without changes that says something of a key; its header is set but for what the body gives. Signed at once. */
+static prophet_code append_statement(ph_session *s, ph_changeset *cs, const char *message,
+                                     prophet_error *err)
 {
     ph_replica *r = s->r;
-    ph_changeset *cs = ph_arena_zalloc(&s->arena, sizeof *cs);
     ph_buf body = PH_BUF_INIT;
-    prophet_code rc;
-    if (!cs)
-        return ph_nomem(err);
-    if ((rc = ph_author_header(s, &cs->header, err)) < 0)
-        return rc;
-    cs->header.has_succeeds = true;
-    cs->header.succeeds = *old;
-    cs->body.time = ph_replica_now(r);
-    cs->body.author = ph_slice_str(r->user);
-    cs->body.message = ph_slice_str("this copy of the replica goes on under a key of its own");
     size_t names = ph_changeset_names(&cs->header);
     uint64_t *versions = ph_arena_alloc(&s->arena, (names + 1) * sizeof *versions);
     ph_id missing;
+    prophet_code rc;
     if (!versions)
         return ph_nomem(err);
-    if ((rc = ph_succession_make(old_keys, &r->key, cs->header.succeeds_sig, err)) >= 0 &&
-        (rc = ph_random(cs->body.salt, sizeof cs->body.salt, err)) >= 0 &&
+    cs->body.time = ph_replica_now(r);
+    cs->body.author = ph_slice_str(r->user);
+    cs->body.message = ph_slice_str(message);
+    if ((rc = ph_random(cs->body.salt, sizeof cs->body.salt, err)) >= 0 &&
         (rc = ph_body_encode(&cs->body, names, &body, err)) >= 0 &&
         (rc = ph_apply_names(s, cs, versions, &missing, err)) >= 0) {
         bool ok = true;
@@ -150,6 +143,22 @@ static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_ke
     }
     ph_buf_clear(&body);
     return rc < 0 ? rc : ph_author_sign(s, r->keys, &cs->id, err);
+}
+
+static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_keypair *old_keys,
+                                    prophet_error *err)
+{
+    ph_changeset *cs = ph_arena_zalloc(&s->arena, sizeof *cs);
+    prophet_code rc;
+    if (!cs)
+        return ph_nomem(err);
+    if ((rc = ph_author_header(s, &cs->header, err)) < 0)
+        return rc;
+    cs->header.has_succeeds = true;
+    cs->header.succeeds = *old;
+    if ((rc = ph_succession_make(old_keys, &s->r->key, cs->header.succeeds_sig, err)) < 0)
+        return rc;
+    return append_statement(s, cs, "this copy of the replica goes on under a key of its own", err);
 }
 
 prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
@@ -189,4 +198,66 @@ prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
                    "copied: prophet adopt, next time before it is used)",
                    r->path, before, now);
     return PROPHET_OK;
+}
+
+/* ---- a lost key -------------------------------------------------------------------------------------------------- */
+
+prophet_code ph_identity_restore(ph_replica *r, bool *lost, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    prophet_code rc = key_path(r->path, path, err);
+    *lost = rc >= 0 && !ph_path_exists(path);
+    return rc < 0 || !*lost ? rc : ph_identity_create(r->path, err);
+}
+
+static prophet_code vouch_for(ph_session *s, uint64_t version, prophet_error *err)
+{
+    ph_changeset_row row;
+    ph_changeset *cs = ph_arena_zalloc(&s->arena, sizeof *cs);
+    prophet_code rc;
+    if (!cs)
+        return ph_nomem(err);
+    if ((rc = ph_session_changeset_row(s, version, &row, err)) < 0 ||
+        (rc = ph_author_header(s, &cs->header, err)) < 0)
+        return rc;
+    cs->header.has_vouches = true;
+    cs->header.vouches = row.id;
+    return append_statement(s, cs, "the key of this tail is lost; this replica held it", err);
+}
+
+static prophet_code vouch_all(ph_session *s, prophet_error *err)
+{
+    uint64_t replicas = s->state.replicas;
+    for (uint32_t ridx = 1; ridx <= replicas; ridx++) {
+        ph_replica_row rep;
+        prophet_code rc = ph_replicas_get(s->txn, ridx, &s->arena, &rep, err);
+        for (uint32_t i = 0; rc >= 0 && i < rep.tip_count; i++)
+            if (rep.tips[i].seq >
+                rep.signed_seq) /* what came from others was signed: this was its own */
+                rc = vouch_for(s, rep.tips[i].version, err);
+        if (rc < 0)
+            return rc;
+    }
+    return PROPHET_OK;
+}
+
+prophet_code ph_identity_vouch(ph_replica *r, prophet_error *err)
+{
+    ph_session *s;
+    ph_position upto = 0;
+    prophet_code rc = ph_session_begin(r, &s, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = vouch_all(s, err)) < 0)
+        ph_session_abort(s);
+    else
+        rc = ph_session_commit(s, &upto, err);
+    if (rc >= 0 && (rc = ph_log_flush(r->log, upto, err)) >= 0)
+        rc = ph_identity_keep(r, err);
+    if (rc >= 0)
+        (void)snprintf(r->notice, sizeof r->notice,
+                       "replica.key of %s was lost: it goes on under a new key and vouches for "
+                       "what it had not signed",
+                       r->path);
+    return rc;
 }

@@ -98,6 +98,26 @@ static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_
                    WAITING_MAX >> 20);
 }
 
+/* This one and all before it in its chain are proven; so is a tail that one of them vouches for. */
+static void cover(ph_intake *in, waiting *w)
+{
+    while (w && !w->covered) {
+        w->covered = true;
+        in->covered_bytes += w->bytes;
+        in->covered_count++;
+        waiting *tail = w->cs.header.has_vouches
+                            ? ph_map_get(&in->ids, ph_slice(w->cs.header.vouches.b, 32))
+                            : NULL;
+        for (; tail && !tail->covered && !tail->cs.header.has_vouches; tail = tail->chain_prev) {
+            tail->covered = true; /* one step only: who vouches must be signed */
+            in->report.vouched++;
+            in->covered_bytes += tail->bytes;
+            in->covered_count++;
+        }
+        w = w->chain_prev;
+    }
+}
+
 prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64],
                                  prophet_error *err)
 {
@@ -114,11 +134,7 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     }
     w->has_sig = true;
     memcpy(w->sig, sig, sizeof w->sig);
-    for (waiting *x = w; x && !x->covered; x = x->chain_prev) {
-        x->covered = true;
-        in->covered_bytes += x->bytes;
-        in->covered_count++;
-    }
+    cover(in, w);
     if (in->covered_bytes >= PH_BATCH_BYTES || in->covered_count >= PH_BATCH_COUNT)
         return ph_intake_apply(in, err);
     return PROPHET_OK;

@@ -123,12 +123,14 @@ static prophet_code look_for_copy(ph_replica *r, prophet_error *err)
 
 static prophet_code open_writable(ph_replica *r, prophet_error *err)
 {
-    bool alone;
+    bool alone, lost = false;
     prophet_code rc;
-    if ((rc = ph_identity_load(r, err)) < 0 || (rc = take_part(r, &alone, err)) < 0 ||
-        (rc = ph_index_open(r, alone, err)) < 0 || !alone)
+    if ((rc = take_part(r, &alone, err)) < 0 ||
+        (alone && (rc = ph_identity_restore(r, &lost, err)) < 0) ||
+        (rc = ph_identity_load(r, err)) < 0 || (rc = ph_index_open(r, alone, err)) < 0 || !alone)
         return rc;
-    if ((rc = look_for_copy(r, err)) < 0)
+    rc = lost ? ph_identity_vouch(r, err) : look_for_copy(r, err);
+    if (rc < 0)
         return rc;
     return ph_log_downgrade(r->log, err);
 }

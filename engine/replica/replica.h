@@ -65,6 +65,9 @@ typedef struct ph_view {
 } ph_view;
 prophet_code ph_view_begin(ph_replica *r, ph_view **out, prophet_error *err);
 void ph_view_end(ph_view *v); /* a view of a change (ph_change_view) is not ended */
+/* A view with a read transaction of its own, so that views begun later see later states. Ends before its replica. */
+prophet_code ph_snapshot_begin(ph_replica *r, ph_view **out, prophet_error *err);
+void ph_snapshot_end(ph_view *v); /* NULL is fine */
 
 prophet_code ph_view_digest(ph_view *v, uint8_t out[32], prophet_error *err);
 prophet_code ph_view_heads(ph_view *v, ph_arena *a, ph_id **out, size_t *count,
@@ -294,6 +297,7 @@ typedef struct ph_intake_report {
         decided;    /* opened by this intake and open at its end; of these decided by votes */
     uint64_t forks; /* fork points seen first here */
     uint64_t votes;
+    uint64_t vouched; /* of changesets: unsigned, their key is lost, vouched for by who held them */
     ph_id *writers; /* replicas that wrote what came; in the intake's arena */
     size_t writer_count, new_writer_count; /* the new ones come first */
     bool

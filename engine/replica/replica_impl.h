@@ -259,6 +259,9 @@ prophet_code ph_identity_load(ph_replica *r, prophet_error *err);
 prophet_code ph_identity_fits(ph_replica *r, bool *fits,
                               prophet_error *err); /* the directory is where its token says */
 prophet_code ph_identity_keep(ph_replica *r, prophet_error *err); /* the token of this place */
+/* A key that is not there any more: a new one; the unsigned tail of the old one is vouched for. */
+prophet_code ph_identity_restore(ph_replica *r, bool *lost, prophet_error *err);
+prophet_code ph_identity_vouch(ph_replica *r, prophet_error *err);
 prophet_code ph_identity_renew(ph_replica *r,
                                prophet_error *err); /* a copy: new key that succeeds the old one */
 /* index_file.c */

@@ -3,9 +3,15 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
+/* A change that is being made has no row yet: it will name all heads, so that its lamport is above all others and its id is
+ * never compared. */
 static prophet_code changeset_row(const ph_lookup *l, uint64_t version, ph_changeset_row *out,
                                   prophet_error *err)
 {
+    if (l->s && version == l->s->state.version + 1) {
+        *out = (ph_changeset_row){ .lamport = l->s->state.lamport + 1 };
+        return PROPHET_OK;
+    }
     return l->s ? ph_session_changeset_row(l->s, version, out, err)
                 : ph_changesets_get(l->txn, version, out, err);
 }
@@ -102,6 +108,11 @@ static prophet_code drop_spent(ph_session *s, ph_work_record *wr, ph_cell *c,
     return rc;
 }
 
+static bool is_reserved(ph_session *s, const ph_work_record *wr)
+{
+    return ph_type_reserved(ph_names_get(s->r->names, wr->rec.type));
+}
+
 /* Was this question put to the resolvers before? */
 static prophet_code was_asked(ph_session *s, const ph_cell_key *key, const uint8_t question[32],
                               bool *asked, prophet_error *err)
@@ -127,14 +138,15 @@ static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, 
     ph_cell_key key = { wr->rec.type, wr->rec.uuid, c->field };
     uint8_t question[32];
     bool open = o->status != PH_CLEAN, asked = true, life = c->field == PH_LIFE;
+    bool question_due = open && !is_reserved(s, wr); /* votes on reserved types have no effect */
     prophet_code rc;
-    if (open && ((rc = ph_question_hash(s->r->hasher, o, question, err)) < 0 ||
-                 (rc = was_asked(s, &key, question, &asked, err)) < 0))
+    if (question_due && ((rc = ph_question_hash(s->r->hasher, o, question, err)) < 0 ||
+                         (rc = was_asked(s, &key, question, &asked, err)) < 0))
         return rc;
     if (c->forked && (!life || c->was_dead) && (rc = ph_conflicts_mark(s->txn, &key, err)) < 0)
         return rc;
     if ((open || c->conflict) && (rc = ph_conflicts_set(s->txn, &key, open, o->status == PH_DECIDED,
-                                                        open && !asked, err)) < 0)
+                                                        question_due && !asked, err)) < 0)
         return rc;
     if (open && !c->conflict)
         s->opened++;
@@ -169,11 +181,6 @@ static prophet_code settle_cell(ph_session *s, ph_work_record *wr, uint32_t fiel
 }
 
 /* ---- rules and weights that changed ----------------------------------------------------------------------- */
-
-static bool is_reserved(ph_session *s, const ph_work_record *wr)
-{
-    return ph_type_reserved(ph_names_get(s->r->names, wr->rec.type));
-}
 
 static prophet_code touch_open(ph_session *s, uint32_t type, prophet_error *err)
 {

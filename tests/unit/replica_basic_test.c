@@ -1,6 +1,8 @@
 /* A replica from end to end: create, write, read, close, open, rebuild, check; two replicas that exchange and disagree. */
 #include "replica/replica.h"
 #include "support/test.h"
+#include <sys/wait.h>
+#include <unistd.h>
 
 static prophet_error err;
 
@@ -347,5 +349,56 @@ TEST(two_replicas_disagree_vote_and_agree)
     check_clean(bob);
     ph_replica_close(ann);
     ph_replica_close(bob);
+    ph_arena_clear(&a);
+}
+
+/* A child writes and dies without closing, so that its last changeset is not signed. */
+static void write_and_die(const char *path, ph_arena *a, ph_uuid *id)
+{
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        ph_replica *r;
+        if (ph_replica_open(path, NULL, &r, &err) < 0)
+            _exit(1);
+        ph_named t = create(r, a, "unsigned", "new");
+        _exit(write(ends[1], t.uuid.b, 16) == 16 ? 0 : 1);
+    }
+    int status;
+    REQUIRE(read(ends[0], id->b, 16) == 16);
+    REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
+TEST(a_lost_key_is_replaced_and_its_tail_vouched_for)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_replica *r = fresh("one"), *bob;
+    char path[4096], key[4200];
+    uint8_t d1[32], d2[32];
+    ph_uuid id;
+    ph_id before = *ph_replica_key(r);
+    (void)snprintf(path, sizeof path, "%s", ph_replica_path(r));
+    (void)snprintf(key, sizeof key, "%s/replica.key", path);
+    bob = clone_of(r, "bob");
+    ph_replica_close(r);
+    write_and_die(path, &a, &id);
+    REQUIRE(unlink(key) == 0);
+    REQUIRE_OK(ph_replica_open(path, NULL, &r, &err), &err);
+    CHECK(!ph_id_eq(ph_replica_key(r), &before));
+    CHECK_HAS(ph_replica_notice(r), "lost");
+    ph_intake_report rep = pull(bob, r, false);
+    CHECK_EQ_UINT(rep.unsigned_rest, 0);
+    CHECK_EQ_UINT(rep.vouched, 1);
+    status_is(bob, &id, "new", false);
+    digest(r, d1), digest(bob, d2);
+    CHECK_MEM(d1, d2, 32);
+    check_clean(bob);
+    check_clean(r);
+    ph_replica_close(bob);
+    ph_replica_close(r);
     ph_arena_clear(&a);
 }
