@@ -17,6 +17,15 @@ static prophet_code same_set(ph_view *v, const uint8_t set[32], bool *same, prop
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+prophet_code ph_view_asked(ph_view *v, const ph_conflict *c, const uint8_t resolver[32],
+                           bool *asked, prophet_error *err)
+{
+    prophet_slice what;
+    prophet_code rc = ph_asked_get(v->txn, &c->key, c->question, resolver, &what, err);
+    *asked = rc == PROPHET_OK;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 typedef struct answer {
     ph_cell_key key;
     prophet_slice type, field;
@@ -90,6 +99,8 @@ static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8
                    : an->a.ask  ? "leaves it to people"
                                 : "abstained",
                    an->a.reason);
+    for (size_t i = 0; i < an->a.asked_count && rc >= 0; i++)
+        rc = ph_change_asked(c, &an->key, an->question, an->a.asked[i], ph_slice_str(what), err);
     return rc < 0 ? rc : ph_change_asked(c, &an->key, an->question, set, ph_slice_str(what), err);
 }
 

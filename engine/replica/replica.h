@@ -275,9 +275,14 @@ typedef struct ph_policy_answer {
     char reason[256];
     char resolver[96];
     uint8_t hash[32];
+    const uint8_t (*asked)[32]; /* source hashes of the resolvers that were asked this time */
+    size_t asked_count;
 } ph_policy_answer;
 typedef prophet_code (*ph_policy_fn)(void *ctx, ph_view *v, const ph_conflict *c, ph_arena *a,
                                      ph_policy_answer *out, prophet_error *err);
+/* Was this question put to the resolver with this source before? Then it is not asked again. */
+prophet_code ph_view_asked(ph_view *v, const ph_conflict *c, const uint8_t resolver[32], bool *asked,
+                           prophet_error *err);
 typedef struct ph_ask_report {
     uint64_t asked, voted, abstained;
 } ph_ask_report;
