@@ -27,10 +27,12 @@ static void put_row(sim *s, ph_view *v, const ph_row *row, ph_buf *out)
     size_t pos = 0, n = 0;
     ph_shown shown;
     char id[37];
-    while (ph_row_next(v->txn, row, &pos, &s->arena, &shown, &s->err) == PROPHET_OK) {
+    prophet_code rc;
+    while ((rc = ph_row_next(v->txn, row, &pos, &s->arena, &shown, &s->err)) == PROPHET_OK) {
         fields[n].name = ph_names_get(v->names, shown.field);
         fields[n++].text = ph_arena_copy(&s->arena, shown.value, NULL);
     }
+    MUST(s, rc);
     qsort(fields, n, sizeof *fields, by_name);
     ph_uuid_format(&row->uuid, id);
     ph_buf_printf(out, "{\"type\":\"%.*s\",\"record\":\"%s\",\"fields\":{",

@@ -159,6 +159,26 @@ static ph_edit some_edit(sim *s, const field *f)
 
 /* ---- one operation on one record ------------------------------------------------------------------------------------------ */
 
+static void tell(sim *s, const char *verb, const ph_uuid *id, const ph_edit *edits, size_t n)
+{
+    static const char *const kinds[] = { "=", " unset", " add", " remove", " +=" };
+    ph_buf b = PH_BUF_INIT;
+    char hex[37] = "new";
+    if (!s->verbose)
+        return;
+    if (id)
+        ph_uuid_format(id, hex);
+    for (size_t i = 0; i < n; i++) {
+        ph_buf_printf(&b, " %.*s%s", PH_FMT(edits[i].field), kinds[edits[i].kind]);
+        if (edits[i].value.len > 60)
+            ph_buf_str(&b, "long");
+        else if (edits[i].value.len)
+            ph_json_value(&b, edits[i].value);
+    }
+    sim_note(s, "  %s %s%.*s", verb, hex, (int)b.len, b.len ? (char *)b.data : "");
+    ph_buf_clear(&b);
+}
+
 static size_t some_edits(sim *s, bool named, ph_edit *out, size_t max)
 {
     size_t n = 1 + sim_below(s, max - 1);
@@ -184,6 +204,7 @@ static prophet_code make_record(sim *s, ph_change_txn *c, ph_named *out)
     char name[8];
     size_t n = some_edits(s, named, edits + 1, 6);
     edits[0] = (ph_edit){ PH_E_SET, ph_slice_str("name"), { NULL, 0 } };
+    tell(s, "create", NULL, edits + 1, n);
     if (!named)
         return ph_change_create(c, ph_slice_str("item"), NULL, edits + 1, n, out, &s->err);
     (void)snprintf(name, sizeof name, "k%u", (unsigned)sim_below(s, 4));
@@ -196,12 +217,17 @@ static prophet_code touch_record(sim *s, ph_change_txn *c, const sim_record *rec
     ph_edit edits[8];
     prophet_slice type = ph_slice_str(rec->type);
     unsigned what = (unsigned)sim_below(s, 100);
-    size_t n;
+    size_t n = what < 26 ? 0 : some_edits(s, strcmp(rec->type, "named") == 0, edits, 6);
+    tell(s,
+         what < 14   ? "delete"
+         : what < 26 ? "restore"
+         : what < 30 ? "create"
+                     : "update",
+         &rec->id, edits, n);
     if (what < 14)
         return ph_change_delete(c, type, &rec->id, &s->err);
     if (what < 26)
         return ph_change_restore(c, type, &rec->id, &s->err);
-    n = some_edits(s, strcmp(rec->type, "named") == 0, edits, 6);
     if (what < 30)
         return ph_change_create(c, type, &rec->id, edits, n, NULL, &s->err);
     return ph_change_update(c, type, &rec->id, edits, n, &s->err);
@@ -283,14 +309,17 @@ static bool operate_saved(sim *s, ph_change_txn *c, touched *t, size_t *count, s
     bool good, look = sim_chance(s, 50);
     if (look)
         dump_inside(s, c, t, *count, &before);
+    sim_note(s, "  savepoint");
     MUST(s, ph_change_savepoint(c, &s->err));
     good = sim_chance(s, 20) ? operate_saved(s, c, inner, &n, COUNT(inner))
                              : operate(s, c, inner, &n, COUNT(inner));
     if (good && sim_chance(s, 50)) {
+        sim_note(s, "  release");
         MUST(s, ph_change_release(c, &s->err));
         for (size_t i = 0; i < n && *count < max; i++)
             t[(*count)++] = inner[i];
     } else {
+        sim_note(s, "  rollback%s", look ? ", looked at" : "");
         MUST(s, ph_change_rollback(c, &s->err));
         if (look) {
             dump_inside(s, c, t, *count, &after);
@@ -313,6 +342,7 @@ static void finish(sim *s, sim_node *n, ph_change_txn *c, bool good, const touch
     }
     if (look)
         dump_inside(s, c, t, count, &inside);
+    sim_note(s, "  commit%s", look ? ", looked at" : "");
     prophet_code rc = ph_change_commit(c, NULL, NULL, &s->err);
     if (rc < 0 && (good || rc != PROPHET_EUSAGE))
         sim_fail(s, "a commit gave %d: %s", (int)rc, s->err.message);

@@ -86,8 +86,26 @@ static void print_file(const char *path)
 
 /* ---- shrinking: leave out actions while it still fails ----------------------------------------------------------- */
 
-static bool fails(const options *o, uint64_t seed, const bool *keep)
+/* What went wrong, without the names and numbers in it: the words after "): ". */
+static void kind_of(const char *path, char out[32])
 {
+    ph_buf text = PH_BUF_INIT;
+    char *at = NULL;
+    size_t n = 0;
+    if (ph_file_slurp(path, 1 << 20, &text, NULL) >= 0) {
+        ph_buf_byte(&text, 0);
+        at = text.failed ? NULL : strstr((char *)text.data, "): ");
+    }
+    for (at = at ? at + 3 : NULL; at && *at && n < 16; at++)
+        if (*at >= 'a' && *at <= 'z')
+            out[n++] = *at;
+    out[n] = 0;
+    ph_buf_clear(&text);
+}
+
+static bool fails(const options *o, uint64_t seed, const bool *keep, const char *kind)
+{
+    char found[32];
     char out[450];
     int status;
     (void)snprintf(out, sizeof out, "%s/shrink", o->base);
@@ -95,10 +113,11 @@ static bool fails(const options *o, uint64_t seed, const bool *keep)
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return false;
     clean_up(o, pid);
-    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    kind_of(out, found);
+    return (!WIFEXITED(status) || WEXITSTATUS(status) != 0) && strcmp(found, kind) == 0;
 }
 
-static void shrink(const options *o, uint64_t seed)
+static void shrink(const options *o, uint64_t seed, const char *kind)
 {
     sim_plan plan;
     unsigned replicas, runs = 0;
@@ -116,7 +135,7 @@ static void shrink(const options *o, uint64_t seed)
                 gone += trial[i];
                 trial[i] = false;
             }
-            if (gone && (runs++, fails(o, seed, trial))) {
+            if (gone && (runs++, fails(o, seed, trial, kind))) {
                 memcpy(keep, trial, plan.count);
                 any = true;
             }
@@ -134,7 +153,7 @@ static void shrink(const options *o, uint64_t seed)
             printf(",%zu", i + 1);
     printf("\n");
     char out[450];
-    (void)fails(o, seed, keep);
+    (void)fails(o, seed, keep, kind);
     (void)snprintf(out, sizeof out, "%s/shrink", o->base);
     print_file(out);
     free(keep);
@@ -153,6 +172,7 @@ typedef struct job {
 static bool finish_one(const options *o, job *jobs, size_t *running, uint64_t *failed)
 {
     int status;
+    char kind[32];
     pid_t pid = waitpid(-1, &status, 0);
     for (size_t i = 0; i < *running; i++) {
         if (jobs[i].pid != pid)
@@ -165,8 +185,9 @@ static bool finish_one(const options *o, job *jobs, size_t *running, uint64_t *f
                 printf(", signal %d", WTERMSIG(status));
             printf("\n");
             print_file(jobs[i].out);
+            kind_of(jobs[i].out, kind);
             if ((*failed)++ < 3 && o->shrink)
-                shrink(o, jobs[i].seed);
+                shrink(o, jobs[i].seed, kind);
         }
         (void)unlink(jobs[i].out);
         jobs[i] = jobs[--*running];

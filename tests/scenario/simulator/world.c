@@ -39,7 +39,7 @@ void sim_reseed(sim *s, size_t action, const char *doing)
     ph_rng_seed(&s->rng, s->seed * 1000003 + action);
     ph_rng_seed(&bytes_rng, s->seed * 7368787 + action * 2 + 1);
     ph_arena_reset(&s->arena);
-    s->tick += 1000;
+    s->tick = (int64_t)action * 1000;
 }
 
 /* ---- failing --------------------------------------------------------------------------------------------------- */
