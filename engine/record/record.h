@@ -105,6 +105,8 @@ typedef struct ph_row { /* an opened row; borrows the bytes */
     uint32_t      cell_count;
 } ph_row;
 bool ph_row_open(prophet_slice key, prophet_slice row, ph_row *out);
+/* Does a cell of it, or its life, have several values now? */
+bool ph_row_conflict(const ph_row *row);
 typedef enum ph_shown_kind { PH_SHOWN_NONE, PH_SHOWN_REGISTER, PH_SHOWN_SET, PH_SHOWN_COUNTER } ph_shown_kind;
 typedef struct ph_shown {  /* what a field shows: register (if set), else set, else counter */
     ph_shown_kind kind;

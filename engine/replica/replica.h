@@ -44,6 +44,11 @@ prophet_code ph_replica_idle(ph_replica *r,
 prophet_code ph_replica_adopt(const char *dir, prophet_error *err);
 prophet_code ph_replica_rebuild(
     ph_replica *r, prophet_error *err); /* a new index from the log; EBUSY if others have it open */
+typedef struct ph_replica_sizes {
+    uint64_t log_bytes, log_unused; /* unused: preallocated */
+    uint64_t index_bytes;
+} ph_replica_sizes;
+prophet_code ph_replica_sizes_get(ph_replica *r, ph_replica_sizes *out, prophet_error *err);
 typedef struct ph_check_report {
     uint64_t changesets, signatures, records, conflicts_open, forks, unsigned_tail, parked,
         mixed_cells;

@@ -1,247 +1,327 @@
-/* What a receiver lacks, in three messages (DESIGN 6, Compare). With fewer than the ids at distances 1, 2, 4, .. two forked
- * copies of one replica could ask each other for ever; with them each round at least halves what is not known. */
+/* Comparing two replicas by the heads of their chains (DESIGN 6). Each function looks at one side only. A chain is the changesets
+ * of one replica by seq, linked by prev; where a directory was copied it forks, and several changesets have one seq.
+ * Where a seq has one changeset, everybody's ancestor at that seq is it, so a walk stops there or jumps; only forked
+ * stretches are walked changeset by changeset. */
 #include "sync/sync.h"
 #include <stdlib.h>
 
-prophet_code ph_sync_tell(ph_view *sender, ph_arena *a, ph_sync_heads *out, prophet_error *err)
-{
-    ph_chain_head *at;
-    prophet_code rc = ph_view_chains(sender, a, &at, &out->count, err);
-    if (rc >= 0)
-        out->at = at;
-    return rc;
-}
+#define BRANCHES \
+    64 /* of a fork looked at at one seq: naming fewer ids is still right, only more is sent */
 
-/* ---- the receiver ------------------------------------------------------------------------------------------ */
-
-typedef struct known_list {
-    ph_sync_known *at;
+typedef struct id_list {
+    ph_arena *a;
+    ph_id *at;
     size_t count, cap;
-} known_list;
+} id_list;
 
-static prophet_code add_known(known_list *l, const ph_id *replica, const ph_id *id,
-                              prophet_error *err)
+static prophet_code push_id(id_list *l, const ph_id *id, prophet_error *err)
 {
     if (l->count == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 64;
-        ph_sync_known *grown = ph_realloc(l->at, cap * sizeof *grown);
-        if (!grown)
+        size_t cap = l->cap ? 2 * l->cap : 16;
+        ph_id *at = ph_arena_alloc(l->a, cap * sizeof *at);
+        if (!at)
             return ph_nomem(err);
-        l->at = grown;
+        if (l->count)
+            memcpy(at, l->at, l->count * sizeof *at);
+        l->at = at;
         l->cap = cap;
     }
-    l->at[l->count++] = (ph_sync_known){ *replica, *id };
+    l->at[l->count++] = *id;
     return PROPHET_OK;
 }
 
-/* A head of ours and the ids before it in its chain at distances 1, 2, 4, .. (of a forked chain: of all branches there). */
-static prophet_code name_chain(ph_view *v, uint32_t ridx, const ph_id *replica, const ph_tip *tip,
-                               known_list *l, prophet_error *err)
+/* ---- 1 and 2 ------------------------------------------------------------------------------------------------------------ */
+
+prophet_code ph_sync_offer_make(ph_view *v, ph_arena *a, ph_sync_offer *out, prophet_error *err)
 {
+    ph_chain_head *heads;
+    prophet_code rc = ph_view_digest(v, out->digest, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_view_chains(v, a, &heads, &out->count, err);
+    out->heads = heads;
+    return rc;
+}
+
+static prophet_code name_at(ph_view *v, uint32_t ridx, uint64_t seq, id_list *known,
+                            prophet_error *err)
+{
+    uint64_t versions[BRANCHES];
     ph_changeset_row row;
-    prophet_code rc = ph_changesets_get(v->txn, tip->version, &row, err);
-    if (rc >= 0)
-        rc = add_known(l, replica, &row.id, err);
-    for (uint64_t d = 1; rc >= 0 && d < tip->seq; d *= 2) {
-        uint64_t versions[8];
-        size_t n;
-        rc = ph_chains_at(v->txn, ridx, tip->seq - d, versions, 8, &n, err);
-        for (size_t i = 0; i < n && rc >= 0; i++)
-            if ((rc = ph_changesets_get(v->txn, versions[i], &row, err)) >= 0)
-                rc = add_known(l, replica, &row.id, err);
-    }
-    return rc;
+    size_t n;
+    prophet_code rc = ph_chains_at(v->txn, ridx, seq, versions, BRANCHES, &n, err);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        if ((rc = ph_changesets_get(v->txn, versions[i], &row, err)) >= 0)
+            rc = push_id(known, &row.id, err);
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code name_replica(ph_view *v, const ph_id *replica, ph_arena *a, known_list *l,
-                                 prophet_error *err)
+/* The own heads of a replica and what lies 1, 2, 4, ... below them. */
+static prophet_code name_chain(ph_view *v, const ph_id *key, ph_arena *a, id_list *known,
+                               prophet_error *err)
 {
+    ph_replica_row rep;
     uint32_t ridx;
-    ph_replica_row row;
-    prophet_code rc = ph_replicas_find(v->txn, replica, &ridx, err);
+    prophet_code rc = ph_replicas_find(v->txn, key, &ridx, err);
     if (rc != PROPHET_OK)
-        return rc < 0 ? rc : PROPHET_OK; /* never heard of */
-    rc = ph_replicas_get(v->txn, ridx, a, &row, err);
-    for (uint32_t i = 0; i < row.tip_count && rc >= 0; i++)
-        rc = name_chain(v, ridx, replica, &row.tips[i], l, err);
+        return rc < 0 ? rc : PROPHET_OK;
+    if ((rc = ph_replicas_get(v->txn, ridx, a, &rep, err)) < 0)
+        return rc;
+    for (uint32_t i = 0; i < rep.tip_count && rc >= 0; i++) {
+        ph_changeset_row row;
+        if ((rc = ph_changesets_get(v->txn, rep.tips[i].version, &row, err)) < 0 ||
+            (rc = push_id(known, &row.id, err)) < 0)
+            return rc;
+        for (uint64_t distance = 1; distance < row.seq && rc >= 0; distance *= 2)
+            rc = name_at(v, ridx, row.seq - distance, known, err);
+    }
     return rc;
 }
 
-prophet_code ph_sync_ask(ph_view *receiver, const ph_sync_heads *heads, ph_arena *a,
-                         ph_sync_need *out, prophet_error *err)
+prophet_code ph_sync_want_make(ph_view *v, const ph_sync_offer *offer, ph_arena *a,
+                               ph_sync_want *out, prophet_error *err)
 {
-    known_list known = { NULL, 0, 0 };
-    ph_id *lacks = ph_arena_alloc(a, (heads->count + 1) * sizeof *lacks);
-    const ph_id *last = NULL;
-    bool ok = true;
-    prophet_code rc = lacks ? PROPHET_OK : ph_nomem(err);
-    *out = (ph_sync_need){ .lacks = lacks, .everything = receiver->state.version == 0 };
-    for (size_t i = 0; i < heads->count && rc >= 0; i++) { /* sorted by replica */
-        const ph_chain_head *h = &heads->at[i];
-        uint64_t version;
-        if ((rc = ph_view_version_of(receiver, &h->id, &version, err)) != PROPHET_DONE)
+    id_list wanted = { .a = a }, known = { .a = a };
+    const ph_id *named = NULL; /* the heads of one replica lie together */
+    uint64_t version;
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < offer->count && rc >= 0; i++) {
+        const ph_chain_head *h = &offer->heads[i];
+        if ((rc = ph_view_version_of(v, &h->id, &version, err)) != PROPHET_DONE)
             continue;
-        lacks[out->lack_count++] = h->id;
-        if (!last || !ph_id_eq(last, &h->replica))
-            rc = name_replica(receiver, &h->replica, a, &known, err);
-        last = &h->replica;
+        if ((rc = push_id(&wanted, &h->id, err)) >= 0 && (!named || !ph_id_eq(named, &h->replica)))
+            rc = name_chain(v, &h->replica, a, &known, err);
+        named = &h->replica;
     }
-    out->known = ph_arena_copy(a, ph_slice(known.at, known.count * sizeof *known.at), &ok).data;
-    out->known_count = known.count;
-    ph_free(known.at);
-    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
+    *out = (ph_sync_want){ wanted.at, wanted.count, known.at, known.count };
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
-/* ---- the sender ---------------------------------------------------------------------------------------------- */
+/* ---- 3: a walk down the chains ---------------------------------------------------------------------------------------------- */
 
-typedef struct place { /* a changeset in a chain */
-    uint64_t seq, version;
-} place;
+typedef struct mark { /* a changeset of the chain that is walked, and what is known of it */
+    uint64_t version, seq;
+    bool known;
+} mark;
 
-typedef struct selection {
+typedef struct walk {
     ph_view *v;
-    ph_arena *a;
-    uint64_t *at;
+    ph_arena scratch;
+    uint32_t ridx; /* the chain that is walked */
+    mark *at;      /* a heap: the greatest seq, then version, on top */
     size_t count, cap;
-} selection;
+    uint64_t *out;
+    size_t out_count, out_cap;
+} walk;
 
-static prophet_code add_version(selection *s, uint64_t version, prophet_error *err)
+static bool above(const mark *a, const mark *b)
 {
-    if (s->count == s->cap) {
-        size_t cap = s->cap ? 2 * s->cap : 1024;
-        uint64_t *grown = ph_realloc(s->at, cap * sizeof *grown);
-        if (!grown)
+    return a->seq != b->seq ? a->seq > b->seq : a->version > b->version;
+}
+
+static prophet_code heap_push(walk *w, mark m, prophet_error *err)
+{
+    if (w->count == w->cap) {
+        size_t cap = w->cap ? 2 * w->cap : 32;
+        mark *at = ph_realloc(w->at, cap * sizeof *at);
+        if (!at)
             return ph_nomem(err);
-        s->at = grown;
-        s->cap = cap;
+        w->at = at;
+        w->cap = cap;
     }
-    s->at[s->count++] = version;
+    size_t i = w->count++;
+    for (; i > 0 && above(&m, &w->at[(i - 1) / 2]); i = (i - 1) / 2)
+        w->at[i] = w->at[(i - 1) / 2];
+    w->at[i] = m;
     return PROPHET_OK;
 }
 
-/* One step back in a chain: by number where the chain is one line, by its prev where it forks. */
-static prophet_code step_back(ph_view *v, const ph_replica_row *rep, place *p, ph_arena *a,
-                              prophet_error *err)
+static mark heap_pop(walk *w)
 {
-    uint64_t version;
-    size_t n;
+    mark top = w->at[0], last = w->at[--w->count];
+    size_t i = 0;
+    for (;;) {
+        size_t k = 2 * i + 1;
+        if (k >= w->count)
+            break;
+        if (k + 1 < w->count && above(&w->at[k + 1], &w->at[k]))
+            k++;
+        if (!above(&w->at[k], &last))
+            break;
+        w->at[i] = w->at[k];
+        i = k;
+    }
+    if (w->count)
+        w->at[i] = last;
+    return top;
+}
+
+static prophet_code select_one(walk *w, uint64_t version, prophet_error *err)
+{
+    if (w->out_count == w->out_cap) {
+        size_t cap = w->out_cap ? 2 * w->out_cap : 256;
+        uint64_t *at = ph_realloc(w->out, cap * sizeof *at);
+        if (!at)
+            return ph_nomem(err);
+        w->out = at;
+        w->out_cap = cap;
+    }
+    w->out[w->out_count++] = version;
+    return PROPHET_OK;
+}
+
+/* The changeset before this one in its chain. */
+static prophet_code prev_of(walk *w, const mark *m, uint64_t *version, prophet_error *err)
+{
+    uint64_t at[2];
     ph_changeset cs;
     ph_changeset_row row;
+    size_t n;
+    prophet_code rc = ph_chains_at(w->v->txn, w->ridx, m->seq - 1, at, 2, &n, err);
+    if (rc < 0)
+        return rc;
+    if (n == 1) {
+        *version = at[0];
+        return PROPHET_OK;
+    }
+    ph_arena_reset(&w->scratch);
+    if ((rc = ph_view_changeset(w->v, m->version, &w->scratch, &cs, &row, err)) == PROPHET_OK)
+        rc = ph_view_version_of(w->v, &cs.header.prev, version, err);
+    return rc == PROPHET_DONE
+               ? ph_fail(err, PROPHET_ECORRUPT, "a chain of changesets is broken in the index")
+               : rc;
+}
+
+/* Is the seq without branches? Then everything above it, known things too, descends from its one changeset. */
+static prophet_code is_single(walk *w, uint64_t seq, uint64_t *version, bool *yes,
+                              prophet_error *err)
+{
+    uint64_t at[2];
+    size_t n;
+    prophet_code rc = ph_chains_at(w->v->txn, w->ridx, seq, at, 2, &n, err);
+    *yes = n == 1;
+    *version = at[0];
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* The greatest seq that is still needed, 0: none. */
+static uint64_t needed_seq(const walk *w)
+{
+    uint64_t seq = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (!w->at[i].known && w->at[i].seq > seq)
+            seq = w->at[i].seq;
+    return seq;
+}
+
+/* One step down from a known changeset: as far as what is needed, where no branch can be missed. */
+static prophet_code step_known(walk *w, const mark *m, prophet_error *err)
+{
+    uint64_t seq = needed_seq(w), version;
+    bool single;
     prophet_code rc;
-    if (!rep->forked) {
-        rc = ph_chains_at(v->txn, rep->ridx, p->seq - 1, &version, 1, &n, err);
-        if (rc >= 0 && n == 0)
-            rc = ph_fail(err, PROPHET_ECORRUPT,
-                         "the index lacks a changeset of a chain: run prophet rebuild");
-    } else if ((rc = ph_view_changeset(v, p->version, a, &cs, &row, err)) == PROPHET_OK)
-        rc = ph_view_version_of(v, &cs.header.prev, &version, err);
-    if (rc == PROPHET_DONE)
-        rc = ph_fail(err, PROPHET_ECORRUPT, "a changeset of a chain is not here");
-    if (rc >= 0)
-        *p = (place){ p->seq - 1, version };
+    if (seq < m->seq) {
+        if ((rc = is_single(w, seq, &version, &single, err)) < 0)
+            return rc;
+        if (single)
+            return heap_push(w, (mark){ version, seq, true }, err);
+    }
+    if (m->seq <= 1)
+        return PROPHET_OK;
+    if ((rc = prev_of(w, m, &version, err)) < 0)
+        return rc;
+    return heap_push(w, (mark){ version, m->seq - 1, true }, err);
+}
+
+static prophet_code step_needed(walk *w, const mark *m, prophet_error *err)
+{
+    uint64_t version;
+    prophet_code rc = select_one(w, m->version, err);
+    if (rc < 0 || m->seq <= 1)
+        return rc;
+    if ((rc = prev_of(w, m, &version, err)) < 0)
+        return rc;
+    return heap_push(w, (mark){ version, m->seq - 1, false }, err);
+}
+
+static prophet_code walk_chain(walk *w, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    while (w->count && rc >= 0 && needed_seq(w)) {
+        mark m = heap_pop(w);
+        while (w->count && w->at[0].version == m.version) { /* known from one side is known */
+            mark same = heap_pop(w);
+            m.known = m.known || same.known;
+        }
+        rc = m.known ? step_known(w, &m, err) : step_needed(w, &m, err);
+    }
+    w->count = 0;
     return rc;
 }
 
-/* Is `at` one of the known ones or before one? They are walked back along with it. */
-static prophet_code is_known(selection *s, const ph_replica_row *rep, place *known, size_t count,
-                             const place *at, bool *yes, prophet_error *err)
+typedef struct start {
+    uint32_t ridx;
+    mark m;
+} start;
+
+static int by_chain(const void *a, const void *b)
 {
-    *yes = false;
-    for (size_t i = 0; i < count; i++) {
-        if (!rep->forked && known[i].seq >= at->seq) { /* one line */
-            *yes = true;
-            return PROPHET_OK;
-        }
-        while (known[i].seq > at->seq) {
-            ph_arena scratch = PH_ARENA_INIT;
-            prophet_code rc = step_back(s->v, rep, &known[i], &scratch, err);
-            ph_arena_clear(&scratch);
-            if (rc < 0)
-                return rc;
-        }
-        if (known[i].version == at->version) {
-            *yes = true;
-            return PROPHET_OK;
-        }
-    }
-    return PROPHET_OK;
+    const start *x = a, *y = b;
+    return (x->ridx > y->ridx) - (x->ridx < y->ridx);
 }
 
-static prophet_code known_places(selection *s, const ph_sync_need *need, const ph_replica_row *rep,
-                                 place **out, size_t *count, prophet_error *err)
+static prophet_code add_starts(ph_view *v, const ph_id *ids, size_t n, bool known, start *at,
+                               size_t *count, prophet_error *err)
 {
-    place *at = ph_arena_alloc(s->a, (need->known_count + 1) * sizeof *at);
-    if (!at)
-        return ph_nomem(err);
-    *count = 0;
-    for (size_t i = 0; i < need->known_count; i++) {
+    for (size_t i = 0; i < n; i++) {
         ph_changeset_row row;
         uint64_t version;
-        prophet_code rc;
-        if (!ph_id_eq(&need->known[i].replica, &rep->key))
+        prophet_code rc = ph_view_version_of(v, &ids[i], &version, err);
+        if (rc == PROPHET_DONE) /* not known here, or gone since it was offered */
             continue;
-        if ((rc = ph_view_version_of(s->v, &need->known[i].id, &version, err)) == PROPHET_DONE)
-            continue; /* the receiver's own branch */
-        if (rc < 0 || (rc = ph_changesets_get(s->v->txn, version, &row, err)) < 0)
+        if (rc < 0 || (rc = ph_changesets_get(v->txn, version, &row, err)) < 0)
             return rc;
-        if (row.ridx == rep->ridx)
-            at[(*count)++] = (place){ row.seq, version };
+        at[(*count)++] = (start){ row.ridx, { version, row.seq, known } };
     }
-    *out = at;
     return PROPHET_OK;
 }
 
-static prophet_code select_chain(selection *s, const ph_sync_need *need, const ph_id *head,
-                                 prophet_error *err)
-{
-    ph_changeset_row row;
-    ph_replica_row rep;
-    place *known, at;
-    size_t count;
-    uint64_t version;
-    prophet_code rc = ph_view_version_of(s->v, head, &version, err);
-    if (rc != PROPHET_OK)
-        return rc < 0 ? rc : PROPHET_OK; /* asked for something we never told of */
-    if ((rc = ph_changesets_get(s->v->txn, version, &row, err)) < 0 ||
-        (rc = ph_replicas_get(s->v->txn, row.ridx, s->a, &rep, err)) < 0 ||
-        (rc = known_places(s, need, &rep, &known, &count, err)) < 0)
-        return rc;
-    at = (place){ row.seq, version };
-    for (;;) {
-        ph_arena scratch = PH_ARENA_INIT;
-        bool stop;
-        if ((rc = is_known(s, &rep, known, count, &at, &stop, err)) < 0 || stop ||
-            (rc = add_version(s, at.version, err)) < 0 || at.seq == 1)
-            return rc;
-        rc = step_back(s->v, &rep, &at, &scratch, err);
-        ph_arena_clear(&scratch);
-        if (rc < 0)
-            return rc;
-    }
-}
-
-static int by_version(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-prophet_code ph_sync_select(ph_view *sender, const ph_sync_need *need, ph_arena *a,
-                            uint64_t **versions, size_t *count, prophet_error *err)
+prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, uint64_t **versions,
+                            size_t *count, prophet_error *err)
 {
-    selection s = { .v = sender, .a = a };
-    prophet_code rc = PROPHET_OK;
-    bool ok = true;
-    for (size_t i = 0; i < need->lack_count && rc >= 0; i++)
-        rc = select_chain(&s, need, &need->lacks[i], err);
+    walk w = { .v = v };
     size_t n = 0;
-    if (s.count > 1)
-        qsort(s.at, s.count, sizeof *s.at, by_version);
-    for (size_t i = 0; i < s.count; i++) /* branches of a fork share their trunk */
-        if (n == 0 || s.at[n - 1] != s.at[i])
-            s.at[n++] = s.at[i];
-    *versions = (uint64_t *)(uintptr_t)ph_arena_copy(a, ph_slice(s.at, n * sizeof *s.at), &ok).data;
-    *count = n;
-    ph_free(s.at);
+    bool ok = true;
+    start *starts =
+        ph_arena_alloc(a, (want->wanted_count + want->known_count + 1) * sizeof *starts);
+    if (!starts)
+        return ph_nomem(err);
+    prophet_code rc = add_starts(v, want->wanted, want->wanted_count, false, starts, &n, err);
+    if (rc >= 0)
+        rc = add_starts(v, want->known, want->known_count, true, starts, &n, err);
+    if (n)
+        qsort(starts, n, sizeof *starts, by_chain);
+    for (size_t i = 0; i < n && rc >= 0;) {
+        w.ridx = starts[i].ridx;
+        for (; i < n && starts[i].ridx == w.ridx && rc >= 0; i++)
+            rc = heap_push(&w, starts[i].m, err);
+        if (rc >= 0)
+            rc = walk_chain(&w, err);
+    }
+    if (w.out_count)
+        qsort(w.out, w.out_count, sizeof *w.out, by_number);
+    *versions =
+        (uint64_t *)(uintptr_t)ph_arena_copy(a, ph_slice(w.out, w.out_count * sizeof *w.out), &ok)
+            .data;
+    *count = w.out_count;
+    ph_free(w.out);
+    ph_free(w.at);
+    ph_arena_clear(&w.scratch);
     return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
 }

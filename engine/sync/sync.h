@@ -1,69 +1,70 @@
-/* sync: what one replica lacks of another, and bringing it. Comparing is split into messages, pure functions of a view on each
- * side, so that a wire can carry them; between directories of one machine they are called one after the other. */
+/* sync: what one replica has and another lacks, and bringing it over. The messages of the comparison are plain structs made by pure
+ * functions on a view of either side, so that they can travel over a wire as well; local.c is the carrier between two
+ * directories of one machine. */
 #ifndef PH_SYNC_H
 #define PH_SYNC_H
 #include "replica/replica.h"
 
-/* ---- compare (DESIGN 6) ---------------------------------------------------------------------------------- */
+/* ---- compare (DESIGN 6) ----------------------------------------------------------------------------------- */
 
-typedef struct ph_sync_heads { /* sender -> receiver: the tips of all its chains */
-    const ph_chain_head *at;
+/* 1. The sender tells its digest and the heads of all chains. */
+typedef struct ph_sync_offer {
+    uint8_t digest[32];
+    const ph_chain_head
+        *heads; /* sorted by (replica, id); version and signed_seq are the sender's own */
     size_t count;
-} ph_sync_heads;
+} ph_sync_offer;
+prophet_code ph_sync_offer_make(ph_view *v, ph_arena *a, ph_sync_offer *out, prophet_error *err);
 
-typedef struct ph_sync_known { /* a changeset the receiver has of a replica it lacks something of */
-    ph_id replica;
-    ph_id id;
-} ph_sync_known;
-
-typedef struct ph_sync_need { /* receiver -> sender */
-    const ph_id *lacks;       /* heads of the sender that are not here */
-    size_t lack_count;
-    const ph_sync_known
-        *known; /* own heads of these replicas, and what lies 1, 2, 4, .. before them */
+/* 2. The receiver names the heads it lacks, and of those replicas its own heads with their ids at distances 1, 2, 4, ...
+ * (of a fork: the ids of all branches at that place). Nothing wanted: it has all that was offered. */
+typedef struct ph_sync_want {
+    const ph_id *wanted;
+    size_t wanted_count;
+    const ph_id *known;
     size_t known_count;
-    bool everything; /* the receiver has nothing at all */
-} ph_sync_need;
+} ph_sync_want;
+prophet_code ph_sync_want_make(ph_view *v, const ph_sync_offer *offer, ph_arena *a,
+                               ph_sync_want *out, prophet_error *err);
 
-/* Memory from the arena in all three. */
-prophet_code ph_sync_tell(ph_view *sender, ph_arena *a, ph_sync_heads *out, prophet_error *err);
-prophet_code ph_sync_ask(ph_view *receiver, const ph_sync_heads *heads, ph_arena *a,
-                         ph_sync_need *out, prophet_error *err);
-/* Versions of the sender, ascending: the chain-ancestors of what the receiver lacks that are not ancestors of something known. Ids
- * the sender does not have are passed over. Cost follows what is selected, not what is old. */
-prophet_code ph_sync_select(ph_view *sender, const ph_sync_need *need, ph_arena *a,
-                            uint64_t **versions, size_t *count, prophet_error *err);
+/* 3. The sender selects the chain-ancestors of what is wanted that are no ancestors of a named id it knows: its own versions,
+ * ascending, which is a causal order. The cost follows what is selected; ids it does not know are passed over. */
+prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, uint64_t **versions,
+                            size_t *count, prophet_error *err);
 
-/* ---- between directories ------------------------------------------------------------------------------------ */
+/* ---- between two directories --------------------------------------------------------------------------------- */
+
+typedef struct ph_sync_report {
+    uint64_t changesets, replicas, conflicts, decided, votes, forks;
+    uint64_t unsigned_rest; /* waits: its writer has not signed it yet */
+    uint64_t held_back;     /* waits for something it names */
+    uint64_t bytes;
+    double seconds;
+    ph_id *writers; /* the new ones first; in the report's arena */
+    size_t writer_count, new_writer_count;
+    bool dry_run, own_chain;
+    char notice[512]; /* what a person should be told, or "" */
+    ph_arena arena;
+} ph_sync_report;
+void ph_sync_report_clear(ph_sync_report *rep);
 
 typedef struct ph_sync_options {
-    bool dry_run; /* say what would come, write nothing */
+    bool dry_run;
+    /* Called now and then outside of all locks; a code below 0 ends the exchange with it, what was applied stays. */
     prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total,
                              prophet_error *err);
     void *ctx;
 } ph_sync_options;
 
-typedef struct ph_sync_report { /* all zero before its first use; ph_sync_report_clear frees it */
-    uint64_t changesets, replicas, conflicts, decided, forks, unsigned_rest, held_back, bytes;
-    double seconds;
-    bool dry_run;
-    ph_id *writers; /* whose changesets came; the ones not seen before come first */
-    size_t writer_count, new_writer_count;
-    ph_arena arena;
-} ph_sync_report;
-void ph_sync_report_clear(ph_sync_report *r);
-
-/* Is there a replica in this directory? */
-bool ph_sync_is_replica(const char *dir);
-/* Brings what r lacks from the replica in `source` (read-only ones too: what is unsigned there waits and is reported).
- * EUNRELATED, EUNTRUSTED, ECORRUPT, EVERSION, ENOTFOUND, EUSAGE. What was applied before a failure stays. */
-prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_options *o,
-                          ph_sync_report *out, prophet_error *err);
-/* The other way: the replica in `target` pulls from r. The report is about the target. */
-prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_options *o,
-                          ph_sync_report *out, prophet_error *err);
-/* Makes `path` (must not exist: EEXISTS) a replica with all that `source` has. On failure nothing is left there. */
-prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_options *o,
-                           ph_sync_report *out, prophet_error *err);
+/* Brings what the replica in `dir` has into r. What can be written is signed first; else an unsigned tail waits. The report is
+ * filled as far as it came. EUNRELATED, ENOTFOUND, EUSAGE (itself), EUNTRUSTED, ECORRUPT. */
+prophet_code ph_sync_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
+                          ph_sync_report *rep, prophet_error *err);
+/* The other way; the report is about the other side. EREADONLY when it cannot be written. */
+prophet_code ph_sync_push(ph_replica *r, const char *dir, const ph_sync_options *o,
+                          ph_sync_report *rep, prophet_error *err);
+/* A new replica at `path` (EEXISTS) with all that `source` has. Made beside it and renamed: nothing is left behind on failure. */
+prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
+                           prophet_error *err);
 
 #endif

@@ -1,0 +1,155 @@
+/* Pull, push and sync with other directories, and their reports. After a pull the policies are asked, in changes of their own. */
+#include "api/api_impl.h"
+
+/* ---- reports --------------------------------------------------------------------------------------------------------- */
+
+static void put_report(api_map *m, const ph_sync_report *rep)
+{
+    api_list writers = api_list_in(m->a), fresh = api_list_in(m->a);
+    for (size_t i = 0; i < rep->writer_count; i++) {
+        api_push_hex(&writers, rep->writers[i].b, 32);
+        if (i < rep->new_writer_count)
+            api_push_hex(&fresh, rep->writers[i].b, 32);
+    }
+    api_put(m, "changesets", prophet_int((int64_t)rep->changesets));
+    api_put(m, "replicas", prophet_int((int64_t)rep->replicas));
+    api_put_list(m, "writers", &writers);
+    api_put_list(m, "new_writers", &fresh);
+    api_put(m, "conflicts", prophet_int((int64_t)rep->conflicts));
+    api_put(m, "decided", prophet_int((int64_t)rep->decided));
+    api_put(m, "votes", prophet_int((int64_t)rep->votes));
+    api_put(m, "forks", prophet_int((int64_t)rep->forks));
+    api_put(m, "unsigned", prophet_int((int64_t)rep->unsigned_rest));
+    if (rep->held_back)
+        api_put(m, "held_back", prophet_int((int64_t)rep->held_back));
+    api_put(m, "bytes", prophet_int((int64_t)rep->bytes));
+    api_put(m, "seconds", prophet_float(rep->seconds));
+    if (rep->dry_run)
+        api_put(m, "dry_run", prophet_bool(true));
+    api_put_text(m, "notice", ph_slice_str(rep->notice));
+}
+
+prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    api_map m = api_map_in(&a);
+    put_report(&m, rep);
+    prophet_code rc = api_doc_take(&a, &m, out, err);
+    ph_arena_clear(&a);
+    return rc;
+}
+
+/* ---- exchanges ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct exchange {
+    prophet_db *db;
+    prophet_exchange o;
+} exchange;
+
+static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64_t total,
+                             prophet_error *err)
+{
+    exchange *x = ctx;
+    prophet_code rc = api_interrupted(x->db, err);
+    return rc < 0 || !x->o.progress ? rc : x->o.progress(x->o.ctx, stage, done, total, err);
+}
+
+static prophet_code begin(prophet_db *db, const prophet_exchange *o, const char *what, exchange *x,
+                          prophet_error *err)
+{
+    *x = (exchange){ .db = db };
+    if (o) {
+        if (o->size < sizeof o->size || o->size > sizeof x->o)
+            return ph_fail(err, PROPHET_EUSAGE,
+                           "the size of prophet_exchange is not one this library knows");
+        memcpy(&x->o, o, o->size);
+    }
+    return api_not_inside(db, what, err);
+}
+
+static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, prophet_error *err)
+{
+    const ph_sync_options so = { x->o.dry_run, progress, x };
+    prophet_db *db = x->db;
+    prophet_doc *asked = NULL;
+    prophet_value voted;
+    ph_view *v;
+    uint64_t open, decided;
+    db->busy = true;
+    prophet_code rc = ph_sync_pull(db->r, source, &so, rep, err);
+    db->busy = false;
+    if (rc < 0 || x->o.dry_run || !db->policies)
+        return rc;
+    if ((rc = prophet_poll(db, &asked, err)) < 0)
+        return rc;
+    if (prophet_doc_get(asked, "voted", &voted))
+        rep->votes = (uint64_t)voted.as.integer;
+    prophet_doc_free(asked);
+    if ((rc = ph_view_begin(db->r, &v, err)) < 0)
+        return rc;
+    rc = ph_view_conflict_count(v, &open, &decided, err);
+    ph_view_end(v);
+    rep->decided = decided < rep->conflicts ? decided : rep->conflicts;
+    return rc;
+}
+
+static prophet_code push(exchange *x, const char *target, ph_sync_report *rep, prophet_error *err)
+{
+    const ph_sync_options so = { x->o.dry_run, progress, x };
+    x->db->busy = true;
+    prophet_code rc = ph_sync_push(x->db->r, target, &so, rep, err);
+    x->db->busy = false;
+    return rc;
+}
+
+prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exchange *o,
+                          prophet_doc **report, prophet_error *err)
+{
+    ph_sync_report rep = { 0 };
+    exchange x;
+    prophet_code rc = begin(db, o, "a pull", &x, err);
+    if (rc >= 0 && (rc = pull(&x, source, &rep, err)) >= 0 && report)
+        rc = api_report_doc(&rep, report, err);
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
+prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exchange *o,
+                          prophet_doc **report, prophet_error *err)
+{
+    ph_sync_report rep = { 0 };
+    exchange x;
+    prophet_code rc = begin(db, o, "a push", &x, err);
+    if (rc >= 0 && (rc = push(&x, target, &rep, err)) >= 0 && report)
+        rc = api_report_doc(&rep, report, err);
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
+static prophet_code both_reports(const ph_sync_report *in, const ph_sync_report *there,
+                                 prophet_doc **out, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    api_map m = api_map_in(&a), mine = api_map_in(&a), other = api_map_in(&a);
+    put_report(&mine, in);
+    put_report(&other, there);
+    api_put_map(&m, "pull", &mine);
+    api_put_map(&m, "push", &other);
+    prophet_code rc = api_doc_take(&a, &m, out, err);
+    ph_arena_clear(&a);
+    return rc;
+}
+
+prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o,
+                          prophet_doc **report, prophet_error *err)
+{
+    ph_sync_report in = { 0 }, there = { 0 };
+    exchange x;
+    prophet_code rc = begin(db, o, "a sync", &x, err);
+    if (rc >= 0 && (rc = pull(&x, other, &in, err)) >= 0 &&
+        (rc = push(&x, other, &there, err)) >= 0 && report)
+        rc = both_reports(&in, &there, report, err);
+    ph_sync_report_clear(&in);
+    ph_sync_report_clear(&there);
+    return rc;
+}

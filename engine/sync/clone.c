@@ -1,0 +1,78 @@
+/* A new replica with all that another has. It is made beside its place, in a directory that nobody looks for, filled, closed and renamed:
+ * whatever fails, nothing is left at the place, and beside it only what a killed process could not take away. */
+#include "sync/sync_impl.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static prophet_code temporary(const char *path, char *out, size_t size, prophet_error *err)
+{
+    uint8_t random[4];
+    char hex[9];
+    size_t len = strlen(path);
+    prophet_code rc = ph_random(random, sizeof random, err);
+    if (rc < 0)
+        return rc;
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    ph_hex(random, sizeof random, hex);
+    if ((size_t)snprintf(out, size, "%.*s.tmp-%s", (int)len, path, hex) >= size)
+        return ph_fail(err, PROPHET_EUSAGE, "the path %.100s.. is too long", path);
+    return PROPHET_OK;
+}
+
+static prophet_code fill(ph_replica *from, const char *tmp, ph_sync_report *rep, prophet_error *err)
+{
+    const ph_replica_options o = { .relaxed = true }; /* flushed at its end */
+    ph_replica *to;
+    prophet_code rc = ph_replica_create(tmp, ph_replica_database(from), err);
+    if (rc < 0)
+        return rc;
+    if ((rc = ph_replica_open(tmp, &o, &to, err)) >= 0) {
+        if ((rc = sync_transfer(to, from, NULL, rep, err)) >= 0 &&
+            (rc = sync_remember(to, from, err)) >= 0)
+            rc = ph_replica_flush(to, err);
+        ph_replica_close(to);
+    }
+    if (rc < 0)
+        (void)ph_dir_remove(tmp, NULL); /* ours alone */
+    return rc;
+}
+
+static prophet_code put_in_place(const char *tmp, const char *path, prophet_error *err)
+{
+    char parent[PH_PATH_MAX];
+    prophet_code rc;
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) != 0 &&
+        (errno == EEXIST || errno == ENOTEMPTY || ph_path_exists(path) || rename(tmp, path) != 0))
+        rc = errno == EEXIST || errno == ENOTEMPTY
+                 ? ph_fail(err, PROPHET_EEXISTS, "%s exists already", path)
+                 : ph_fail_sys(err, errno, "rename %s to %s", tmp, path);
+    else if ((rc = ph_path_join(parent, sizeof parent, path, "..", err)) >= 0)
+        rc = ph_dir_sync(parent, err);
+    if (rc < 0)
+        (void)ph_dir_remove(tmp, NULL); /* gone already when only the sync failed */
+    return rc;
+}
+
+prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
+                           prophet_error *err)
+{
+    char tmp[PH_PATH_MAX];
+    ph_replica *from;
+    prophet_code rc;
+    *rep = (ph_sync_report){ 0 };
+    if (!path || !*path)
+        return ph_fail(err, PROPHET_EUSAGE, "clone takes the path of the new replica");
+    if (ph_path_exists(path))
+        return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
+    if ((rc = temporary(path, tmp, sizeof tmp, err)) < 0 ||
+        (rc = sync_open(source, false, &from, err)) < 0)
+        return rc;
+    if ((ph_replica_readonly(from) || (rc = ph_replica_sign(from, err)) >= 0) &&
+        (rc = fill(from, tmp, rep, err)) >= 0)
+        rc = put_in_place(tmp, path, err);
+    ph_replica_close(from);
+    return rc;
+}
