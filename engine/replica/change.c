@@ -18,6 +18,7 @@ prophet_code ph_change_begin(ph_replica *r, prophet_slice message, ph_change_txn
     }
     c->version = c->s->state.version + 1;
     c->names = c->s->state.names;
+    c->numbers = c->s->state.number + c->s->state.reserved_number;
     *out = c;
     return PROPHET_OK;
 }

@@ -472,11 +472,62 @@ static prophet_code add_history(ph_change_txn *c, const ph_changeset *cs, prophe
     return PROPHET_OK;
 }
 
+/* ---- numbers of new records: in the changeset's order, as a replay of the log will give them ----------------------------- */
+
+typedef struct numbered {
+    prophet_slice type;
+    ph_work_record *wr;
+    ph_new_history *row;
+} numbered;
+
+static int by_type_and_id(const void *a, const void *b)
+{
+    const numbered *x = a, *y = b;
+    int c = ph_name_cmp(x->type, y->type);
+    return c ? c : memcmp(x->wr->rec.uuid.b, y->wr->rec.uuid.b, sizeof x->wr->rec.uuid.b);
+}
+
+/* *done: false when some are stored already: the rows have to be made again. */
+static prophet_code renumber(ph_change_txn *c, bool *done, prophet_error *err)
+{
+    ph_session *s = c->s;
+    size_t total = (size_t)(s->state.number + s->state.reserved_number - c->numbers), n = 0;
+    *done = true;
+    if (total < 2)
+        return PROPHET_OK;
+    numbered *at = ph_arena_alloc(&c->arena, total * sizeof *at);
+    if (!at)
+        return ph_nomem(err);
+    uint64_t normal = s->state.number, reserved = s->state.reserved_number;
+    bool sorted = true;
+    for (size_t i = 0; i < s->history.count && n < total; i++) {
+        ph_new_history *h = &s->history.at[i];
+        if (!h->fresh)
+            continue;
+        ph_work_record *wr = ph_map_get(&s->records, ph_slice(h->fresh->key, sizeof h->fresh->key));
+        at[n] = (numbered){ ph_names_get(c->r->names, wr->rec.type), wr, h };
+        *(ph_type_reserved(at[n].type) ? &reserved : &normal) -= 1;
+        sorted = sorted && (n == 0 || by_type_and_id(&at[n - 1], &at[n]) < 0);
+        n++;
+    }
+    *done = n == total;
+    if (!*done || sorted)
+        return PROPHET_OK;
+    qsort(at, n, sizeof *at, by_type_and_id);
+    for (size_t i = 0; i < n; i++)
+        at[i].row->number = at[i].wr->rec.number =
+            ph_type_reserved(at[i].type) ? PH_RESERVED_BASE + ++reserved : ++normal;
+    return PROPHET_OK;
+}
+
 static prophet_code write_out(netting *n, prophet_error *err)
 {
     ph_change_txn *c = n->c;
-    prophet_code rc = PROPHET_OK;
-    if (c->twice ||
+    bool numbers = true;
+    prophet_code rc = c->twice ? PROPHET_OK : renumber(c, &numbers, err);
+    if (rc < 0)
+        return rc;
+    if (c->twice || !numbers ||
         c->s->state.names != c->names) { /* names get their numbers in the changeset's order */
         if ((rc = start_over(c, err)) < 0)
             return rc;

@@ -57,6 +57,7 @@ struct ph_change_txn {
     ph_arena arena;
     uint64_t version; /* the one it will get */
     uint64_t names;   /* names known when it began */
+    uint64_t numbers; /* records numbered when it began */
     ph_buf message;
     PH_LIST(ph_note) notes;
     PH_LIST(ph_noted_vote) votes;

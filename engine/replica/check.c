@@ -197,12 +197,19 @@ static prophet_code look_at_replicas(checking *c, ph_view *v, prophet_error *err
                 "kept)",
                 hex);
         }
-        for (uint32_t i = 0; i < rep.tip_count; i++)
-            if (rep.tips[i].seq > rep.signed_seq && !ph_id_eq(&rep.key, &c->r->key)) {
+        for (uint32_t i = 0; i < rep.tip_count; i++) {
+            uint64_t
+                position; /* of a forked chain the longest branch may be signed before another */
+            if (rep.tips[i].seq <= rep.signed_seq || ph_id_eq(&rep.key, &c->r->key))
+                continue;
+            if ((rc = ph_signatures_get(v->txn, rep.tips[i].version, &position, err)) < 0)
+                return rc;
+            if (rc == PROPHET_DONE) {
                 c->out->unsigned_tail += rep.tips[i].seq - rep.signed_seq;
                 say(c, true, "replica %s: changesets from %llu on carry no signature", hex,
                     (unsigned long long)rep.signed_seq + 1);
             }
+        }
     }
     return PROPHET_OK;
 }
