@@ -262,7 +262,11 @@ static prophet_code open_to_read(ph_replica *r, uint32_t number, prophet_error *
     memcpy(r->index_path, path, strlen(path) + 1);
     if ((rc = ph_path_join(path, sizeof path, r->index_path, "index.mdb", err)) < 0)
         return rc;
-    return ph_index_build(r, path, &r->store, &r->names, err);
+    ph_store *store = NULL;
+    ph_names *names = NULL;
+    if ((rc = ph_index_build(r, path, &store, &names, err)) >= 0)
+        take(r, store, names);
+    return rc;
 }
 
 prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err)
