@@ -90,8 +90,8 @@ static prophet_code describe(ph_view *v, const ph_cell_story *story, const ph_ep
 static prophet_code rule_of(ph_view *v, const ph_conflict *c, ph_rule *rule, prophet_error *err)
 {
     const ph_schema *schema;
-    *rule = c->field.len ? PH_RULE_LATEST : PH_RULE_ALIVE_WINS;
-    if (ph_type_reserved(c->type))
+    *rule = PH_RULE_LATEST;
+    if (ph_type_reserved(c->type)) /* life too */
         return PROPHET_OK;
     prophet_code rc = ph_schemas_get(v->replica, v->txn, v->state.schema, c->type, &schema, err);
     if (rc < 0)

@@ -76,8 +76,10 @@ prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *
         return rc;
     if ((rc = load_heads(l, c, a, out, err)) < 0)
         return rc;
-    if (ph_type_reserved(type)) /* `latest`, whatever anybody votes */
+    if (ph_type_reserved(type)) { /* whatever anybody votes, life too */
+        out->rule = PH_RULE_LATEST;
         return PROPHET_OK;
+    }
     if ((rc = ph_schemas_get(l->r, l->txn, l->stamp, type, &schema, err)) < 0)
         return rc;
     const ph_field_def *def = field.len ? ph_schema_field(schema, field) : NULL;
