@@ -185,11 +185,14 @@ static void define(prophet_db *db)
     prophet_field text[2] = { prophet_put("name", prophet_text("text")),
                               prophet_put("kind", prophet_text("string")) };
     prophet_value fields[2] = { prophet_map(n, 3), prophet_map(text, 2) };
-    prophet_field type[2] = { prophet_put("name", prophet_text("item")),
+    prophet_field item[2] = { prophet_put("name", prophet_text("item")),
                               prophet_put("fields", prophet_list(fields, 2)) };
+    prophet_field probe[2] = { prophet_put("name", prophet_text("probe")),
+                               prophet_put("fields", prophet_list(fields, 1)) };
     prophet_txn *t = begin(db);
 
-    MUST(prophet_txn_define(t, prophet_map(type, 2), &err));
+    MUST(prophet_txn_define(t, prophet_map(item, 2), &err));
+    MUST(prophet_txn_define(t, prophet_map(probe, 2), &err));
     MUST(prophet_txn_commit(t, NULL, NULL, &err));
 }
 
@@ -234,7 +237,7 @@ static void write_forever(const char *dir, const char *ack_path)
 /* The source's own acknowledgements say what the pull must bring; `from` is where the last pull had read to. */
 static size_t pull_once(prophet_db *db, const char *source, const char *list, size_t from)
 {
-    static char lines[1 << 20];
+    static char lines[1 << 24];
     char id[40];
     size_t len = 0, at;
     long long n;
@@ -260,7 +263,8 @@ static void pull_forever(const char *dir, const char *ack_path, const char *sour
     char list[4096];
     size_t from = 0;
 
-    (void)snprintf(list, sizeof list, "%s.%ld.acks", source, (long)getpid());
+    /* One list for all pullers, one after another: what a killed one wrote to the source comes with the next pull. */
+    (void)snprintf(list, sizeof list, "%s.list", source);
     prophet_db *db = open_replica(dir, false);
     for (;;) {
         prophet_db *other = open_replica(source, false);
@@ -396,7 +400,7 @@ static bool check_soundness(prophet_db *db)
 
 static bool check_going_on(prophet_db *db)
 {
-    prophet_field f[1] = { prophet_put("x", prophet_int(1)) };
+    prophet_field f[1] = { prophet_put("n", prophet_int(1)) };
     prophet_txn *t = NULL;
     prophet_uuid id;
     prophet_doc *doc = NULL;
