@@ -22,14 +22,18 @@ typedef struct options {
     int script; /* its place in args; == count: none */
 } options;
 
-static int usage(const char *what, const char *given)
+static void show_usage(FILE *to)
 {
-    (void)fprintf(stderr,
-                  "prophet-lua: usage: %s%s\n"
+    (void)fprintf(to,
                   "usage: prophet-lua [-e CODE] [-i] [-v] [--db DIR] [--sandbox] "
                   "[--max-instructions N] [--max-memory N[k|M|G]]\n"
-                  "                   [--timeout SECONDS] [SCRIPT | -] [ARGUMENTS]\n",
-                  what, given);
+                  "                   [--timeout SECONDS] [SCRIPT | -] [ARGUMENTS]\n");
+}
+
+static int usage(const char *what, const char *given)
+{
+    (void)fprintf(stderr, "prophet-lua: usage: %s%s\n", what, given);
+    show_usage(stderr);
     return 2;
 }
 
@@ -167,6 +171,10 @@ static int finish(int status)
 static int run_lua(char **args, int count)
 {
     options o = { 0 };
+    if (count == 2 && (strcmp(args[1], "--help") == 0 || strcmp(args[1], "-h") == 0)) {
+        show_usage(stdout);
+        return 0;
+    }
     int status = read_options(&o, args, count);
     if (status)
         return status;

@@ -162,6 +162,11 @@ local json = {}
 ---@return string
 function json.encode(value) end
 
+--- Marks a table as an object, also when it is empty.
+---@param value table
+---@return table
+function json.object(value) end
+
 --- JSON as a value.
 ---@param text string
 ---@return any

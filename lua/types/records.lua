@@ -204,6 +204,10 @@ local q = {}
 
 ---@class prophet.Condition
 
+--- Is this a condition?
+---@param value any
+---@return boolean
+function q.is(value) end
 ---@param value any
 ---@return prophet.Condition
 function q.eq(value) end

@@ -61,7 +61,7 @@ describe("the stubs", function()
   it("name only functions that exist", function()
     local objects = { prophet = prophet, ["prophet.q"] = prophet.q, ["prophet.json"] = prophet.json, ["prophet.fields"] = fields,
       ["prophet.Db"] = db, ["prophet.Type"] = db.types.ticket, ["prophet.Record"] = record, ["prophet.Query"] = query,
-      ["prophet.Conflict"] = conflict }
+      ["prophet.Conflict"] = conflict, ["prophet.errors"] = prophet.error, ["prophet.csv"] = prophet.csv }
     for class, names in pairs(stubs) do
       if class ~= "prophet.Question" then -- seen by resolvers only
         assert.truthy(objects[class], class)
@@ -85,6 +85,25 @@ describe("the stubs", function()
     all("prophet", prophet)
     all("prophet.q", prophet.q)
     all("prophet.json", prophet.json)
+    all("prophet.errors", prophet.error)
+    all("prophet.csv", prophet.csv)
+  end)
+
+  it("have all methods that the Lua side defines", function()
+    local classes = { db = "prophet.Db", types = "prophet.Type", query = "prophet.Query", conflicts = "prophet.Conflict",
+      record = "prophet.Record" }
+    for file, class in pairs(classes) do
+      local count = 0
+      for line in io.lines(("%s/lua/prophet/%s.lua"):format(SOURCE, file)) do
+        local name = line:match "^function methods%.([%w_]+)" or line:match "^methods%.([%w_]+) ="
+          or line:match "^function properties%.([%w_]+)"
+        if name then
+          count = count + 1
+          assert.is_true(stubs[class][name] or members[class][name], ("%s has no %s"):format(class, name))
+        end
+      end
+      assert.is_true(count > 0, file)
+    end
   end)
 
   it("know every field kind", function()

@@ -17,7 +17,6 @@ M.common = {
   { name = "format", value = "TEXT", doc = 'a line a result, as in "#{n} {status:7} {summary}"' },
   { name = "quiet", short = "q", doc = "results only, no remarks" },
   { name = "dry-run", doc = "say what would be done, do nothing" },
-  { name = "at", value = "POINT", doc = "as the database was: a version, a time, or a changeset" },
   { name = "help", short = "h", doc = "what this command does" },
 }
 

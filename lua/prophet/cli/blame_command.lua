@@ -6,7 +6,7 @@ local lookup = require "prophet.cli.lookup"
 return {
   name = "blame", args = "ID", min = 1, max = 1, summary = "who is behind what each field shows",
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local blame = lookup.record(db, nil, ctx.args[1]):blame()
     if ctx.options.json then return ctx:json(blame) end
     local names, widest = {}, 0

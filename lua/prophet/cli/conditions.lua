@@ -45,7 +45,12 @@ function M.query(ctx, db, type, words)
     local named = word:match "^@([%w_]+)$"
     if named then
       if query then e.raise { code = "usage", message = "more than one named query", value = word } end
-      query = type:query(named, { user = ctx:user(), now = ctx.prophet.now() })
+      local err
+      query, err = e.try(type.query, type, named, { user = ctx:user(), now = ctx.prophet.now() })
+      if not query then
+        if err.code == "usage" and not err.hint then err.hint = "PROPHET_SCHEMAS names the files in which queries are" end
+        error(err, 0)
+      end
     else
       local name, op, text = split(word)
       if not name then

@@ -13,7 +13,7 @@ return {
     { name = "strict", doc = "open ones are a failure" },
   },
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local options = ctx.options
     local found, open = 0, 0
     for c in db:conflicts { type = options.type, status = not options.all and (options.status or "open") or nil } do

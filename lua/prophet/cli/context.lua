@@ -69,17 +69,28 @@ local function named(text)
   return out
 end
 
---- Opens the database, with the schemas and resolvers that $PROPHET_SCHEMAS and $PROPHET_RESOLVERS name; it is closed when the command ends. With --at, what it was then.
+--- Opens the database, with the schemas and resolvers that $PROPHET_SCHEMAS and $PROPHET_RESOLVERS name. It is closed
+-- when the command ends.
 ---@param how table?  options of prophet.open
 ---@return table db
-function Context:open(how)
+function Context:open(reading)
   local options = { user = self:user(), schemas = named(self.getenv "PROPHET_SCHEMAS"),
     resolvers = named(self.getenv "PROPHET_RESOLVERS") }
-  for k, v in pairs(how or {}) do options[k] = v end
-  local db = self:adopt(self.prophet.open(self:database(), options))
+  local db, err = e.try(self.prophet.open, self:database(), options)
+  if not db and err.code == "readonly" and reading then
+    options.readonly = true
+    db, err = e.try(self.prophet.open, self:database(), options)
+  end
+  if not db then error(err, 0) end
+  self:adopt(db)
   if db.notice then self:warn(db.notice) end
-  if self.options.at then db = self:adopt(db:as_of(tonumber(self.options.at) or self.options.at)) end
   return db
+end
+
+--- The same, to read.
+---@return table db
+function Context:read()
+  return self:open(true)
 end
 
 --- Takes an open handle over: it is closed when the command ends.

@@ -3,7 +3,7 @@
 return {
   name = "digest", summary = "one number for all that is known: equal on replicas that are",
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     ctx:result(function() return { digest = db:digest(), version = db:version() } end, function() return db:digest() end)
   end,
 }

@@ -8,7 +8,7 @@ return {
     { name = "output", short = "o", value = "FILE", doc = "into a file" },
   },
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     db:export { all = ctx.options.all, to = ctx.options.output or ctx.stdout }
   end,
 }

@@ -6,7 +6,7 @@ local lookup = require "prophet.cli.lookup"
 return {
   name = "history", args = "ID", min = 1, max = 1, summary = "what happened to a record",
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     for step in lookup.record(db, nil, ctx.args[1]):history() do
       ctx:result(step, function()
         local lines = { changes.head(step) }

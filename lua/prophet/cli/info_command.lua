@@ -3,7 +3,7 @@
 return {
   name = "info", summary = "which database this is, and how it stands",
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local open = 0
     for _ in db:conflicts { status = "open" } do open = open + 1 end
     local info = { path = ctx:database(), version = db:version(), digest = db:digest(), head = db:head(), conflicts = open }

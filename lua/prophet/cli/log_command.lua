@@ -17,7 +17,7 @@ return {
   },
   run = function(ctx)
     local o = ctx.options
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local spec = { author = o.author, type = o.type, since = o.since, ["until"] = o["until"], after = o.after, limit = o.limit,
       newest = o.reverse }
     local found = 0

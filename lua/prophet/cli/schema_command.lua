@@ -16,7 +16,7 @@ end
 local verbs = {}
 
 function verbs.types(ctx)
-  local db = ctx:open { readonly = true }
+  local db = ctx:read()
   for name, type in pairs(db.types) do
     local schema = type:schema()
     ctx:result(schema, ("%-16s %d fields%s"):format(name, #schema.fields, schema.doc and "  " .. schema.doc or ""))
@@ -24,7 +24,7 @@ function verbs.types(ctx)
 end
 
 function verbs.show(ctx)
-  local db = ctx:open { readonly = true }
+  local db = ctx:read()
   local names = table.move(ctx.args, 2, #ctx.args, 1, {})
   if #names == 0 then for name in pairs(db.types) do names[#names + 1] = name end end
   for _, name in ipairs(names) do

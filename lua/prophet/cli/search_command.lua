@@ -16,7 +16,7 @@ Ends with 1 if nothing is found.]],
     { name = "count", doc = "only how many" },
   },
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local type = db.types[ctx.args[1]]
     local query = conditions.query(ctx, db, type, table.move(ctx.args, 2, #ctx.args, 1, {}))
     if ctx.options.sort then

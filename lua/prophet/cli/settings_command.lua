@@ -17,7 +17,7 @@ return {
       ctx:change(db, nil, function() db.settings[name] = not ctx.options.unset and value or nil end)
       return
     end
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local found = false
     for key, value in pairs(db.settings) do
       if not name or key == name then

@@ -6,7 +6,7 @@ local records = require "prophet.cli.records"
 return {
   name = "show", args = "ID ...", min = 1, summary = "all fields of records",
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     for _, name in ipairs(ctx.args) do
       local record = lookup.record(db, nil, name)
       records.whole(ctx, record, db.types[record.type])

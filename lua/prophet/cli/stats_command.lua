@@ -5,7 +5,7 @@ local format = require "prophet.format"
 return {
   name = "stats", summary = "how much there is: changesets, records, replicas, bytes",
   run = function(ctx)
-    local db = ctx:open { readonly = true }
+    local db = ctx:read()
     local stats = db:stats()
     ctx:result(stats, function()
       local names, lines, widest = {}, {}, 0
