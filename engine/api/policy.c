@@ -94,9 +94,11 @@ typedef struct round { /* one prophet_poll */
     prophet_db *db;
     ph_arena arena; /* of the notes */
     api_list notes;
+    uint64_t asked, abstained; /* conflicts */
 } round;
 
-/* 0 exact field, 1 type.*, 2 kind:.., 3 *; 4: not for this one */
+#define NOT_FOR_IT 4
+/* 0 exact field, 1 type.*, 2 kind:.., 3 * */
 static int rank_of(const char *on, const ph_conflict *c, const char *kind)
 {
     char want[PH_NAME_MAX + PH_RESERVED_MAX + 8];
@@ -110,7 +112,7 @@ static int rank_of(const char *on, const ph_conflict *c, const char *kind)
         return 1;
     if (c->field.len && strncmp(on, "kind:", 5) == 0 && strcmp(on + 5, kind) == 0)
         return 2;
-    return strcmp(on, "*") == 0 ? 3 : 4;
+    return strcmp(on, "*") == 0 ? 3 : NOT_FOR_IT;
 }
 
 static void put_note(round *r, const prophet_doc *doc, const ph_conflict *c, const api_policy *p,
@@ -168,35 +170,84 @@ static prophet_code take_answer(const api_policy *p, const prophet_ballot *b, ph
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
+/* How well a policy fits this conflict: the least rank of its scopes. */
+static int rank_in(const api_policy *p, const ph_conflict *c, const char *kind)
+{
+    int best = NOT_FOR_IT;
+    for (size_t i = 0; i < p->on_count; i++) {
+        int n = rank_of(p->on[i], c, kind);
+        best = n < best ? n : best;
+    }
+    return best;
+}
+
+/* One question: its conflict, who was asked now, and whether somebody has answered. */
+typedef struct question {
+    round *r;
+    ph_view *v;
+    const ph_conflict *c;
+    const prophet_doc *doc;
+    uint8_t (*asked)[32];
+    size_t asked_count;
+    bool answered;
+} question;
+
+/* Nobody is asked twice: what a policy said to this question stands. */
+static prophet_code asked_before(question *q, const api_policy *p, bool *yes, prophet_error *err)
+{
+    prophet_slice what;
+    size_t len = strlen(p->name);
+    prophet_code rc = ph_asked_get(q->v->txn, &q->c->key, q->c->question, p->source.b, &what, err);
+    *yes = rc == PROPHET_OK;
+    if (*yes && what.len > len + 2 && memcmp(what.data, p->name, len) == 0)
+        q->answered = ((const char *)what.data)[len + 1] != 'a' ||
+                      ((const char *)what.data)[len + 2] == 'g'; /* voted, agrees, leaves it */
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code put_question(question *q, const api_policy *p, ph_arena *a,
+                                 ph_policy_answer *out, prophet_error *err)
+{
+    prophet_ballot b = { .choice = PH_BUF_INIT };
+    bool before;
+    prophet_code rc = asked_before(q, p, &before, err);
+    if (rc < 0 || before)
+        return rc;
+    ask_one(p, q->doc, &b);
+    put_note(q->r, q->doc, q->c, p, &b);
+    memcpy(q->asked[q->asked_count++], p->source.b, 32);
+    rc = take_answer(p, &b, a, out, err);
+    q->answered = b.given && b.cast != PROPHET_ABSTAIN;
+    ph_buf_clear(&b.choice);
+    return rc;
+}
+
 static prophet_code ask(void *ctx, ph_view *v, const ph_conflict *c, ph_arena *a,
                         ph_policy_answer *out, prophet_error *err)
 {
     round *r = ctx;
     prophet_doc *doc;
-    prophet_ballot b = { .choice = PH_BUF_INIT };
-    bool settled = false;
+    size_t count = 0;
     const char *kind = api_conflict_kind(v, c);
     prophet_code rc;
     *out = (ph_policy_answer){ .cast = false };
+    for (const api_policy *p = r->db->policies; p; p = p->next)
+        count++;
+    question q = { .r = r, .v = v, .c = c, .asked = ph_arena_alloc(a, count * 32 + 1) };
+    if (!q.asked)
+        return ph_nomem(err);
     if ((rc = api_interrupted(r->db, err)) < 0 ||
         (rc = api_conflict_doc(r->db, v, c, &doc, err)) < 0)
         return rc;
-    for (int rank = 0; rank < 4 && !settled && rc >= 0; rank++) {
-        for (const api_policy *p = r->db->policies; p && !settled && rc >= 0; p = p->next) {
-            int best = 4;
-            for (size_t i = 0; i < p->on_count; i++) {
-                int n = rank_of(p->on[i], c, kind);
-                best = n < best ? n : best;
-            }
-            if (best != rank)
-                continue;
-            ask_one(p, doc, &b);
-            put_note(r, doc, c, p, &b);
-            rc = take_answer(p, &b, a, out, err);
-            settled = b.given && b.cast != PROPHET_ABSTAIN;
-        }
-    }
-    ph_buf_clear(&b.choice);
+    q.doc = doc;
+    for (int rank = 0; rank < NOT_FOR_IT && !q.answered && rc >= 0; rank++)
+        for (const api_policy *p = r->db->policies; p && !q.answered && rc >= 0; p = p->next)
+            if (rank_in(p, c, kind) == rank)
+                rc = put_question(&q, p, a, out, err);
+    out->asked = (const uint8_t(*)[32])q.asked;
+    out->asked_count = q.asked_count;
+    r->asked += q.asked_count > 0;
+    r->abstained += q.asked_count > 0 && !q.answered;
     prophet_doc_free(doc);
     return rc;
 }
@@ -226,9 +277,9 @@ static prophet_code give_report(round *r, const ph_ask_report *rep, prophet_doc 
     api_map m = api_map_in(&r->arena);
     if (!report)
         return PROPHET_OK;
-    api_put(&m, "asked", prophet_int((int64_t)rep->asked));
+    api_put(&m, "asked", prophet_int((int64_t)r->asked));
     api_put(&m, "voted", prophet_int((int64_t)rep->voted));
-    api_put(&m, "abstained", prophet_int((int64_t)rep->abstained));
+    api_put(&m, "abstained", prophet_int((int64_t)r->abstained));
     api_put_list(&m, "notes", &r->notes);
     return api_doc_take(&r->arena, &m, report, err);
 }

@@ -111,12 +111,15 @@ static void settle_edits(prophet_txn *t, size_t count)
             t->values.data ? t->values.data + (uintptr_t)t->edits[i].value.data : NULL;
 }
 
-static prophet_code no_type(prophet_txn *t, const char *type, prophet_code rc, prophet_error *err)
+/* Says of what type the refused write was, and suggests another name for one that nobody knows. */
+static prophet_code refused(prophet_txn *t, const char *type, prophet_code rc, prophet_error *err)
 {
     ph_view *v;
-    if (rc != PROPHET_ETYPE || ph_change_view(t->c, &v, NULL) < 0)
-        return rc;
-    return api_unknown_type(v, ph_slice_str(type), err);
+    if (rc == PROPHET_ETYPE && ph_change_view(t->c, &v, NULL) >= 0)
+        return api_unknown_type(v, ph_slice_str(type), err);
+    if (err && !err->type[0])
+        ph_error_at(err, ph_slice_str(type), ph_slice(NULL, 0));
+    return rc;
 }
 
 static prophet_code give_doc(prophet_txn *t, const char *type, const ph_uuid *id, prophet_doc **doc,
@@ -150,8 +153,18 @@ prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_
         memcpy(uuid.b, id->b, sizeof uuid.b);
     rc = ph_change_create(t->c, ph_slice_str(type), id ? &uuid : NULL, t->edits, n, &named, err);
     if (rc < 0)
-        return no_type(t, type, rc, err);
+        return refused(t, type, rc, err);
     return give_doc(t, type, &named.uuid, doc, err);
+}
+
+/* Immutable, or part of the natural key. */
+static bool is_fixed(const ph_schema *s, prophet_slice field)
+{
+    const ph_field_def *f = ph_schema_field(s, field);
+    bool fixed = f && f->immutable;
+    for (size_t i = 0; i < s->key_count; i++)
+        fixed = fixed || ph_slice_eq(s->key[i], field);
+    return fixed;
 }
 
 /* Was a field that is set or unset written after the caller looked? */
@@ -161,6 +174,7 @@ static prophet_code check_since(prophet_txn *t, const char *type, const ph_uuid 
     ph_view *v;
     ph_row row;
     ph_shown shown;
+    const ph_schema *schema;
     prophet_code rc = ph_change_view(t->c, &v, err);
     if (rc < 0)
         return rc;
@@ -169,11 +183,13 @@ static prophet_code check_since(prophet_txn *t, const char *type, const ph_uuid 
         return rc < 0 ? rc : PROPHET_OK; /* not there: the engine says so */
     if (row.version <= since)
         return PROPHET_OK;
+    if ((rc = ph_view_schema(v, ph_slice_str(type), &schema, err)) < 0)
+        return rc;
     for (size_t i = 0; i < count && rc >= 0; i++) {
         const ph_edit *e = &t->edits[i];
         uint32_t field =
             e->kind == PH_E_SET || e->kind == PH_E_UNSET ? ph_names_find(v->names, e->field) : 0;
-        if (!field)
+        if (!field || is_fixed(schema, e->field)) /* the engine has a better answer */
             continue;
         if ((rc = ph_row_field(v->txn, &row, field, &t->db->scratch, &shown, err)) < 0)
             break;
@@ -210,7 +226,7 @@ prophet_code prophet_txn_update(prophet_txn *t, const char *type, const prophet_
         return rc;
     rc = ph_change_update(t->c, ph_slice_str(type), &uuid, t->edits, count, err);
     if (rc < 0)
-        return no_type(t, type, rc, err);
+        return refused(t, type, rc, err);
     return give_doc(t, type, &uuid, doc, err);
 }
 
@@ -220,7 +236,7 @@ prophet_code prophet_txn_delete(prophet_txn *t, const char *type, const prophet_
     ph_uuid uuid;
     memcpy(uuid.b, id->b, sizeof uuid.b);
     prophet_code rc = ph_change_delete(t->c, ph_slice_str(type), &uuid, err);
-    return rc < 0 ? rc : give_doc(t, type, &uuid, doc, err);
+    return rc < 0 ? refused(t, type, rc, err) : give_doc(t, type, &uuid, doc, err);
 }
 
 prophet_code prophet_txn_restore(prophet_txn *t, const char *type, const prophet_uuid *id,
@@ -229,7 +245,7 @@ prophet_code prophet_txn_restore(prophet_txn *t, const char *type, const prophet
     ph_uuid uuid;
     memcpy(uuid.b, id->b, sizeof uuid.b);
     prophet_code rc = ph_change_restore(t->c, ph_slice_str(type), &uuid, err);
-    return rc < 0 ? rc : give_doc(t, type, &uuid, doc, err);
+    return rc < 0 ? refused(t, type, rc, err) : give_doc(t, type, &uuid, doc, err);
 }
 
 prophet_code prophet_txn_define(prophet_txn *t, prophet_value descriptor, prophet_error *err)
