@@ -24,10 +24,9 @@ typedef struct options {
 
 static void show_usage(FILE *to)
 {
-    (void)fprintf(to,
-                  "usage: prophet-lua [-e CODE] [-i] [-v] [--db DIR] [--sandbox] "
-                  "[--max-instructions N] [--max-memory N[k|M|G]]\n"
-                  "                   [--timeout SECONDS] [SCRIPT | -] [ARGUMENTS]\n");
+    (void)fprintf(to, "usage: prophet-lua [-e CODE] [-i] [-v] [--db DIR] [--sandbox] "
+                      "[--max-instructions N] [--max-memory N[k|M|G]]\n"
+                      "                   [--timeout SECONDS] [SCRIPT | -] [ARGUMENTS]\n");
 }
 
 static int usage(const char *what, const char *given)
