@@ -20,6 +20,17 @@
 #include "model/model.h"
 #include "store/store.h"
 
+/* Local numbers as keys: those of reserved records (from 2^48) sort first, so that new records are appended at the end. */
+#define PH_RESERVED_BASE (UINT64_C(1) << 48)
+static inline void ph_number_key(void *key, uint64_t number)
+{
+    ph_u64be_put(key, number < PH_RESERVED_BASE ? number | UINT64_C(1) << 63 : number);
+}
+static inline uint64_t ph_number_of_key(const void *key)
+{
+    return ph_u64be(key) & ~(UINT64_C(1) << 63);
+}
+
 /* ---- state: one small row, written by every commit -------------------------------------------------------- */
 
 typedef struct ph_state {

@@ -14,8 +14,8 @@ prophet_code ph_numbers_decode(prophet_slice key, prophet_slice row, ph_named *o
                                prophet_error *err)
 {
     if (key.len != 8 || !decode_number(row, &out->type, &out->uuid))
-        return ph_index_damaged("history", key.len == 8 ? ph_u64be(key.data) : 0, err);
-    out->number = ph_u64be(key.data);
+        return ph_index_damaged("history", key.len == 8 ? ph_number_of_key(key.data) : 0, err);
+    out->number = ph_number_of_key(key.data);
     return PROPHET_OK;
 }
 
@@ -25,7 +25,7 @@ prophet_code ph_numbers_get(ph_txn *t, uint64_t number, uint32_t *type, ph_uuid 
     uint8_t key[8];
     prophet_slice row;
 
-    ph_u64be_put(key, number);
+    ph_number_key(key, number);
     prophet_code rc = ph_txn_get(t, PH_T_HISTORY, ph_slice(key, sizeof key), &row, err);
     if (rc != PROPHET_OK)
         return rc;
@@ -38,7 +38,7 @@ prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_
     uint8_t key[8];
     row_out o = { .len = 0 };
 
-    ph_u64be_put(key, number);
+    ph_number_key(key, number);
     out_u64(&o, type);
     out_raw(&o, uuid->b, sizeof uuid->b);
     return ph_txn_put_sorted(t, PH_T_HISTORY, ph_slice(key, sizeof key), out_slice(&o), err);
@@ -114,7 +114,7 @@ prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64
     uint8_t key[16];
     row_out o = { .len = 0 };
 
-    ph_u64be_put(key, number);
+    ph_number_key(key, number);
     ph_u64be_put(key + 8, version);
     out_u64(&o, offset_plus_1);
     return ph_txn_put_sorted(t, PH_T_HISTORY, ph_slice(key, sizeof key), out_slice(&o), err);
@@ -145,7 +145,7 @@ prophet_code ph_history_list(ph_txn *t, uint64_t number, ph_arena *a, ph_history
     size_t n = 0, cap = 0;
     prophet_code rc;
 
-    ph_u64be_put(prefix, number);
+    ph_number_key(prefix, number);
     if ((rc = ph_cursor_open(t, PH_T_HISTORY, &cur, err)) < 0)
         return rc;
     rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &key, &row, err);

@@ -53,9 +53,10 @@ prophet_code ph_query_numbers_next(void *ctx, prophet_slice *key, prophet_slice 
     prophet_code rc = PROPHET_DONE;
 
     while (s->type) {
-        uint8_t from[8];
+        uint8_t from[8] = { 0 };
         ph_named n;
-        ph_u64be_put(from, s->after + 1); /* past the history of the record before */
+        if (s->after)
+            ph_number_key(from, s->after + 1); /* past the history of the record before */
         if ((rc = ph_cursor_seek(s->cursor, ph_slice(from, sizeof from), &number, &entry, err)) !=
             PROPHET_OK)
             return rc;

@@ -3,7 +3,6 @@
 #define PH_REPLICA_IMPL_H
 #include "replica/replica.h"
 
-#define PH_RESERVED_BASE (UINT64_C(1) << 48) /* numbers of reserved records start above it */
 #define PH_BATCH_BYTES   (8u << 20)          /* applied in one transaction, about */
 #define PH_BATCH_COUNT   16384u
 #define PH_SIGN_COUNT    1024u      /* sign at least this often ... */
