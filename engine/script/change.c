@@ -56,8 +56,8 @@ static prophet_code begin(l_handle *h, const char *message, prophet_error *err)
     prophet_code rc;
     if (h->depth > 0)
         rc = prophet_txn_savepoint(h->txn, err);
-    else
-        rc = prophet_txn_begin(h->db, message, &h->txn, err);
+    else if ((rc = prophet_txn_begin(h->db, message, &h->txn, err)) >= 0)
+        h->changes++;
     if (rc >= 0)
         h->depth++;
     return rc;

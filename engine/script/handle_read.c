@@ -67,7 +67,7 @@ int l_handle_get(lua_State *L)
     prophet_code rc = prophet_get(h->db, type, name, &r->doc, &err);
     if (rc < 0)
         return script_raise(L, &err);
-    bool dead = rc == PROPHET_OK && script_record_fill(r) && r->info.deleted;
+    bool dead = rc == PROPHET_OK && script_record_fill(r, h) && r->info.deleted;
     if (rc == PROPHET_DONE || (dead && !lua_toboolean(L, 4)))
         lua_pushnil(L);
     return 1;

@@ -75,12 +75,12 @@ void script_iterator_start(l_iter *it, prophet_iter *rows)
     h->iterators = it;
 }
 
-static int push_record_row(lua_State *L, int at, const prophet_doc *row)
+static int push_record_row(lua_State *L, int at, const prophet_doc *row, const l_handle *h)
 {
     prophet_error err = { 0 };
     lua_getiuservalue(L, at, 2);
     l_record *r = script_record_push(L, lua_gettop(L));
-    if (prophet_doc_copy(row, &r->doc, &err) < 0 || !script_record_fill(r))
+    if (prophet_doc_copy(row, &r->doc, &err) < 0 || !script_record_fill(r, h))
         return script_raise(L, &err);
     return 1;
 }
@@ -130,7 +130,7 @@ static int l_next(lua_State *L)
         close_iter(it);
         return 0;
     }
-    return it->records ? push_record_row(L, 1, row) : push_table_row(L, 1, row);
+    return it->records ? push_record_row(L, 1, row, it->handle) : push_table_row(L, 1, row);
 }
 
 int script_iterator_return(lua_State *L, int at)

@@ -73,7 +73,9 @@ static void report(const prophet_error *err)
 static prophet_code report_raised(lua_State *L, int status)
 {
     prophet_error err = { 0 };
-    const sandbox *s = sandbox_of(L);
+    sandbox *s = sandbox_of(L);
+    if (s && status == LUA_ERRMEM && s->refused)
+        s->stop = SANDBOX_MEMORY;
     if (s && s->stop != SANDBOX_RUNS && sandbox_why(s, &err)) {
         report(&err);
         return err.code;

@@ -24,8 +24,9 @@ l_record *script_record_push(lua_State *L, int ts)
     return r;
 }
 
-bool script_record_fill(l_record *r)
+bool script_record_fill(l_record *r, const l_handle *h)
 {
+    r->change = h->depth > 0 ? h->changes : 0;
     return r->doc && prophet_doc_record(r->doc, &r->info);
 }
 
@@ -57,8 +58,28 @@ static int l_gc(lua_State *L)
 
 /* ---- reading --------------------------------------------------------------------------------------------- */
 
-static int push_own(lua_State *L, const l_record *r, lua_Integer what)
+/* New records get their final numbers when their change is committed: what was read inside is looked up once more. */
+static void settle_number(lua_State *L, l_record *r)
 {
+    prophet_doc *doc = NULL;
+    prophet_record info;
+    lua_getiuservalue(L, 1, 1);
+    lua_rawgeti(L, -1, TS_HANDLE);
+    const l_handle *h = lua_touserdata(L, -1);
+    lua_pop(L, 2);
+    if (!h->db || (h->depth > 0 && h->changes == r->change))
+        return;
+    r->change = 0;
+    if (prophet_get(h->db, r->info.type, prophet_ref(r->info.id), &doc, NULL) == PROPHET_OK &&
+        prophet_doc_record(doc, &info))
+        r->info.number = info.number;
+    prophet_doc_free(doc);
+}
+
+static int push_own(lua_State *L, l_record *r, lua_Integer what)
+{
+    if (what == OWN_N && r->change)
+        settle_number(L, r);
     switch (what) {
     case OWN_ID: script_push_id(L, &r->info.id); return 1;
     case OWN_N: lua_pushinteger(L, (lua_Integer)r->info.number); return 1;
@@ -125,7 +146,7 @@ static int push_field(lua_State *L, const l_record *r, bool follow)
 /* Upvalue 1: the methods. */
 static int l_index(lua_State *L)
 {
-    const l_record *r = lua_touserdata(L, 1);
+    l_record *r = lua_touserdata(L, 1);
     if (!r || r->magic != MAGIC || !r->doc)
         return luaL_argerror(L, 1, "a record is wanted");
     lua_settop(L, 2);

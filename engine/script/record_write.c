@@ -173,6 +173,16 @@ prophet_field *script_read_fields(lua_State *L, l_handle *h, int ts, int idx, si
     return read_fields(L, h, lua_absindex(L, ts), lua_absindex(L, idx), false, count);
 }
 
+/* What went wrong is about this record, where the engine did not say more. */
+static int raise_about(lua_State *L, prophet_error *err, const char *type, const prophet_uuid *id)
+{
+    if (!err->type[0])
+        ph_error_at(err, ph_slice_str(type), ph_slice(NULL, 0));
+    if (!err->record[0] && id)
+        prophet_uuid_format(id, err->record);
+    return script_raise(L, err);
+}
+
 /* ---- create -------------------------------------------------------------------------------------------------- */
 
 static int create(lua_State *L, l_handle *h, int ts, const prophet_uuid *id,
@@ -188,14 +198,35 @@ static int create(lua_State *L, l_handle *h, int ts, const prophet_uuid *id,
         rc = script_write_end(h, own, rc, &err);
     }
     if (rc < 0)
-        return script_raise(L, &err);
-    (void)script_record_fill(r);
+        return raise_about(L, &err, type, id);
+    (void)script_record_fill(r, h);
     return 1;
+}
+
+/* The id that options may give at idx; false: none. */
+static bool given_id(lua_State *L, int idx, prophet_uuid *id)
+{
+    static const char *const known[] = { "id", NULL };
+    prophet_error err = { 0 };
+    size_t len;
+    if (lua_isnil(L, idx))
+        return false;
+    script_table(L, idx, "options of create");
+    script_known_options(L, idx, "create", known);
+    if (lua_getfield(L, idx, "id") == LUA_TNIL)
+        return false;
+    const char *text = script_text(L, -1, &len, "the id of a record");
+    if (prophet_uuid_parse(text, len, id, &err) < 0)
+        script_raise(L, &err);
+    return true;
 }
 
 /* core.create(ts, fields, options): the way of type:create. */
 int l_type_create(lua_State *L)
 {
+    prophet_uuid id;
+    lua_settop(L, 3);
+    bool has_id = given_id(L, 3, &id);
     lua_settop(L, 3);
     if (lua_rawgeti(L, 1, TS_CREATE) == LUA_TFUNCTION) {
         lua_insert(L, 1);
@@ -206,7 +237,7 @@ int l_type_create(lua_State *L)
     size_t count;
     l_handle *h = handle_of(L, 1);
     const prophet_field *fields = read_fields(L, h, 1, 2, true, &count);
-    return create(L, h, 1, NULL, fields, count);
+    return create(L, h, 1, has_id ? &id : NULL, fields, count);
 }
 
 /* (handle, ts, fields, id): no hooks and no defaults. */
@@ -241,8 +272,8 @@ static int update(lua_State *L, l_handle *h, int ts, const l_record *old, uint64
         rc = script_write_end(h, own, rc, &err);
     }
     if (rc < 0)
-        return script_raise(L, &err);
-    (void)script_record_fill(r);
+        return raise_about(L, &err, type, &old->info.id);
+    (void)script_record_fill(r, h);
     return 1;
 }
 
@@ -472,8 +503,8 @@ static int change_life(lua_State *L, life_fn fn)
         rc = script_write_end(h, own, rc, &err);
     }
     if (rc < 0)
-        return script_raise(L, &err);
-    (void)script_record_fill(r);
+        return raise_about(L, &err, old->info.type, &old->info.id);
+    (void)script_record_fill(r, h);
     return 1;
 }
 

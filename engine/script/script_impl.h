@@ -108,6 +108,7 @@ typedef struct l_handle {
     bool           borrowed;  /* a host's: not closed here */
     prophet_txn   *txn;       /* the open change */
     int            depth;     /* changes and savepoints open */
+    uint64_t       changes;   /* begun so far */
     int            views;
     struct l_iter *iterators; /* open ones */
     ph_arena       scratch;   /* of the call that runs now */
@@ -159,12 +160,13 @@ typedef struct l_record {
     uint32_t       magic;
     prophet_doc   *doc;
     prophet_record info;
+    uint64_t       change; /* it was read in: its number is not final; 0: it is */
 } l_record;
 void      script_record_open(lua_State *L);               /* registers the metatable; pushes the table of methods */
 l_record *script_record_push(lua_State *L, int ts);       /* an empty box that keeps the type's table at ts */
 l_record *script_record_at(lua_State *L, int idx);        /* NULL: no record */
 l_record *script_record(lua_State *L, int idx);           /* checked */
-bool      script_record_fill(l_record *r);                /* after doc was put in: reads info */
+bool      script_record_fill(l_record *r, const l_handle *h); /* after doc was put in: reads info */
 void      script_write_methods(lua_State *L);             /* adds set, unset, .. to the table at the top */
 int       l_type_create(lua_State *L);                    /* core: (ts, fields, options) */
 /* The table of fields at idx as plain data in the handle's scratch; unknown names raise (or refresh the type). */

@@ -10,10 +10,20 @@ local M = {}
 
 local PRIVATE = {} -- the key of what is private: the database's state, and the votes
 local methods = {}
-local absent = { base = true, outcome = true, n = true, type = true, record = true, field = true, kind = true, status = true, decided = true,
-  candidates = true, id = true, episodes = true, closed_by = true, question = true, number = true, life = true }
-local mt = { __name = "prophet.conflict", __index = strict.index("a conflict", methods, absent),
-  __newindex = strict.frozen("a conflict", "c:vote(value) votes, c:resolve(value) ends it") }
+local members = { id = true, type = true, record = true, n = true, field = true, kind = true, status = true, decided = true, base = true,
+  candidates = true, outcome = true, episodes = true, closed_by = true, question = true, life = true }
+local mt = { __name = "prophet.conflict", __newindex = strict.frozen("a conflict", "c:vote(value) votes, c:resolve(value) ends it") }
+
+function mt.__index(c, name)
+  local method = methods[name]
+  if method then return method end
+  if members[name] then return rawget(c, PRIVATE).doc[name] end
+  return strict.unknown("a conflict", name, { methods, members })
+end
+
+function mt.__pairs(c)
+  return next, rawget(c, PRIVATE).doc, nil
+end
 
 -- ---- looking -------------------------------------------------------------------------------------------
 
@@ -72,8 +82,7 @@ function mt.__tostring(c)
   for i, cand in ipairs(c.candidates) do
     parts[i] = ("%s (%s)"):format(shown(cand.value, cand.unset), cand.author or tostring(cand.replica):sub(1, 8))
   end
-  local n = rawget(c, "n")
-  return ("%s %s %s: %s -> %s"):format(c.type, n and "#" .. n or c.record, c.field, table.concat(parts, " | "), outcome_of(c))
+  return ("%s %s %s: %s -> %s"):format(c.type, c.n and "#" .. c.n or c.record, c.field, table.concat(parts, " | "), outcome_of(c))
 end
 
 function mt.__eq(a, b)
@@ -81,21 +90,17 @@ function mt.__eq(a, b)
 end
 
 function mt.__tojson(c)
-  local out = {}
-  for name, v in pairs(c) do
-    if type(name) == "string" then out[name] = v end
-  end
-  out.votes = rawget(c, PRIVATE).votes
+  local out = { votes = rawget(c, PRIVATE).votes }
+  for name, v in pairs(c) do out[name] = v end
   return out
 end
 
 local function wrap(s)
   return function(doc)
-    doc[PRIVATE] = { state = s, votes = doc.votes or {}, life = doc.life }
-    doc.votes = nil
-    doc.n = doc.number
+    local votes = doc.votes or {}
+    doc.votes, doc.number, doc.n = nil, nil, doc.number
     for _, cand in ipairs(doc.candidates or {}) do cand.unset = cand.unset or cand.value == nil end
-    return setmetatable(doc, mt)
+    return setmetatable({ [PRIVATE] = { state = s, votes = votes, doc = doc } }, mt)
   end
 end
 
@@ -174,8 +179,8 @@ local function cast(c, verb, v, reason)
   local private = rawget(c, PRIVATE)
   local value, exact = value_of(c, v, verb)
   local s = private.state
-  local field = not private.life and c.field or nil
-  local kind = rawget(c, "kind")
+  local field = not c.life and c.field or nil
+  local kind = c.kind
   if exact and kind ~= "ref" then kind = nil end -- as it was written, whatever the kind is now
   s.handle[verb](s.handle, c.type, c.record, field, value, core.kinds[kind] and kind or nil, reason)
   return M.get(s, c.id)

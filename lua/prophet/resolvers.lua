@@ -7,7 +7,7 @@ local strict = require "prophet.strict"
 local M = {}
 
 local function is_source(text)
-  return text:find "\n" ~= nil or text:find "^%s*return%s*[{%(]" ~= nil
+  return text:find "\n" ~= nil or text:find "^%s*return%f[%W]" ~= nil
 end
 
 --- All resolvers that an option names: a directory, a file, a shipped name, or a list of those.

@@ -231,7 +231,7 @@ function methods.must(t, name)
     message = ("no %s %s"):format(ts[NAME], tostring(name)) }
 end
 
---- A new record.
+--- A new record. options: id (of one that exists elsewhere already).
 function methods.create(t, fields, options)
   return core.create(ts_of(t), fields, options)
 end

@@ -227,7 +227,7 @@ local function default_of(ts, field, values, ctx)
 end
 
 --- type:create for types with hooks.
-function M.create(ts, fields)
+function M.create(ts, fields, options)
   if type(fields) ~= "table" then
     refuse(ts, nil, "usage", ("the fields are a %s, not a table"):format(type(fields)), "ticket:create{ summary = .. }")
   end
@@ -244,7 +244,7 @@ function M.create(ts, fields)
   for name, value in pairs(values) do
     if value == unset then values[name] = nil end
   end
-  return ts[HANDLE]:create(ts, values)
+  return ts[HANDLE]:create(ts, values, options and options.id)
 end
 
 -- ---- update --------------------------------------------------------------------------------------------------------

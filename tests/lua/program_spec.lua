@@ -1,0 +1,67 @@
+-- The program prophet-lua: scripts, -e, standard input, the loop, limits, and what it answers to the shell.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local cli = require "cli_support"
+
+describe("prophet-lua", function()
+  local dir
+  before_each(function() dir = cli.scratch() end)
+  after_each(function() cli.remove(dir) end)
+
+  local function run(args, input) return cli.run(dir, "prophet-lua", args, { input = input }) end
+
+  local function ok(want, args, input)
+    local r = run(args, input)
+    assert.equal(0, r.status, r.err)
+    assert.equal(want, r.out)
+    assert.equal("", r.err)
+  end
+
+  local function fails(status, pattern, args, input)
+    local r = run(args, input)
+    assert.equal(status, r.status, r.out .. r.err)
+    assert.truthy(r.err:find(pattern), r.err)
+  end
+
+  it("runs scripts with arguments, code, and standard input", function()
+    cli.write(dir .. "/s.lua", 'print(arg[0], #arg, require "prophet" == prophet, ...)')
+    ok("s.lua\t2\ttrue\ta\t-b\n", { "s.lua", "a", "-b" })
+    ok("1\n2\n", { "-e", "print(1)", "-e", "print(2)" })
+    ok("x\n", { "-", "x" }, "print(...)")
+    ok("3\n", { "-i" }, "1 + 2\n")
+    ok("7\n", {}, "x = 7\nprint(\nx)\n")
+    fails(2, "no option %-%-nope", { "--nope=1" })
+    fails(2, "a value is missing", { "-e" })
+  end)
+
+  it("answers failures by their code", function()
+    fails(3, "not_found: ", { "-e", 'prophet.open "nowhere"' })
+    fails(2, "usage: prophet has no", { "-e", "prophet.opne()" })
+    fails(7, "boom.*traceback", { "-e", "error 'boom'" })
+    fails(7, "syntax", { "-e", "x x" })
+    fails(3, "nowhere", { "--db", "nowhere", "-e", "print(1)" })
+    fails(7, "nothere", { "nothere.lua" })
+    assert.equal(5, run({ "-e", "os.exit(5)" }).status)
+  end)
+
+  it("opens a database as db", function()
+    assert.equal(0, run({ "-e", 'prophet.open("d", { create = true }):close()' }).status)
+    ok("0\n", { "--db", "d", "-e", "print(db:version())" })
+    ok("0\n", { "--db=d", "--sandbox", "-e", "print(db:version())" })
+  end)
+
+  it("seals what it runs in a sandbox", function()
+    ok("nil\tnil\tnil\tnil\n", { "--sandbox", "-e", "print(io, os, require, load)" })
+    fails(10, "untrusted: ", { "--sandbox", "-e", "prophet.open 'd'" })
+    fails(10, "untrusted: ", { "--sandbox", "-e", "prophet.clone('d', 'e')" })
+  end)
+
+  it("keeps limits", function()
+    local loop = "while true do pcall(function() while true do end end) end"
+    fails(8, "budget: 100000 instructions", { "--max-instructions", "100000", "-e", loop })
+    fails(8, "budget: ", { "--max-memory", "8M", "-e", "local t = {} for i = 1, 1e9 do t[i] = {} end" })
+    fails(8, "budget: 200 ms", { "--timeout", "0.2", "-e", "while true do end" })
+    fails(8, "budget: ", { "--sandbox", "--max-instructions", "1M", "-e", loop })
+    fails(2, "wants a count", { "--max-instructions", "many" })
+    fails(2, "wants seconds", { "--timeout", "-1" })
+  end)
+end)
