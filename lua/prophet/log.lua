@@ -1,6 +1,7 @@
 --- log: entries of a database's log and of a record's history, and the filters of db:log.
 
 local core = require "prophet.core"
+local describe = require "prophet.describe"
 local e = require "prophet.error"
 local strict = require "prophet.strict"
 
@@ -67,9 +68,8 @@ local step_mt = { __name = "prophet.step" }
 
 function step_mt.__tostring(v)
   local parts = {}
-  for i, change in ipairs(v.changes) do
-    parts[i] = ("%s %s %s"):format(change.field, change.op, change.new == nil and "nothing" or tostring(change.new))
-  end
+  for _, change in ipairs(v.changes) do parts[#parts + 1] = describe.step(change) end
+  for _, vote in ipairs(v.votes) do parts[#parts + 1] = describe.vote(vote) end
   return ("%d %s %s%s: %s"):format(v.version, tostring(v.time), v.author or "replica " .. tostring(v.replica):sub(1, 8),
     v.message and ": " .. v.message or "", table.concat(parts, ", "))
 end

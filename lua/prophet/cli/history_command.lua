@@ -1,6 +1,6 @@
 --- prophet history
 
-local changes = require "prophet.cli.changes"
+local describe = require "prophet.describe"
 local lookup = require "prophet.cli.lookup"
 
 return {
@@ -9,9 +9,9 @@ return {
     local db = ctx:read()
     for step in lookup.record(db, nil, ctx.args[1]):history() do
       ctx:result(step, function()
-        local lines = { changes.head(step) }
-        for _, change in ipairs(step.changes or {}) do lines[#lines + 1] = "    " .. changes.step(change) end
-        for _, vote in ipairs(step.votes or {}) do lines[#lines + 1] = "    " .. changes.vote(vote) end
+        local lines = { describe.head(step) }
+        for _, change in ipairs(step.changes or {}) do lines[#lines + 1] = "    " .. describe.step(change) end
+        for _, vote in ipairs(step.votes or {}) do lines[#lines + 1] = "    " .. describe.vote(vote) end
         return table.concat(lines, "\n")
       end)
     end

@@ -1,6 +1,6 @@
 --- prophet log
 
-local changes = require "prophet.cli.changes"
+local describe = require "prophet.describe"
 local exit = require "prophet.cli.exit"
 
 return {
@@ -31,9 +31,9 @@ return {
     for c in db:log(spec) do
       found = found + 1
       ctx:result(c, function()
-        local lines = { changes.head(c) }
-        for _, change in ipairs(c.changes or {}) do lines[#lines + 1] = "    " .. changes.change(change) end
-        for _, vote in ipairs(c.votes or {}) do lines[#lines + 1] = "    " .. changes.vote(vote) end
+        local lines = { describe.head(c) }
+        for _, change in ipairs(c.changes or {}) do lines[#lines + 1] = "    " .. describe.change(change) end
+        for _, vote in ipairs(c.votes or {}) do lines[#lines + 1] = "    " .. describe.vote(vote) end
         return table.concat(lines, "\n")
       end)
     end

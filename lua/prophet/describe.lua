@@ -1,4 +1,4 @@
---- changes: how changesets and what is in them are written for people.
+--- describe: how changesets and what is in them are written for people.
 
 local format = require "prophet.format"
 
