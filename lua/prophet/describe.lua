@@ -43,10 +43,18 @@ function M.vote(vote)
   return vote.reason and text .. ": " .. format.plain(vote.reason) or text
 end
 
+-- Definitions of record types are long, and read better with `prophet schema show`.
+local function definition(change)
+  local name = change.fields and change.fields.name
+  local what = name and name.set or tostring(change.record):sub(-8)
+  return ("record type %s %s"):format(what, change.action == "create" and "defined" or "extended")
+end
+
 --- One change of a changeset: the record, and what was done to its fields.
 ---@param change table
 ---@return string
 function M.change(change)
+  if change.type == "_type" and change.action ~= "delete" then return definition(change) end
   local names, parts = {}, {}
   for name in pairs(change.fields or {}) do names[#names + 1] = name end
   table.sort(names)
@@ -58,7 +66,8 @@ function M.change(change)
     for _, v in ipairs(op.add or {}) do parts[#parts + 1] = ("%s + %s"):format(name, short(type(v) == "table" and v.value or v)) end
     for _, v in ipairs(op.remove or {}) do parts[#parts + 1] = ("%s - %s"):format(name, short(type(v) == "table" and v.value or v)) end
   end
-  local record = change.number and "#" .. change.number or tostring(change.record):sub(-8)
+  local reserved = change.type:sub(1, 1) == "_" -- its records have no numbers for people
+  local record = not reserved and change.number and "#" .. change.number or tostring(change.record):sub(-8)
   local line = ("%s %s %s"):format(change.type, record, change.action)
   return #parts > 0 and line .. ": " .. table.concat(parts, ", ") or line
 end

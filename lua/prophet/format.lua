@@ -83,7 +83,9 @@ function M.plain(v)
     end
     return table.concat(out, ",")
   end
-  return (tostring(v):gsub("%c", function(c) return c == "\n" and " " or "?" end))
+  local text = tostring(v)
+  if not utf8.len(text) then return ("(%d bytes)"):format(#text) end
+  return (text:gsub("%c", function(c) return c == "\n" and " " or "?" end))
 end
 
 local function pad(text, part)

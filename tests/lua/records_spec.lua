@@ -306,7 +306,7 @@ describe("a record", function()
     assert.same({ "tags", "add", "ui" }, { steps[3].changes[1].field, steps[3].changes[1].op, steps[3].changes[1].value })
     assert.same({ "votes", "incr", 2 }, { steps[4].changes[1].field, steps[4].changes[1].op, steps[4].changes[1].value })
     assert.equal("delete", steps[5].action)
-    assert.truthy(tostring(steps[2]):find "status set open")
+    assert.truthy(tostring(steps[2]):find([[status: "new" -> "open"]], 1, true))
 
     local blame = t:blame()
     assert.equal("open", blame.status.value)
