@@ -37,8 +37,8 @@ local function quoted(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
-local GIT_LOG = "git -C %s log -z --reverse --topo-order --raw --no-abbrev --no-renames --diff-merges=first-parent"
-  .. " --format=%%x01%%H%%x01%%P%%x01%%ae%%x01%%at%%x01%%s"
+local GIT_LOG = "git -C %s -c log.showSignature=false log -z --reverse --topo-order --no-color --raw --no-abbrev --no-renames"
+  .. " --diff-merges=first-parent --format=%%x01%%H%%x01%%P%%x01%%ae%%x01%%at%%x01%%s"
 
 local function read_git(dir)
   local pipe = assert(io.popen(GIT_LOG:format(quoted(dir)), "r"))
@@ -115,16 +115,29 @@ local function sorted_keys(t)
   return keys
 end
 
+local MOST = 20000 -- files in one changeset, which has at most 8 MiB
+
+local function write_file(db, path, blob)
+  local file = db.types.file
+  if blob then return file:upsert({ path = path }, { blob = blob }) end
+  local old = file:find { path = path }:first()
+  if old then old:delete() end
+end
+
 local function write_commit(db, c)
-  local commit, file = db.types.commit, db.types.file
-  db:change(c.subject, function()
-    commit:upsert({ name = c.id }, { subject = c.subject, author = c.author, time = prophet.time(c.time * 1000), parents = c.parents })
-    for _, path in ipairs(sorted_keys(c.files)) do file:upsert({ path = path }, { blob = c.files[path] }) end
-    for _, path in ipairs(sorted_keys(c.deleted)) do
-      local old = file:find { path = path }:first()
-      if old then old:delete() end
-    end
-  end)
+  local paths = sorted_keys(c.files)
+  table.move(sorted_keys(c.deleted), 1, #sorted_keys(c.deleted), #paths + 1, paths)
+  local done = 0
+  repeat
+    db:change(c.subject, function()
+      if done == 0 then
+        db.types.commit:upsert({ name = c.id }, { subject = c.subject, author = c.author, time = prophet.time(c.time * 1000),
+          parents = c.parents })
+      end
+      for i = done + 1, math.min(done + MOST, #paths) do write_file(db, paths[i], c.files[paths[i]]) end
+    end)
+    done = done + MOST
+  until done >= #paths
 end
 
 local function replay(commits, by_author)
