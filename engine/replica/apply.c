@@ -319,6 +319,22 @@ prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t
     return rc;
 }
 
+/* A writer that names what it has not among its ancestors: replayed by lamport, as the history of conflicts is, its write comes before
+ * what it overwrites. The cell then was in conflict for that moment. */
+static prophet_code look_for_inversion(ph_session *s, const ph_changeset *cs, const uint64_t *refs,
+                                       uint64_t lamport, prophet_error *err)
+{
+    s->inverted = false;
+    for (size_t i = 0; i < cs->header.ref_count && !s->inverted; i++) {
+        ph_changeset_row row;
+        prophet_code rc = ph_session_changeset_row(s, refs[i], &row, err);
+        if (rc < 0)
+            return rc;
+        s->inverted = row.lamport >= lamport;
+    }
+    return PROPHET_OK;
+}
+
 static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
                           size_t payload_offset, ph_position position, prophet_error *err)
 {
@@ -343,6 +359,8 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
         (rc = advance_frontier(s, names, named, n.version, err)) < 0)
         return rc;
     n.row.lamport++;
+    if ((rc = look_for_inversion(s, cs, names + named, n.row.lamport, err)) < 0)
+        return rc;
     if (n.row.lamport > s->state.lamport)
         s->state.lamport = n.row.lamport;
     n.row.flags = (uint8_t)((run ? PH_CS_RUN : 0) | (fork ? PH_CS_FORK : 0) |

@@ -71,8 +71,11 @@ static prophet_code pend_of(ph_change_txn *c, ph_work_record *wr, prophet_slice 
 {
     ph_pend_record *p = wr->pend;
     if (!p) {
-        const ph_cell *life = &wr->rec.life;
+        ph_cell *life = &wr->rec.life;
         bool ok = true;
+        prophet_code rc = ph_cell_load(c->s->txn, &wr->rec, life, &c->s->arena, err);
+        if (rc < 0)
+            return rc;
         if (!(p = ph_arena_zalloc(&c->arena, sizeof *p)) ||
             !(p->life = ph_arena_alloc(&c->arena, (life->head_count + 1u) * sizeof *p->life)))
             return ph_nomem(err);
@@ -129,10 +132,12 @@ prophet_code ph_change_over(ph_change_txn *c, const ph_cell *cell, const uint64_
 prophet_code ph_change_life(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
                             ph_note_kind kind, prophet_error *err)
 {
-    const ph_cell *life = &wr->rec.life;
-    uint64_t *over = ph_arena_alloc(&c->arena, (life->head_count + 1u) * sizeof *over);
+    ph_cell *life = &wr->rec.life;
     size_t n = 0;
-    prophet_code rc;
+    prophet_code rc = ph_cell_load(c->s->txn, &wr->rec, life, &c->s->arena, err); /* many heads */
+    if (rc < 0)
+        return rc;
+    uint64_t *over = ph_arena_alloc(&c->arena, (life->head_count + 1u) * sizeof *over);
     if (!over)
         return ph_nomem(err);
     bool own = false;

@@ -102,6 +102,7 @@ typedef struct ph_session {
     ph_frame_context stream; /* of the log's end */
     bool schema_touched; /* _type, _voter or a succession line changed: rules, weights, indexes */
     bool all_types;      /* weights or lines: re-settle all open conflicts */
+    bool inverted;       /* the changeset at hand names a ref that is not below it by lamport */
     uint64_t opened, forks; /* counters for reports */
     ph_arena row_arena;     /* reset per record while flushing */
 } ph_session;
@@ -235,6 +236,9 @@ void ph_schemas_forget(ph_replica *r);
 void ph_schemas_free(ph_replica *r);
 prophet_code ph_schema_uuid(ph_replica *r, prophet_slice type, ph_uuid *out,
                             prophet_error *err); /* of its `_type` record */
+/* Which type a `_type` record defines; empty: none that was ever named here. */
+prophet_code ph_schema_type_of(ph_session *s, ph_record *rec, prophet_slice *out,
+                               prophet_error *err);
 prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr,
                               prophet_error *err); /* after a change of a `_type` record */
 /* weights.c */

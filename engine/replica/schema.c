@@ -338,25 +338,63 @@ static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice
     return rc;
 }
 
+static prophet_code defines(ph_replica *r, const ph_record *rec, prophet_slice type, bool *yes,
+                            prophet_error *err)
+{
+    ph_uuid id;
+    prophet_code rc = ph_schema_uuid(r, type, &id, err);
+    *yes = rc >= 0 && ph_uuid_eq(&id, &rec->uuid);
+    return rc;
+}
+
+/* The id says which type it is, whatever somebody wrote over its name. */
+prophet_code ph_schema_type_of(ph_session *s, ph_record *rec, prophet_slice *out,
+                               prophet_error *err)
+{
+    uint32_t field = ph_names_find(s->r->names, ph_slice_str("name"));
+    const ph_cell *name = field ? ph_record_cell(rec, field) : NULL;
+    ph_item item;
+    bool yes;
+    prophet_code rc;
+    *out = ph_slice(NULL, 0);
+    for (uint32_t i = 0; name && name->heads && i < name->head_count; i++) {
+        if (!ph_value_open(name->heads[i].value, &item) || item.kind != PH_TEXT)
+            continue;
+        if ((rc = defines(s->r, rec, item.s, &yes, err)) < 0)
+            return rc;
+        if (yes) {
+            *out = item.s;
+            return PROPHET_OK;
+        }
+    }
+    for (uint32_t id = 1; id <= ph_names_count(s->r->names); id++) {
+        prophet_slice known = ph_names_get(s->r->names, id);
+        if ((rc = defines(s->r, rec, known, &yes, err)) < 0)
+            return rc;
+        if (yes) {
+            *out = known;
+            return PROPHET_OK;
+        }
+    }
+    return PROPHET_OK;
+}
+
 /* Numbers for the names a definition brings, given in the order of changesets: a rebuild gives the same ones. */
 prophet_code ph_schema_intern(ph_session *s, ph_work_record *wr, prophet_error *err)
 {
-    const ph_cell *name =
-        ph_record_cell(&wr->rec, ph_names_find(s->r->names, ph_slice_str("name")));
-    ph_item type;
+    prophet_slice type;
     uint32_t id;
-    prophet_code rc = PROPHET_OK;
-    if (!name || !name->head_count || !ph_value_open(name->heads[0].value, &type) ||
-        type.kind != PH_TEXT)
-        return PROPHET_OK;
-    rc = ph_names_intern(s->r->names, s->txn, &s->state, type.s, &id, err);
+    prophet_code rc = ph_schema_type_of(s, &wr->rec, &type, err);
+    if (rc < 0 || type.len == 0)
+        return rc;
+    rc = ph_names_intern(s->r->names, s->txn, &s->state, type, &id, err);
     for (uint32_t i = 0; i < wr->rec.cell_count && rc >= 0; i++) {
         ph_cell *c = &wr->rec.cells[i];
         prophet_slice field = ph_names_get(s->r->names, c->field);
         if (c->is_register && !c->loaded)
             rc = ph_cell_load(s->txn, &wr->rec, c, &s->arena, err);
         for (uint32_t k = 0; k < c->head_count && rc >= 0; k++)
-            rc = intern_head(s, type.s, field, c->heads[k].value, err);
+            rc = intern_head(s, type, field, c->heads[k].value, err);
     }
     return rc;
 }

@@ -214,19 +214,20 @@ static prophet_code changed_types(ph_session *s, ph_work_record *const *work, si
                                   prophet_error *err)
 {
     uint32_t type_type = ph_names_find(s->r->names, ph_slice_str("_type"));
-    uint32_t name_field = ph_names_find(s->r->names, ph_slice_str("name"));
     prophet_code rc = s->all_types ? touch_open(s, 0, err) : PROPHET_OK;
     for (size_t i = 0; i < n && rc >= 0; i++) {
         const ph_schema *schema;
-        ph_item name;
-        const ph_cell *c =
-            work[i]->rec.type == type_type ? ph_record_cell(&work[i]->rec, name_field) : NULL;
-        if (!c || !ph_value_open(c->shown, &name) || name.kind != PH_TEXT)
+        prophet_slice name;
+        if (work[i]->rec.type != type_type)
             continue;
-        uint32_t type = ph_names_find(s->r->names, name.s);
+        if ((rc = ph_schema_type_of(s, &work[i]->rec, &name, err)) < 0)
+            return rc;
+        if (name.len == 0) /* of a type that nobody has seen */
+            continue;
+        uint32_t type = ph_names_find(s->r->names, name);
         if (type && !s->all_types && (rc = touch_open(s, type, err)) < 0)
             return rc;
-        if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, name.s, &schema, err)) >= 0)
+        if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, name, &schema, err)) >= 0)
             rc = ph_secondary_declare(s, schema, err);
     }
     return rc;

@@ -212,15 +212,19 @@ static prophet_code check_verb(const ph_schema *s, const ph_field_def *f, const 
     return PROPHET_OK;
 }
 
-static prophet_code check_immutable(const ph_schema *s, const ph_field_def *f, ph_work_record *wr,
-                                    const ph_edit *e, prophet_error *err)
+static prophet_code check_immutable(ph_change_txn *c, const ph_schema *s, const ph_field_def *f,
+                                    ph_work_record *wr, const ph_edit *e, prophet_error *err)
 {
     bool key = false;
     for (size_t i = 0; i < s->key_count; i++)
         key = key || ph_slice_eq(s->key[i], f->name);
     if (!wr || (!f->immutable && !key))
         return PROPHET_OK;
-    const ph_cell *cell = f->id ? ph_record_cell(&wr->rec, f->id) : NULL;
+    ph_cell *cell = f->id ? ph_record_cell(&wr->rec, f->id) : NULL;
+    prophet_code rc =
+        cell ? ph_cell_load(c->s->txn, &wr->rec, cell, &c->s->arena, err) : PROPHET_OK;
+    if (rc < 0) /* a long value is no missing one */
+        return rc;
     if (e->kind == PH_E_SET && cell && ph_slice_eq(cell->shown, e->value))
         return PROPHET_OK;
     if (!key && (!cell || cell->shown.len == 0)) /* may be given once */
@@ -236,7 +240,7 @@ static prophet_code check_edit(ph_change_txn *c, const ph_schema *s, ph_work_rec
     prophet_code rc;
     if (!f)
         return unknown_field(s, e->field, &c->arena, err);
-    if ((rc = check_verb(s, f, e, err)) < 0 || (rc = check_immutable(s, f, wr, e, err)) < 0)
+    if ((rc = check_verb(s, f, e, err)) < 0 || (rc = check_immutable(c, s, f, wr, e, err)) < 0)
         return rc;
     if (e->kind == PH_E_UNSET)
         return f->required
