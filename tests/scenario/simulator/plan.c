@@ -19,6 +19,9 @@ static const sim_verb verbs[] = {
     { "copy", 1, sim_copy },
     { "backup", 1, sim_backup_take },
     { "restore", 1, sim_backup_restore },
+    { "ghost", 8, sim_ghost },
+    { "crowd", 1, sim_crowd },
+    { "lost key", 1, sim_lost_key },
 };
 
 static const sim_verb *draw(ph_rng *rng)

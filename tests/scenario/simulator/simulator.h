@@ -52,7 +52,6 @@ typedef struct sim_node {
     sim_asked   asked;
     ph_id      *ids;      /* of its changesets, by version - 1, as far as seen */
     size_t      seen, room;
-    bool        answering;
 } sim_node;
 
 typedef struct sim_backup {
@@ -89,8 +88,6 @@ struct sim {
     sim_known  *known;
     size_t      known_count, known_room;
     ph_keypair *ghosts[SIM_GHOSTS];
-    ph_id       ghost_tips[SIM_GHOSTS];
-    uint64_t    ghost_seq[SIM_GHOSTS];
     ph_arena    arena;        /* of the action */
     unsigned    copies;
     prophet_error err;
@@ -122,7 +119,6 @@ prophet_slice sim_take(sim *s, ph_buf *b); /* into the arena of the action; empt
 /* ---- verbs ------------------------------------------------------------------------------------------------ */
 
 void sim_edit(sim *s);       /* edit.c */
-void sim_storm(sim *s);
 void sim_define(sim *s, sim_node *n); /* with random rules */
 prophet_slice sim_value_for(sim *s, prophet_slice type, prophet_slice field);
 void sim_vote(sim *s);       /* judge.c */
@@ -136,6 +132,8 @@ bool sim_was_asked(const sim_node *n, const ph_conflict *c);
 void sim_exchange(sim *s);   /* exchange.c */
 void sim_partition(sim *s);
 void sim_ghost(sim *s);      /* ghost.c */
+void sim_crowd(sim *s);
+void sim_lost_key(sim *s);   /* world.c */
 void sim_reopen(sim *s);     /* world.c */
 void sim_rebuild(sim *s);
 void sim_clock(sim *s);

@@ -398,3 +398,16 @@ void sim_clock(sim *s)
 {
     set_clock(s, sim_any(s));
 }
+
+/* Somebody deleted replica.key: it goes on under another key and vouches for what was not signed. */
+void sim_lost_key(sim *s)
+{
+    sim_node *n = sim_any(s);
+    char path[600];
+    sim_close(n);
+    (void)snprintf(path, sizeof path, "%.500s/replica.key", n->dir);
+    if (unlink(path) != 0)
+        sim_fail(s, "remove %s: %s", path, strerror(errno));
+    sim_open(s, n);
+    sim_note(s, "%s", n->dir);
+}
