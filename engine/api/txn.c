@@ -126,13 +126,13 @@ static prophet_code give_doc(prophet_txn *t, const char *type, const ph_uuid *id
                              prophet_error *err)
 {
     ph_view *v;
+    ph_row row;
     prophet_code rc;
     if (!doc)
         return PROPHET_OK;
-    if ((rc = ph_change_view(t->c, &v, err)) < 0)
-        return rc;
-    rc = api_doc_of(t->db, v, ph_names_find(v->names, ph_slice_str(type)), id, doc, err);
-    return rc == PROPHET_DONE ? ph_fail(err, PROPHET_ENOTFOUND, "the record is not there") : rc;
+    if ((rc = ph_change_row(t->c, ph_slice_str(type), id, &v, &row, err)) == PROPHET_DONE)
+        return ph_fail(err, PROPHET_ENOTFOUND, "the record is not there");
+    return rc < 0 ? rc : api_doc_record(t->db, v, &row, doc, err);
 }
 
 prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_uuid *id,

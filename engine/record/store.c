@@ -305,3 +305,31 @@ prophet_code ph_record_store(ph_txn *t, ph_record *r, bool sorted, ph_buf *scrat
         r->cells[i].dirty = false;
     return PROPHET_OK;
 }
+
+static bool lies_in_row(const ph_cell *c)
+{
+    size_t weight = 0;
+
+    if (c->store || !c->loaded || c->head_count > 1 || c->ballot_count ||
+        c->element_count > PH_INLINE_ELEMENTS ||
+        (c->head_count && c->heads[0].value.len > PH_INLINE_VALUE))
+        return false;
+    for (uint32_t i = 0; i < c->element_count; i++)
+        weight += c->elements[i].value.len + 4 * c->elements[i].add_count;
+    return weight <= PH_INLINE_VALUE;
+}
+
+bool ph_record_preview(ph_record *r, ph_buf *row)
+{
+    if (r->exists || !lies_in_row(&r->life))
+        return false;
+    for (uint32_t i = 0; i < r->cell_count; i++)
+        if (!lies_in_row(&r->cells[i]))
+            return false;
+    row_span s = span_of(r);
+    r->version = s.version;
+    r->alive = r->life.is_register && ph_slice_eq(r->life.shown, ph_alive);
+    ph_buf_reset(row);
+    put_row(row, r, &s);
+    return !row->failed;
+}

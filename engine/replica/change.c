@@ -37,6 +37,7 @@ void ph_change_abort(ph_change_txn *c)
     ph_free(c->notes.at);
     ph_free(c->votes.at);
     ph_buf_clear(&c->message);
+    ph_buf_clear(&c->preview);
     ph_free(c);
 }
 
@@ -50,18 +51,43 @@ prophet_code ph_change_set_message(ph_change_txn *c, prophet_slice message, prop
     return c->message.failed ? ph_nomem(err) : PROPHET_OK;
 }
 
-prophet_code ph_change_view(ph_change_txn *c, ph_view **out, prophet_error *err)
+static ph_view *unflushed_view(ph_change_txn *c)
 {
-    prophet_code rc = ph_work_flush(c->s, err);
-    if (rc < 0)
-        return rc;
     c->view.replica = c->r;
     c->view.txn = c->s->txn;
     c->view.state = c->s->state;
     c->view.names = c->r->names;
     c->view.inside = true;
-    *out = &c->view;
+    return &c->view;
+}
+
+prophet_code ph_change_view(ph_change_txn *c, ph_view **out, prophet_error *err)
+{
+    prophet_code rc = ph_work_flush(c->s, err);
+    if (rc < 0)
+        return rc;
+    *out = unflushed_view(c);
     return PROPHET_OK;
+}
+
+prophet_code ph_change_row(ph_change_txn *c, prophet_slice type, const ph_uuid *id, ph_view **view,
+                           ph_row *out, prophet_error *err)
+{
+    uint32_t type_id = ph_names_find(c->r->names, type);
+    ph_work_record *wr;
+    prophet_code rc;
+    if (!type_id)
+        return PROPHET_DONE;
+    if ((rc = ph_work_record_get(c->s, type_id, id, &wr, err)) < 0)
+        return rc;
+    if (wr->queued && ph_record_preview(&wr->rec, &c->preview)) {
+        *view = unflushed_view(c);
+        return ph_row_open(ph_slice(wr->key, sizeof wr->key), ph_buf_slice(&c->preview), out)
+                   ? PROPHET_OK
+                   : ph_fail(err, PROPHET_ECORRUPT, "a record cannot be read back");
+    }
+    rc = ph_change_view(c, view, err);
+    return rc < 0 ? rc : ph_view_row(*view, type_id, id, out, err);
 }
 
 /* ---- noting -------------------------------------------------------------------------------------------------------- */

@@ -67,6 +67,7 @@ struct ph_change_txn {
     ph_savepoint saved[PH_SAVEPOINTS];
     unsigned depth;
     ph_view view;
+    ph_buf preview; /* the row of one record that is not stored yet */
 };
 
 prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note note,

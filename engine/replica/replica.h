@@ -172,6 +172,10 @@ prophet_code ph_change_begin(ph_replica *r, prophet_slice message, ph_change_txn
                              prophet_error *err);
 /* Reads what was written so far. Lives until the next write in the change. */
 prophet_code ph_change_view(ph_change_txn *c, ph_view **out, prophet_error *err);
+/* One record as it is now, and a view to read what its row leaves out; cheaper than a whole view, since records that were just
+ * created need not be stored for it. Lives until the next call on c. PROPHET_DONE: no such record. */
+prophet_code ph_change_row(ph_change_txn *c, prophet_slice type, const ph_uuid *id, ph_view **view,
+                           ph_row *out, prophet_error *err);
 /* Edits are checked against the schema (kinds, required, limits, immutable, values). id NULL: new, or from the natural key.
  * EEXISTS when a living record has that id; a dead one is revived. */
 prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
