@@ -65,13 +65,4 @@ describe("an example", function()
     assert.equal("a b\n", files.out)
     assert.is_nil(cli.read(dir .. "/it's/hacked"))
   end)
-
-  it("replay: the history of this project, where there is one", function()
-    local pipe = io.popen(("git -C '%s' rev-list --count HEAD 2>/dev/null"):format(cli.source))
-    local commits = tonumber(pipe:read "l" or "")
-    pipe:close()
-    if not commits then return pending "no git repository here" end
-    local out = example("replay.lua", "--git", cli.source, "--in", dir .. "/p")
-    assert.equal(commits, tonumber(out:match "commits%s+(%d+)"))
-  end)
 end)
