@@ -119,7 +119,7 @@ end
 ---@param command table
 ---@param rest string[]
 function M.count(command, rest)
-  local how = ("prophet %s %s"):format(command.name, command.args or "")
+  local how = "prophet " .. command.name .. (command.args and " " .. command.args or "")
   if #rest < (command.min or 0) then
     usage(("%s wants %s"):format(command.name, command.args or "no arguments"), how)
   end

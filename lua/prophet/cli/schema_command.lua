@@ -4,9 +4,18 @@ local e = require "prophet.error"
 local fields = require "prophet.fields"
 
 local function load(path)
+  local file = io.open(path)
+  if not file then e.raise { code = "not_found", message = ("no schema file %s"):format(path), value = path } end
+  file:close()
   local chunk, why = loadfile(path, "t")
   if not chunk then e.raise { code = "schema", message = why, value = path } end
-  local record = chunk()
+  local ok, record = pcall(chunk)
+  if not ok then
+    record = e.wrap(record)
+    if record.code == "script" then record.code = "schema" end
+    record.cause = record.cause or path
+    error(record, 0)
+  end
   if not fields.is_record_type(record) then
     e.raise { code = "schema", message = ("%s gives no record type"):format(path), hint = "it ends with return f.record ...", value = path }
   end
