@@ -1,7 +1,7 @@
 ---@meta prophet
 
 --- An open database. `local db <close> = prophet.open(path)`
----@class prophet.Db
+---@class prophet.db
 ---@field types table<string, prophet.Type>   the record types; an unknown name raises `unknown_type`
 ---@field settings table<string, any>         settings that all replicas share
 ---@field user string?               who changes are by
@@ -20,9 +20,9 @@ function db:define(record_type) end
 --- One change, one changeset: all of it, or nothing if fn raises. Within a change it is a savepoint.
 ---@generic T
 ---@param message string
----@param fn fun(tx: prophet.Db): T
+---@param fn fun(tx: prophet.db): T
 ---@return T
----@overload fun(self: prophet.Db, fn: fun(tx: prophet.Db): any): any
+---@overload fun(self: prophet.db, fn: fun(tx: prophet.db): any): any
 function db:change(message, fn) end
 
 --- Many reads, one snapshot.
@@ -36,8 +36,8 @@ function db:view(fn) end
 ---@field type? string
 ---@field record? string
 ---@field replica? string
----@field since? prophet.Time|string
----@field until? prophet.Time|string
+---@field since? prophet.time|string
+---@field until? prophet.time|string
 ---@field after? integer
 ---@field limit? integer
 ---@field newest? boolean
@@ -55,7 +55,7 @@ function db:log(options) end
 ---@field parents? string[]
 ---@field lamport integer
 ---@field version integer
----@field time prophet.Time
+---@field time prophet.time
 ---@field author? string
 ---@field message? string
 ---@field changes? table[]
@@ -197,7 +197,7 @@ local conflict = {}
 ---@field value any
 ---@field unset? boolean
 ---@field author? string
----@field time prophet.Time
+---@field time prophet.time
 ---@field replica string
 ---@field changeset string
 ---@field changesets string[]

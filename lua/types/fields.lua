@@ -111,7 +111,7 @@ function f.set(name) end
 function f.counter(name) end
 --- f.computed "overdue"(function(t, now) ... end)
 ---@param name string
----@return fun(fn: fun(t: prophet.Record, now: prophet.Time): any): prophet.Field
+---@return fun(fn: fun(t: prophet.Record, now: prophet.time): any): prophet.Field
 function f.computed(name) end
 --- f.many "comments" { type = "comment", by = "ticket" }
 ---@param name string

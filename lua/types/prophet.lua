@@ -24,34 +24,34 @@ local prophet = {}
 ---@field durability? "full"|"relaxed"  relaxed: a commit does not wait for the disk
 ---@field voting? "lazy"|"eager"     eager: resolvers vote also where the outcome is right already
 ---@field reads? integer             most keys a query with a scan in its plan may read
----@field clock? fun(): prophet.Time|integer  where the time of changes comes from
+---@field clock? fun(): prophet.time|integer  where the time of changes comes from
 
 --- Opens the database in a directory; `not_found` unless there is one or `create` is given.
 ---@param path string
 ---@param options? prophet.OpenOptions
----@return prophet.Db
+---@return prophet.db
 function prophet.open(path, options) end
 
 --- Makes a replica of another one, in `path`, which must not exist.
 ---@param source string
 ---@param path string
 ---@param options? prophet.OpenOptions
----@return prophet.Db
+---@return prophet.db
 ---@return prophet.Report
 function prophet.clone(source, path, options) end
 
 --- A time, from RFC 3339 text or milliseconds since 1970; without one: now.
----@param value? string|integer|prophet.Time
----@return prophet.Time
+---@param value? string|integer|prophet.time
+---@return prophet.time
 function prophet.time(value) end
 
 --- The time now.
----@return prophet.Time
+---@return prophet.time
 function prophet.now() end
 
 --- Bytes that are no text.
 ---@param value string
----@return prophet.Bytes
+---@return prophet.bytes
 function prophet.bytes(value) end
 
 --- A new id; with a text: that id in its usual form.
@@ -128,13 +128,13 @@ function errors.closest(name, names) end
 function errors.suggest(name, names) end
 
 --- Milliseconds UTC. Compares with times and RFC 3339 text; the difference of two is milliseconds.
----@class prophet.Time
+---@class prophet.time
 ---@field ms integer
----@operator sub(prophet.Time|string): integer
----@operator sub(number): prophet.Time
----@operator add(number): prophet.Time
+---@operator sub(prophet.time|string): integer
+---@operator sub(number): prophet.time
+---@operator add(number): prophet.time
 
----@class prophet.Bytes
+---@class prophet.bytes
 ---@operator len: integer
 
 ---@class prophet.csv

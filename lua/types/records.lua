@@ -123,7 +123,7 @@ function record:restore() end
 function record:history() end
 
 --- Who is behind what each field shows.
----@return table<string, { value: any, changeset: string, author: string?, time: prophet.Time, replica: string, decided_by: string? }>
+---@return table<string, { value: any, changeset: string, author: string?, time: prophet.time, replica: string, decided_by: string? }>
 function record:blame() end
 
 --- Its conflicts.
@@ -134,7 +134,7 @@ function record:conflicts(options) end
 ---@class prophet.Step
 ---@field id string
 ---@field version integer
----@field time prophet.Time
+---@field time prophet.time
 ---@field author? string
 ---@field message? string
 ---@field replica string

@@ -3,7 +3,7 @@ local SOURCE = os.getenv "PROPHET_SOURCE_DIR" or "."
 local prophet = require "prophet"
 local fields = require "prophet.fields"
 
--- Functions by the class they are stubbed for: { ["prophet.Db"] = { pull = true } }, and the documented members.
+-- Functions by the class they are stubbed for: { ["prophet.db"] = { pull = true } }, and the documented members.
 local function read_stubs()
   local functions, members = {}, {}
   for _, name in ipairs { "prophet", "db", "records", "fields", "resolver" } do
@@ -60,7 +60,7 @@ describe("the stubs", function()
 
   it("name only functions that exist", function()
     local objects = { prophet = prophet, ["prophet.q"] = prophet.q, ["prophet.json"] = prophet.json, ["prophet.fields"] = fields,
-      ["prophet.Db"] = db, ["prophet.Type"] = db.types.ticket, ["prophet.Record"] = record, ["prophet.Query"] = query,
+      ["prophet.db"] = db, ["prophet.Type"] = db.types.ticket, ["prophet.Record"] = record, ["prophet.Query"] = query,
       ["prophet.Conflict"] = conflict, ["prophet.errors"] = prophet.error, ["prophet.csv"] = prophet.csv }
     for class, names in pairs(stubs) do
       if class ~= "prophet.Question" then -- seen by resolvers only
@@ -90,7 +90,7 @@ describe("the stubs", function()
   end)
 
   it("have all methods that the Lua side defines", function()
-    local classes = { db = "prophet.Db", types = "prophet.Type", query = "prophet.Query", conflicts = "prophet.Conflict",
+    local classes = { db = "prophet.db", types = "prophet.Type", query = "prophet.Query", conflicts = "prophet.Conflict",
       record = "prophet.Record" }
     for file, class in pairs(classes) do
       local count = 0
