@@ -9,7 +9,7 @@ build=${PROPHET_BUILD_DIR:-build/dev}
 work=$(mktemp -d) || exit 2
 trap 'rm -r "$work"' EXIT
 tr '\n' ' ' <include/prophet.h | sed 's:/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/::g; s/PROPHET_API/\n&/g' |
-    sed -n 's/^PROPHET_API[^(;]*[ *]\(prophet_[a-z0-9_]*\) *(.*/\1/p' >"$work/declared"
+    sed -n 's/^PROPHET_API[^(;]*[ *]\(prophet_[a-z0-9_]*\) *(.*/\1/p' | awk 1 >"$work/declared"
 [ -f include/prophet_lua.h ] && echo luaopen_prophet >>"$work/declared"
 sort -u -o "$work/declared" "$work/declared"
 exported() { nm -D --defined-only "$1" | awk '$2 ~ /^[TDBRVW]$/ { print $3 }' | grep -v -e '^_' -e '^__' | sort -u; }
