@@ -1,5 +1,6 @@
 /* Changesets on their way: whole, in parts, twice, out of order, broken off. */
 #include "simulator.h"
+#include "sync/sync.h"
 #include <stdlib.h>
 
 typedef struct frame {
@@ -56,6 +57,22 @@ static size_t missing(sim *s, ph_replica *to, ph_view *from, uint64_t *out)
     return n;
 }
 
+/* As sync does it: offer, want, select. */
+static size_t compared(sim *s, ph_replica *to, ph_view *from, uint64_t **out)
+{
+    ph_sync_offer offer;
+    ph_sync_want want;
+    ph_view *v;
+    size_t n = 0;
+    MUST(s, ph_view_begin(to, &v, &s->err));
+    MUST(s, ph_sync_offer_make(from, &s->arena, &offer, &s->err));
+    MUST(s, ph_sync_want_make(v, &offer, &s->arena, &want, &s->err));
+    ph_view_end(v);
+    if (want.wanted_count)
+        MUST(s, ph_sync_select(from, &want, &s->arena, out, &n, &s->err));
+    return n;
+}
+
 static size_t take_some(sim *s, sim_way way, uint64_t *versions, size_t n)
 {
     size_t kept = 0;
@@ -86,14 +103,16 @@ static void shuffle(sim *s, cargo *c)
     for (size_t i = 0; i < c->count; i++)
         if (c->at[i].type != PH_FRAME_CHANGESET)
             sorted[n++] = c->at[i];
-    memcpy(c->at, sorted, n * sizeof *sorted);
+    if (n)
+        memcpy(c->at, sorted, n * sizeof *sorted);
 }
 
 static void fetch(sim *s, ph_replica *to, sim_node *from, sim_way way, cargo *c)
 {
     ph_view *v = sim_view(s, from);
     uint64_t *versions = ph_arena_alloc(&s->arena, (v->state.version + 1) * sizeof *versions);
-    size_t n = take_some(s, way, versions, missing(s, to, v, versions));
+    size_t n = way == SIM_COMPARED ? compared(s, to, v, &versions)
+                                   : take_some(s, way, versions, missing(s, to, v, versions));
     for (size_t round = 0; round <= (way == SIM_TWICE); round++, c->part++) {
         if (way == SIM_SHUFFLED)
             for (size_t i = 0; i < n; i++, c->part++)
@@ -121,8 +140,24 @@ static void unload(sim *s, ph_intake *in, const cargo *c, size_t count)
     }
 }
 
+/* From the directory, which its node has open as well. */
+static uint64_t pull_directory(sim *s, sim_node *to, sim_node *from)
+{
+    ph_sync_report rep = { 0 };
+    MUST(s, ph_sync_pull(to->r, from->dir, NULL, &rep, &s->err));
+    uint64_t n = rep.changesets;
+    sim_note(s, "%s <- directory %s: %llu new%s", to->dir, from->dir, (unsigned long long)n,
+             rep.own_chain ? ", own chain" : "");
+    ph_sync_report_clear(&rep);
+    sim_watch(s, to);
+    sim_watch(s, from);
+    return n;
+}
+
 uint64_t sim_pull(sim *s, sim_node *to, sim_node *from, sim_way way, bool sign)
 {
+    if (way == SIM_DIRECTORY)
+        return pull_directory(s, to, from);
     cargo c = { .s = s };
     ph_intake *in;
     ph_intake_report rep = { 0 };

@@ -29,7 +29,11 @@ static bool round_of_all(sim *s)
         sim_node *a = &s->nodes[order[i] / n], *b = &s->nodes[order[i] % n];
         if (a == b || same_digest(s, a, b))
             continue;
-        any |= sim_pull(s, a, b, sim_chance(s, 90) ? SIM_MISSING : SIM_ALL, true) > 0;
+        sim_way way = sim_chance(s, 60)   ? SIM_COMPARED
+                      : sim_chance(s, 70) ? SIM_MISSING
+                      : sim_chance(s, 50) ? SIM_ALL
+                                          : SIM_DIRECTORY;
+        any |= sim_pull(s, a, b, way, true) > 0;
     }
     for (size_t i = 0; i < n; i++)
         any |= sim_ask_node(s, &s->nodes[i]);
@@ -128,7 +132,7 @@ static void another_round_writes_nothing(sim *s)
     }
     for (size_t i = 0; i < s->node_count; i++) {
         sim_node *n = &s->nodes[i], *from = &s->nodes[(i + 1) % s->node_count];
-        (void)sim_pull(s, n, from, SIM_MISSING, true);
+        (void)sim_pull(s, n, from, SIM_COMPARED, true);
         if (i < 2)
             (void)sim_pull(s, n, from, SIM_ALL, true);
         (void)sim_ask_node(s, n);

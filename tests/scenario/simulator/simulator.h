@@ -144,7 +144,7 @@ void sim_backup_restore(sim *s);
 /* ---- exchange ------------------------------------------------------------------------------------------------ */
 
 typedef enum sim_way { /* how changesets travel */
-    SIM_MISSING, SIM_ALL, SIM_TWICE, SIM_SHUFFLED, SIM_PREFIX, SIM_SOME, SIM_BROKEN_OFF, SIM_WAYS
+    SIM_MISSING, SIM_COMPARED, SIM_ALL, SIM_DIRECTORY, SIM_TWICE, SIM_SHUFFLED, SIM_PREFIX, SIM_SOME, SIM_BROKEN_OFF, SIM_WAYS
 } sim_way;
 uint64_t sim_pull(sim *s, sim_node *to, sim_node *from, sim_way way, bool sign); /* changesets applied */
 /* Everything `from` has, into a fresh replica, in a random causal order. */
