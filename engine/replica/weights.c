@@ -67,16 +67,20 @@ static prophet_code find_line(struct ph_schemas *c, const ph_id *root, voter_lin
 static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, ph_record *rec,
                                prophet_error *err)
 {
-    const ph_cell *key_cell = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("replica")));
-    const ph_cell *weight = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("weight")));
+    ph_cell *key_cell = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("replica")));
+    ph_cell *weight = ph_record_cell(rec, ph_names_find(r->names, ph_slice_str("weight")));
     ph_item key, w;
     ph_id id, root;
     ph_changeset_row row;
     uint32_t ridx;
     voter_line *line;
     prophet_code rc;
-    if (!rec->alive || !key_cell || !weight || key_cell == &rec->life || weight == &rec->life ||
-        !ph_value_open(key_cell->shown, &key) || key.kind != PH_TEXT ||
+    if (!rec->alive || !key_cell || !weight || key_cell == &rec->life || weight == &rec->life)
+        return PROPHET_OK;
+    if ((rc = ph_cell_load(t, rec, key_cell, &c->arena, err)) < 0 || /* many heads lie in rows */
+        (rc = ph_cell_load(t, rec, weight, &c->arena, err)) < 0)
+        return rc;
+    if (!ph_value_open(key_cell->shown, &key) || key.kind != PH_TEXT ||
         !ph_unhex(key.s.data, key.s.len, &id, 32) || !ph_value_open(weight->shown, &w) ||
         w.kind != PH_INT)
         return PROPHET_OK;
