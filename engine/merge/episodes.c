@@ -44,6 +44,9 @@ static int by_stamp(const void *a, const void *b)
     const ph_cell_write *x = *(const ph_cell_write *const *)a,
                         *y = *(const ph_cell_write *const *)b;
 
+#ifdef PH_PLANT_episodes_by_arrival
+    return (x->version > y->version) - (x->version < y->version);
+#endif
     return ph_stamp_cmp(&x->stamp, &y->stamp);
 }
 

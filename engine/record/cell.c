@@ -334,7 +334,9 @@ prophet_code ph_cell_element(ph_txn *t, ph_record *r, ph_cell *c, prophet_slice 
         c->elements[at] = e;
         c->store->was[at] = (element_was){ e.add_count, e.add_count ? e.adds[e.add_count - 1] : 0 };
         c->element_count++;
+#ifndef PH_PLANT_absent_element_in_row
         c->dirty = true; /* it is absent still, and must not get into the row so */
+#endif
     }
     if (!room_for_add(&c->elements[at], a))
         return ph_nomem(err);

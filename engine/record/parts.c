@@ -345,8 +345,10 @@ static prophet_code sync_elements(ph_txn *t, ph_record *r, ph_cell *c, ph_buf *s
     count_set(c, &total, &weight);
     bool large = total > PH_INLINE_ELEMENTS || weight > PH_INLINE_VALUE;
     if (was_large || large) {
+#ifndef PH_PLANT_shrunk_set_not_read
         if (was_large && !large && (rc = ph_cell_load_elements(t, r, c, r->arena, err)) < 0)
             return rc;
+#endif
         if (!ph_cell_private(c, r->arena) || !ph_cell_elements_room(c, c->element_count, r->arena))
             return ph_nomem(err);
         if ((rc = sync_element_rows(t, r, c, large, scratch, err)) < 0)

@@ -59,6 +59,12 @@ prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *ver
     for (size_t i = 0; i < n; i++) {
         const ph_id *id = ph_changeset_name(&cs->header, (uint32_t)i);
         prophet_code rc = find_version(s, id, &versions[i], err);
+#ifdef PH_PLANT_refs_not_awaited
+        if (rc == PROPHET_DONE && i >= (size_t)cs->header.has_prev + cs->header.parent_count) {
+            versions[i] = 1;
+            continue;
+        }
+#endif
         if (rc != PROPHET_OK) {
             *missing = *id;
             return rc;
@@ -284,8 +290,10 @@ static void touch_schema(ph_session *s, prophet_slice type)
         return;
     if (ph_slice_eq(type, ph_slice_str("_type")))
         s->schema_touched = true;
+#ifndef PH_PLANT_weights_settle_nothing
     else if (ph_slice_eq(type, ph_slice_str("_voter")))
         s->schema_touched = s->all_types = true;
+#endif
 }
 
 static prophet_code apply_change(ph_session *s, const ph_change *ch, const uint64_t *names,

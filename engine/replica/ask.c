@@ -56,8 +56,11 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
             continue;
         if ((rc = ph_view_conflict(v, &keys[i], a, &c, err)) != PROPHET_OK)
             continue;
-        if ((rc = ph_asked_get(v->txn, &keys[i], c.question, set, &what, err)) == PROPHET_OK ||
-            rc < 0)
+        rc = ph_asked_get(v->txn, &keys[i], c.question, set, &what, err);
+#ifdef PH_PLANT_asked_again
+        rc = rc == PROPHET_OK ? PROPHET_DONE : rc;
+#endif
+        if (rc == PROPHET_OK || rc < 0)
             continue;
         an->key = keys[i];
         an->type = c.type;

@@ -30,8 +30,10 @@ static prophet_code write_head(ph_session *s, ph_work_record *wr, ph_cell *c, pr
         return rc;
     ph_head head = { version, value };
     size_t count = c->head_count;
-    if (ph_heads_write(c->heads, &count, over, n, head) || s->inverted)
-        c->forked = true;
+    bool concurrent = ph_heads_write(c->heads, &count, over, n, head) || s->inverted;
+#ifndef PH_PLANT_forks_of_cells_forgotten
+    c->forked = c->forked || concurrent;
+#endif
     c->head_count = (uint32_t)count;
     c->is_register = true;
     if (count == 1 && !c->conflict)

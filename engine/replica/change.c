@@ -227,7 +227,9 @@ prophet_code ph_change_rollback(ph_change_txn *c, prophet_error *err)
     s->state = sp->state;
     s->payload.len = sp->payload;
     s->payload_frames = sp->frames;
+#ifndef PH_PLANT_rollback_keeps_notes
     c->notes.count = sp->notes;
+#endif
     c->votes.count = sp->votes;
     c->twice =
         true; /* records in memory are read anew, their notes with them: net from the notes alone */

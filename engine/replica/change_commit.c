@@ -193,6 +193,9 @@ static prophet_code net_cell(netting *n, const ordered *at, size_t count, ph_op 
             over[k++] = at[i].note->over[v];
     if ((rc = to_over(n, over, total, &op->over, err)) < 0)
         return rc;
+#ifdef PH_PLANT_last_increment
+    op->amount = last->amount;
+#endif
     *drop = op->kind == PH_REMOVE && op->over.count == 0; /* added and removed here */
     return PROPHET_OK;
 }

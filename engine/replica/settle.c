@@ -105,7 +105,11 @@ static prophet_code drop_spent(ph_session *s, ph_work_record *wr, ph_cell *c,
 {
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < q->ballot_count && rc >= 0; i++)
+#ifdef PH_PLANT_idle_votes_dropped
+        if (!ph_ballot_counts(q, &q->ballots[i]))
+#else
         if (ph_ballot_is_spent(q, &q->ballots[i]))
+#endif
             rc = ph_cell_ballot_drop(s->txn, &wr->rec, c, stored[i].version, err);
     return rc;
 }
@@ -225,8 +229,10 @@ static prophet_code changed_types(ph_session *s, ph_work_record *const *work, si
         if (name.len == 0) /* of a type that nobody has seen */
             continue;
         uint32_t type = ph_names_find(s->r->names, name);
+#ifndef PH_PLANT_rules_settle_nothing
         if (type && !s->all_types && (rc = touch_open(s, type, err)) < 0)
             return rc;
+#endif
         if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, name, &schema, err)) >= 0)
             rc = ph_secondary_declare(s, schema, err);
     }

@@ -37,6 +37,9 @@ static prophet_code line_root(ph_txn *t, uint32_t ridx, ph_arena *a, ph_id *root
     if (rc < 0)
         return rc;
     fast = slow;
+#ifdef PH_PLANT_copies_vote_twice
+    fast.succeeds = 0;
+#endif
     for (unsigned steps = 1; fast.succeeds; steps++) {
         if ((rc = step(t, &fast, a, err)) < 0 ||
             (steps % 2 == 0 && (rc = step(t, &slow, a, err)) < 0))
