@@ -106,14 +106,11 @@ static prophet_code replay_frame(ph_session *s, const ph_frame *f, prophet_error
 
 static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *err);
 
-static prophet_code replay_commit(ph_session *s, const ph_log_cursor *cur, bool last,
-                                  prophet_error *err)
+static prophet_code replay_commit(ph_session *s, const ph_mark *mark, bool last, prophet_error *err)
 {
-    ph_mark mark;
     prophet_code rc = ph_work_flush(s, err);
-    ph_log_cursor_mark(cur, &mark);
-    s->state.position = mark.position;
-    memcpy(s->state.chain, mark.chain, sizeof mark.chain);
+    s->state.position = mark->position;
+    memcpy(s->state.chain, mark->chain, sizeof mark->chain);
     if (rc >= 0)
         rc = store_rows(s, 0, err);
     if (rc >= 0) {
@@ -150,13 +147,18 @@ static prophet_code replay_from(ph_session *s, prophet_error *err)
         bytes += f.bytes.len + 64;
         if (ph_log_cursor_batch_done(cur) &&
             (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
-            if ((rc = replay_commit(s, cur, false, err)) < 0)
+            ph_log_cursor_mark(cur, &from);
+            if ((rc = replay_commit(s, &from, false, err)) < 0)
                 break;
             bytes = 0;
         }
     }
+    if (any)
+        ph_log_cursor_mark(cur, &from);
+    else if (from.position == 0) /* a log without anything: applied as well */
+        ph_log_end(s->r->log, &from), any = true;
     if (rc == PROPHET_DONE)
-        rc = any ? replay_commit(s, cur, true, err) : PROPHET_OK;
+        rc = any ? replay_commit(s, &from, true, err) : PROPHET_OK;
     ph_log_cursor_close(cur);
     return rc;
 }
