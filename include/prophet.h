@@ -337,6 +337,9 @@ PROPHET_API prophet_code prophet_txn_rollback(prophet_txn *t, prophet_error *err
  * EEXISTS: a living record has it; a dead one is revived. */
 PROPHET_API prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_uuid *id, const prophet_field *fields,
                                             size_t count, prophet_doc **doc, prophet_error *err);
+/* The record that the last prophet_txn_create of this change made (its type is ""), for callers that want no document yet. The number of a new record is
+ * final once its change is committed: what a document read inside says may differ. false: none was made. */
+PROPHET_API bool prophet_txn_created(const prophet_txn *t, prophet_record *out);
 typedef enum prophet_op {
     PROPHET_SET,    /* a register; on a set: a list, of which the difference is written; nil: as unset */
     PROPHET_UNSET,  /* value ignored; removes the elements of a set */

@@ -73,6 +73,8 @@ struct prophet_txn {
     ph_buf values; /* of the call that runs */
     ph_edit *edits;
     size_t edit_cap;
+    bool has_created;
+    ph_named created; /* by the last prophet_txn_create */
 };
 
 /* db.c */

@@ -154,7 +154,16 @@ prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_
     rc = ph_change_create(t->c, ph_slice_str(type), id ? &uuid : NULL, t->edits, n, &named, err);
     if (rc < 0)
         return refused(t, type, rc, err);
+    t->created = named;
+    t->has_created = true;
     return give_doc(t, type, &named.uuid, doc, err);
+}
+
+bool prophet_txn_created(const prophet_txn *t, prophet_record *out)
+{
+    *out = (prophet_record){ .type = "", .number = t->created.number };
+    memcpy(out->id.b, t->created.uuid.b, sizeof out->id.b);
+    return t->has_created;
 }
 
 /* Immutable, or part of the natural key. */

@@ -56,8 +56,14 @@ static prophet_code begin(l_handle *h, const char *message, prophet_error *err)
     prophet_code rc;
     if (h->depth > 0)
         rc = prophet_txn_savepoint(h->txn, err);
-    else if ((rc = prophet_txn_begin(h->db, message, &h->txn, err)) >= 0)
+    else if ((rc = prophet_txn_begin(h->db, message, &h->txn, err)) >= 0) {
         h->changes++;
+        if ((rc = prophet_db_version(h->db, &h->pending, err)) < 0) {
+            prophet_txn_abort(h->txn);
+            h->txn = NULL;
+        }
+        h->pending++;
+    }
     if (rc >= 0)
         h->depth++;
     return rc;
@@ -68,6 +74,7 @@ static void give_up(l_handle *h)
     if (!h->db)
         return; /* it was collected or closed meanwhile */
     script_iterators_close(h, h->depth);
+    script_lazy_settle_all(h);
     h->depth--;
     if (h->depth > 0) {
         (void)prophet_txn_rollback(h->txn, NULL); /* the error that led here is the one to raise */
@@ -179,6 +186,7 @@ static int vote_or_resolve(lua_State *L, bool vote)
     int k = kind ? script_kind_parse(kind) : SCRIPT_ANY;
     script_place place = { cell.type, cell.field, k < 0 ? SCRIPT_ANY : k, h->db };
     prophet_value value = script_to_value(L, 5, &place, &h->scratch);
+    script_lazy_settle(h, &cell.record);
     prophet_code rc = script_write_begin(h, &own, &err);
     if (rc >= 0) {
         rc = vote ? prophet_txn_vote(h->txn, &cell, value, reason, &err)

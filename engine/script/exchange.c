@@ -43,6 +43,7 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
         }
     }
     script_doc_box *box = script_doc_box_push(L);
+    script_lazy_settle_all(h);
     h->held++;
     prophet_code rc = fn(h->db, other, &o, &box->doc, &err);
     h->held--;

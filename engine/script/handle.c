@@ -39,6 +39,7 @@ l_handle *script_handle_quick(lua_State *L, int idx)
 static void close_database(lua_State *L, l_handle *h)
 {
     script_iterators_close(h, 0);
+    script_lazy_clear(h);
     prophet_txn_abort(h->txn);
     h->txn = NULL;
     h->depth = 0;
@@ -78,6 +79,8 @@ static int l_close(lua_State *L)
     if (h->db && h->depth > 0)
         script_fail(L, PROPHET_EUSAGE, "close it after the change",
                     "a database is not closed inside a change");
+    if (h->db)
+        script_lazy_settle_all(h); /* records outlive their database */
     script_handle_close(L, h);
     return 0;
 }

@@ -175,6 +175,7 @@ static int l_poll(lua_State *L)
     l_handle *h = script_handle(L, 1);
     script_no_change(L, h, "poll");
     script_doc_box *box = script_doc_box_push(L);
+    script_lazy_settle_all(h);
     if (prophet_poll(h->db, &box->doc, &err) < 0)
         return script_raise(L, &err);
     if (box->doc)

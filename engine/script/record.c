@@ -50,6 +50,11 @@ static int l_gc(lua_State *L)
     if (r->magic != MAGIC)
         return 0;
     r->magic = 0;
+    if (r->lazy) {
+        lua_getiuservalue(L, 1, 1);
+        lua_rawgeti(L, -1, TS_HANDLE);
+        script_lazy_remove(lua_touserdata(L, -1), r);
+    }
     prophet_doc_free(r->doc);
     r->doc = NULL;
     script_state_of(L)->records--;
@@ -118,10 +123,11 @@ static int missing(lua_State *L, const prophet_value *ref, bool raw)
 }
 
 /* Stack: record, name (a string). */
-static int push_field(lua_State *L, const l_record *r, bool follow)
+static int push_field(lua_State *L, l_record *r, bool follow)
 {
     prophet_value v;
-    if (prophet_doc_get(r->doc, lua_tostring(L, 2), &v)) {
+    const prophet_doc *doc = r->doc ? r->doc : script_record_doc(L, 1, r);
+    if (prophet_doc_get(doc, lua_tostring(L, 2), &v)) {
         if (v.kind == PROPHET_REF && follow)
             return missing(L, &v, false);
         bool refs = true;
@@ -147,7 +153,7 @@ static int push_field(lua_State *L, const l_record *r, bool follow)
 static int l_index(lua_State *L)
 {
     l_record *r = lua_touserdata(L, 1);
-    if (!r || r->magic != MAGIC || !r->doc)
+    if (!r || r->magic != MAGIC)
         return luaL_argerror(L, 1, "a record is wanted");
     lua_settop(L, 2);
     if (lua_type(L, 2) != LUA_TSTRING) {
@@ -166,7 +172,7 @@ static int l_index(lua_State *L)
 /* t:get "name": the field, whatever it is called; a reference as its id. */
 static int l_get(lua_State *L)
 {
-    const l_record *r = script_record(L, 1);
+    l_record *r = script_record(L, 1);
     (void)script_text(L, 2, NULL, "the name of a field");
     lua_settop(L, 2);
     return push_field(L, r, false);
@@ -196,9 +202,9 @@ static int l_at(lua_State *L)
 {
     prophet_slice name;
     prophet_value v;
-    const l_record *r = script_record(L, 1);
+    l_record *r = script_record(L, 1);
     lua_Integer i = luaL_checkinteger(L, 2);
-    if (i < 1 || !prophet_doc_at(r->doc, (size_t)i - 1, &name, &v))
+    if (i < 1 || !prophet_doc_at(script_record_doc(L, 1, r), (size_t)i - 1, &name, &v))
         return 0;
     lua_settop(L, 1);
     lua_pushlstring(L, name.data, name.len);
@@ -211,7 +217,8 @@ static int l_at(lua_State *L)
 
 static int l_state(lua_State *L)
 {
-    const l_record *r = script_record(L, 1);
+    l_record *r = script_record(L, 1);
+    (void)script_record_doc(L, 1, r);
     lua_pushboolean(L, r->info.deleted);
     lua_pushboolean(L, r->info.conflict);
     return 2;

@@ -84,24 +84,6 @@ static int writable_kind(lua_State *L, int ts, int name, bool setting)
     return kind;
 }
 
-static int field_kind(lua_State *L, int ts, int name)
-{
-    if (lua_type(L, name) != LUA_TSTRING)
-        script_fail(L, PROPHET_EUSAGE, "write name = value", "fields have names, and one is a %s",
-                    luaL_typename(L, name));
-    return writable_kind(L, ts, name, true);
-}
-
-static size_t count_fields(lua_State *L, int ts, int idx)
-{
-    size_t n = 0;
-    for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
-        (void)field_kind(L, ts, lua_gettop(L) - 1);
-        n++;
-    }
-    return n;
-}
-
 static void *scratch(lua_State *L, l_handle *h, size_t size)
 {
     void *p = ph_arena_alloc(&h->scratch, size ? size : 1);
@@ -140,32 +122,86 @@ static size_t add_defaults(lua_State *L, l_handle *h, int ts, int idx, prophet_f
     return n;
 }
 
+/* An unknown name: Lua raises, or reads the type again. */
+static void ask_about(lua_State *L, int ts, int name)
+{
+    if (lua_type(L, name) != LUA_TSTRING)
+        script_fail(L, PROPHET_EUSAGE, "write name = value", "fields have names, and one is a %s",
+                    luaL_typename(L, name));
+    (void)writable_kind(L, ts, name, true);
+}
+
+typedef struct field_list {
+    prophet_field *at;
+    size_t count, cap;
+} field_list;
+
+static void make_room(lua_State *L, l_handle *h, field_list *f)
+{
+    if (f->count < f->cap)
+        return;
+    size_t cap = f->cap ? 2 * f->cap : 32;
+    prophet_field *more = scratch(L, h, cap * sizeof *more);
+    if (f->count)
+        memcpy(more, f->at, f->count * sizeof *more);
+    f->at = more;
+    f->cap = cap;
+}
+
+static bool is_plain(int kind)
+{
+    int main = kind & 0xff;
+    return main != SCRIPT_COMPUTED && main != SCRIPT_MANY && main != SCRIPT_COUNTER;
+}
+
+/* One pass over the table at idx; false: a name was unknown, and Lua has read the type again meanwhile (and used the scratch). */
+static bool gather(lua_State *L, l_handle *h, int ts, int idx, field_list *f)
+{
+    script_place place = { name_of(L, ts), NULL, 0, h->db };
+    size_t len;
+    lua_rawgeti(L, ts, TS_KINDS);
+    int kinds = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, idx);) { /* name kinds+1, value kinds+2 */
+        lua_pushvalue(L, kinds + 1);
+        bool known = lua_rawget(L, kinds) == LUA_TNUMBER;
+        place.kind = known ? (int)lua_tointeger(L, -1) : SCRIPT_COMPUTED;
+        lua_settop(L, kinds + 2);
+        if (!known || !is_plain(place.kind)) {
+            ask_about(L, ts, kinds + 1);
+            lua_settop(L, kinds - 1);
+            return false;
+        }
+        make_room(L, h, f);
+        place.field = lua_tolstring(L, kinds + 1, &len);
+        f->at[f->count].name = ph_slice(place.field, len);
+        f->at[f->count++].value = script_to_value(L, kinds + 2, &place, &h->scratch);
+        lua_settop(L, kinds + 1);
+    }
+    lua_settop(L, kinds - 1);
+    return true;
+}
+
 static prophet_field *read_fields(lua_State *L, l_handle *h, int ts, int idx, bool with_defaults,
                                   size_t *count)
 {
+    field_list f = { NULL, 0, 0 };
     script_table(L, idx, "the fields");
     luaL_checkstack(L, 16, "fields");
-    size_t given = count_fields(L, ts, idx), defaults = with_defaults ? count_defaults(L, ts) : 0,
-           n = 0;
-    script_scratch_reset(h); /* counting may have run Lua, which may have used it */
-    prophet_field *fields = scratch(L, h, (given + defaults) * sizeof *fields);
-    script_place place = { name_of(L, ts), NULL, 0, h->db };
-
-    lua_rawgeti(L, ts, TS_KINDS);
-    int kinds = lua_gettop(L);
-    for (lua_pushnil(L); n < given && lua_next(L, idx); lua_pop(L, 1)) {
-        size_t len;
-        place.field = lua_tolstring(L, -2, &len);
-        lua_pushvalue(L, -2);
-        (void)lua_rawget(L, kinds);
-        place.kind = (int)lua_tointeger(L, -1);
-        lua_pop(L, 1);
-        fields[n].name = ph_slice(place.field, len);
-        fields[n++].value = script_to_value(L, -1, &place, &h->scratch);
+    while (!gather(L, h, ts, idx, &f)) {
+        script_scratch_reset(h);
+        f = (field_list){ NULL, 0, 0 };
     }
-    lua_settop(L, kinds - 1);
-    *count = defaults ? add_defaults(L, h, ts, idx, fields, n, defaults) : n;
-    return fields;
+    size_t defaults = with_defaults ? count_defaults(L, ts) : 0;
+    if (defaults) {
+        size_t room = f.count + defaults;
+        prophet_field *all = scratch(L, h, room * sizeof *all);
+        if (f.count)
+            memcpy(all, f.at, f.count * sizeof *all);
+        f.at = all;
+        f.count = add_defaults(L, h, ts, idx, all, f.count, defaults);
+    }
+    *count = f.count;
+    return f.at;
 }
 
 prophet_field *script_read_fields(lua_State *L, l_handle *h, int ts, int idx, size_t *count)
@@ -185,21 +221,42 @@ static int raise_about(lua_State *L, prophet_error *err, const char *type, const
 
 /* ---- create -------------------------------------------------------------------------------------------------- */
 
+/* Inside a change the document waits until it is asked for. */
+static prophet_code create_now(l_handle *h, l_record *r, const char *type, const prophet_uuid *id,
+                               const prophet_field *fields, size_t count, prophet_error *err)
+{
+    bool own;
+    prophet_code rc;
+    if (id)
+        script_lazy_settle(h, id);
+    if (h->depth > 0) {
+        rc = prophet_txn_create(h->txn, type, id, fields, count, NULL, err);
+        if (rc < 0 || !prophet_txn_created(h->txn, &r->info))
+            return rc;
+        r->info.type = type;
+        r->info.version = h->pending;
+        r->change = h->changes;
+        if (script_lazy_add(h, r))
+            return rc;
+        return prophet_get(h->db, type, prophet_ref(r->info.id), &r->doc, err);
+    }
+    if ((rc = script_write_begin(h, &own, err)) < 0)
+        return rc;
+    rc = prophet_txn_create(h->txn, type, id, fields, count, &r->doc, err);
+    rc = script_write_end(h, own, rc, err);
+    if (rc >= 0)
+        (void)script_record_fill(r, h);
+    return rc;
+}
+
 static int create(lua_State *L, l_handle *h, int ts, const prophet_uuid *id,
                   const prophet_field *fields, size_t count)
 {
     prophet_error err = { 0 };
-    bool own;
     const char *type = name_of(L, ts);
     l_record *r = script_record_push(L, ts);
-    prophet_code rc = script_write_begin(h, &own, &err);
-    if (rc >= 0) {
-        rc = prophet_txn_create(h->txn, type, id, fields, count, &r->doc, &err);
-        rc = script_write_end(h, own, rc, &err);
-    }
-    if (rc < 0)
+    if (create_now(h, r, type, id, fields, count, &err) < 0)
         return raise_about(L, &err, type, id);
-    (void)script_record_fill(r, h);
     return 1;
 }
 
@@ -266,6 +323,7 @@ static int update(lua_State *L, l_handle *h, int ts, const l_record *old, uint64
     bool own;
     const char *type = name_of(L, ts);
     l_record *r = script_record_push(L, ts);
+    script_lazy_settle(h, &old->info.id);
     prophet_code rc = script_write_begin(h, &own, &err);
     if (rc >= 0) {
         rc = prophet_txn_update(h->txn, type, &old->info.id, since, edits, count, &r->doc, &err);
@@ -497,6 +555,7 @@ static int change_life(lua_State *L, life_fn fn)
     lua_getiuservalue(L, 1, 1); /* 2 */
     l_handle *h = handle_of(L, 2);
     l_record *r = script_record_push(L, 2);
+    script_lazy_settle(h, &old->info.id);
     prophet_code rc = script_write_begin(h, &own, &err);
     if (rc >= 0) {
         rc = fn(h->txn, old->info.type, &old->info.id, &r->doc, &err);

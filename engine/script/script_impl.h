@@ -102,6 +102,11 @@ bool script_json_decode(lua_State *L, const char *text, size_t len, prophet_erro
 #define SCRIPT_HANDLE "prophet.handle"
 
 struct l_iter;
+struct l_record;
+typedef struct lazy_table { /* records by id (record_lazy.c) */
+    struct l_record **buckets;
+    size_t            mask, count;
+} lazy_table;
 typedef struct l_handle {
     prophet_db    *db;        /* NULL: closed */
     struct l_handle *next;    /* of the open ones */
@@ -109,6 +114,8 @@ typedef struct l_handle {
     prophet_txn   *txn;       /* the open change */
     int            depth;     /* changes and savepoints open */
     uint64_t       changes;   /* begun so far */
+    uint64_t       pending;   /* version that the open change will be */
+    lazy_table     lazy;      /* records whose document was not asked for yet */
     int            views;
     struct l_iter *iterators; /* open ones */
     ph_arena       scratch;   /* of the call that runs now */
@@ -149,7 +156,8 @@ enum {
     TS_DEFAULTS = 4,/* list: name, value, name, value ..; or false */
     TS_CREATE = 5,  /* function(ts, fields, options): the way with hooks; or false */
     TS_UPDATE = 6,  /* function(ts, record, op, a, b, options): the same; or false */
-    TS_MISSING = 7  /* function(ts, record, name): a field that shows nothing: computed, many, unknown .. */
+    TS_MISSING = 7, /* function(ts, record, name): a field that shows nothing: computed, many, unknown .. */
+    TS_PAST = 8     /* function(ts, id, version): the fields as they were then */
 };
 
 /* ---- records (record.c, record_write.c) ---------------------------------------------------------------------- */
@@ -158,7 +166,9 @@ enum {
 
 typedef struct l_record {
     uint32_t       magic;
-    prophet_doc   *doc;
+    bool           lazy;   /* in its handle's table: doc is NULL until it is asked for */
+    struct l_record *next; /* in that table */
+    prophet_doc   *doc;    /* use script_record_doc */
     prophet_record info;
     uint64_t       change; /* it was read in: its number is not final; 0: it is */
 } l_record;
@@ -167,6 +177,12 @@ l_record *script_record_push(lua_State *L, int ts);       /* an empty box that k
 l_record *script_record_at(lua_State *L, int idx);        /* NULL: no record */
 l_record *script_record(lua_State *L, int idx);           /* checked */
 bool      script_record_fill(l_record *r, const l_handle *h); /* after doc was put in: reads info */
+const prophet_doc *script_record_doc(lua_State *L, int idx, l_record *r);
+bool      script_lazy_add(l_handle *h, l_record *r); /* info is filled but for its rarer parts; false: no memory */
+void      script_lazy_remove(l_handle *h, l_record *r);
+void      script_lazy_settle(l_handle *h, const prophet_uuid *id); /* before something is written to that record */
+void      script_lazy_settle_all(l_handle *h);                     /* before changes of others come in, or ours are taken back */
+void      script_lazy_clear(l_handle *h);
 void      script_write_methods(lua_State *L);             /* adds set, unset, .. to the table at the top */
 int       l_type_create(lua_State *L);                    /* core: (ts, fields, options) */
 /* The table of fields at idx as plain data in the handle's scratch; unknown names raise (or refresh the type). */

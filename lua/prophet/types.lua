@@ -7,7 +7,7 @@ local strict = require "prophet.strict"
 
 local M = {}
 
-local HANDLE, NAME, KINDS, DEFAULTS, CREATE, UPDATE, MISSING = 1, 2, 3, 4, 5, 6, 7
+local HANDLE, NAME, KINDS, DEFAULTS, CREATE, UPDATE, MISSING, PAST = 1, 2, 3, 4, 5, 6, 7, 8
 
 local TS = {} -- the key of a type's private table in its public object
 local methods = {}
@@ -167,6 +167,7 @@ function registry:find(name)
   end
   ts = { state = s }
   ts[HANDLE], ts[NAME], ts[MISSING] = s.handle, name, missing
+  ts[PAST] = function(...) return require "prophet.past"(...) end
   ts.object = setmetatable({ [TS] = ts }, type_mt)
   fill(ts, descriptor, s.local_types and s.local_types[name])
   self.by_name[name] = ts

@@ -340,3 +340,94 @@ describe("the log", function()
     assert.equal(1, ticket:count())
   end)
 end)
+
+-- Inside a change a new record is not read until it is looked at. Nobody may notice.
+describe("a record that was made in a change", function()
+  local db, ticket
+  before_each(function()
+    place.enter()
+    db = place.tracker "ann"
+    ticket = db.types.ticket
+  end)
+  after_each(place.leave)
+
+  it("shows what it was when it was made, whatever was written to it since", function()
+    local a, b, c, d
+    db:change(function()
+      a = ticket:create { summary = "a" }
+      b = ticket:create { summary = "b", tags = { "x" } }
+      c = ticket:create { summary = "c" }
+      ticket:get(a.id):set { summary = "a2" } -- through another snapshot
+      b:add("tags", "y"):incr "votes"
+      c:delete()
+      d = ticket:create { summary = "d" }
+    end)
+    d:set { summary = "d2" }
+    assert.same({ "a", "b", "c", "d" }, { a.summary, b.summary, c.summary, d.summary })
+    assert.same({ "x" }, b.tags)
+    assert.equal(0, b.votes)
+    assert.equal("a2", ticket:get(a.id).summary)
+    assert.equal("d2", ticket:get(d.id).summary)
+    assert.equal(db:version() - 1, a.version)
+  end)
+
+  it("shows it also when others have changed it", function()
+    local m = db.types.milestone:create { name = "1.0" }
+    local t, u
+    db:change(function()
+      t = ticket:create { summary = "t", tags = { "a" }, milestone = m, severity = 2 }
+      u = ticket:create { summary = "u" }
+    end)
+    local other = place.open "ann"
+    other.types.ticket:get(t.id):set({ summary = "t2", milestone = prophet.unset }):add("tags", "b"):incr "votes"
+    other.types.ticket:get(u.id):delete()
+    assert.equal("t", t.summary)
+    assert.same({ "a" }, t.tags)
+    assert.equal("1.0", t.milestone.name)
+    assert.same({ 2, 0 }, { t.severity, t.votes })
+    assert.equal("u", u.summary)
+    raises("stale", t.set, t, { summary = "t3" })
+  end)
+
+  it("outlives a pull and its database", function()
+    local bob = place.clone(db, "bob")
+    local t, u
+    db:change(function()
+      t = ticket:create { summary = "t" }
+      u = ticket:create { summary = "u" }
+    end)
+    bob:pull(db.path)
+    bob.types.ticket:get(t.id):set { summary = "bob's" }
+    db:pull(bob.path)
+    assert.equal("t", t.summary)
+    assert.equal("bob's", ticket:get(t.id).summary)
+    db:close()
+    assert.equal("u", u.summary)
+  end)
+
+  it("shows what it would have been, when its change is taken back", function()
+    local t, u
+    pcall(db.change, db, function()
+      t = ticket:create { summary = "t" }
+      pcall(db.change, db, function()
+        u = ticket:create { summary = "u" }
+        error "inner"
+      end)
+      assert.equal(1, ticket:count())
+      error "outer"
+    end)
+    assert.same({ "t", "u" }, { t.summary, u.summary })
+    assert.equal(0, ticket:count())
+    assert.is_nil(ticket:get(t.id))
+  end)
+
+  it("costs nothing when it is collected", function()
+    db:change(function()
+      for i = 1, 3000 do ticket:create { summary = "t" .. i } end
+    end)
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(require "prophet.core".counts().records < 20)
+    assert.equal(3000, ticket:count())
+  end)
+end)
