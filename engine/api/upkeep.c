@@ -164,9 +164,17 @@ prophet_code prophet_sign(prophet_db *db, prophet_error *err)
     return rc < 0 ? rc : ph_replica_sign(db->r, err);
 }
 
-/* The key was taken when the directory was opened: only what nobody has open can be adopted. */
+/* A handle that writes has the identity it needs, or took a new one when it was opened: only one for reading adopts. */
 prophet_code prophet_adopt(prophet_db *db, prophet_error *err)
 {
     prophet_code rc = api_not_inside(db, "an adoption", err);
-    return rc < 0 ? rc : ph_replica_adopt(ph_replica_path(db->r), err);
+    if (rc < 0)
+        return rc;
+    if (ph_replica_readonly(db->r))
+        return ph_replica_adopt(ph_replica_path(db->r), err);
+    if (!prophet_notice(db)[0])
+        return PROPHET_OK;
+    rc = ph_fail(err, PROPHET_EBUSY, "%s has taken a new key already", ph_replica_path(db->r));
+    ph_hint(err, "adopt through a handle for reading only, before it is opened for writing");
+    return rc;
 }

@@ -1,5 +1,6 @@
 /* Two replicas through prophet.h: clone, pull, push, conflicts, votes, policies. */
 #include "api_place.h"
+#include <dirent.h>
 #include <sys/stat.h>
 
 static prophet_db *clone_of(prophet_db *db, const char *from, const char *name)
@@ -257,4 +258,66 @@ TEST(progress_can_end_a_pull)
     CHECK_CODE(prophet_pull(p.ann, test_path("bob"), &o, NULL, &err), PROPHET_ENETWORK, &err);
     REQUIRE_OK(prophet_pull(p.ann, test_path("bob"), NULL, NULL, &err), &err);
     close_pair(&p);
+}
+
+TEST(an_unsigned_tail_waits_until_its_writer_signs_it)
+{
+    prophet_db *ann = fresh("ann"), *reader;
+    prophet_db *bob = clone_of(ann, "ann", "bob");
+    prophet_options o = PROPHET_OPTIONS_INIT;
+    prophet_doc *rep;
+    (void)make(ann, "x", "new", 1); /* not signed before it is exchanged */
+    o.readonly = true;
+    REQUIRE_OK(prophet_open(test_path("ann"), &o, &reader, &err), &err);
+    REQUIRE_OK(prophet_push(reader, test_path("bob"), NULL, &rep, &err), &err);
+    CHECK_EQ_INT(int_of(rep, "changesets"), 0);
+    CHECK_EQ_INT(int_of(rep, "unsigned"), 1);
+    prophet_doc_free(rep);
+    CHECK_CODE(prophet_pull(reader, test_path("bob"), NULL, NULL, &err), PROPHET_EREADONLY, &err);
+    prophet_close(reader);
+    REQUIRE_OK(prophet_push(ann, test_path("bob"), NULL, &rep, &err), &err);
+    CHECK_EQ_INT(int_of(rep, "changesets"), 1);
+    CHECK_EQ_INT(int_of(rep, "unsigned"), 0);
+    prophet_doc_free(rep);
+    CHECK_EQ_STR(digest(ann), digest(bob));
+    prophet_close(ann);
+    prophet_close(bob);
+}
+
+TEST(a_clone_that_fails_leaves_nothing)
+{
+    prophet_db *ann = fresh("ann"), *copy;
+    char path[4200];
+    for (int i = 0; i < 50; i++)
+        (void)make(ann, "a ticket with a summary of some length", "new", 1);
+    prophet_close(ann);
+    (void)snprintf(path, sizeof path, "%s/log/00000001.log", test_path("ann"));
+    FILE *log = fopen(path, "r+b");
+    REQUIRE(log != NULL);
+    (void)fseek(log, 3000, SEEK_SET);
+    (void)fputs("damage", log);
+    (void)fclose(log);
+    CHECK_CODE(prophet_clone(test_path("ann"), test_path("copy"), NULL, &copy, NULL, &err),
+               PROPHET_ECORRUPT, &err);
+    DIR *dir = opendir(test_dir());
+    REQUIRE(dir != NULL);
+    for (const struct dirent *e; (e = readdir(dir)) != NULL;)
+        CHECK_MSG(strncmp(e->d_name, "copy", 4) != 0, "%s is left", e->d_name);
+    (void)closedir(dir);
+}
+
+TEST(many_changesets_come_in_one_pull)
+{
+    prophet_db *ann = fresh("ann");
+    prophet_db *bob = clone_of(ann, "ann", "bob");
+    prophet_doc *rep;
+    for (int i = 0; i < 3000; i++)
+        (void)make(ann, "x", "new", 1 + i % 5);
+    REQUIRE_OK(prophet_pull(bob, test_path("ann"), NULL, &rep, &err), &err);
+    CHECK_EQ_INT(int_of(rep, "changesets"), 3000);
+    CHECK_EQ_INT(int_of(rep, "held_back"), -1);
+    prophet_doc_free(rep);
+    CHECK_EQ_STR(digest(ann), digest(bob));
+    prophet_close(ann);
+    prophet_close(bob);
 }
