@@ -45,7 +45,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     string(APPEND rows "    { \"${name}\", file_${count}, ${size} },\n")
     math(EXPR count "${count} + 1")
   endforeach()
-  file(WRITE ${OUTPUT} "/* Written by cmake/Embed.cmake. */\n#include \"script/embedded_impl.h\"\n${arrays}"
+  file(WRITE ${OUTPUT} "/* Written by engine/packaging/Embed.cmake. */\n#include \"script/embedded_impl.h\"\n${arrays}"
     "const struct ph_embedded ph_embedded_files[] = {\n${rows}    { NULL, NULL, 0 },\n};\n"
     "const size_t ph_embedded_count = ${count};\n")
 endif()
