@@ -176,6 +176,10 @@ static void some_op(draft *d, target *t, ph_op *op)
                            : PH_REMOVE;
     if (op->kind == PH_SET || op->kind == PH_ADD || op->kind == PH_REMOVE)
         op->value = some_value(s, t->type, op->field);
+    if (op->kind == PH_SET && c && c->is_register && c->head_count && sim_chance(s, 35))
+        op->value = c->heads[sim_below(s, c->head_count)].value;
+    if (op->kind == PH_SET && op->value.len == 0)
+        op->value = sim_int(s, 0);
     if (op->kind == PH_INC) {
         op->amount = (int64_t)sim_below(s, 9) - 4;
         op->amount = op->amount ? op->amount : INT64_MIN;
@@ -507,7 +511,7 @@ void sim_ghost(sim *s)
 void sim_crowd(sim *s)
 {
     sim_node *n = sim_any(s);
-    size_t count = 3 + sim_below(s, 20);
+    size_t count = (sim_chance(s, 50) ? 3 : 14) + sim_below(s, 10);
     ph_intake *in;
     target t;
     draft d;

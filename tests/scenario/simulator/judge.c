@@ -185,9 +185,12 @@ void sim_ask(sim *s)
 void sim_policy(sim *s)
 {
     sim_node *n = sim_any(s);
-    n->policy = sim_below(s, 6);
+    uint64_t own = 1 + (uint64_t)(n - s->nodes) % 4; /* often one of two, so that they come back */
+    n->policy = sim_chance(s, 70) ? own + sim_below(s, 2) : sim_below(s, 6);
     n->eager = sim_chance(s, 30);
     sim_note(s, "%s has resolvers %llu", n->dir, (unsigned long long)n->policy);
+    if (sim_chance(s, 60))
+        (void)sim_ask_node(s, n);
 }
 
 /* ---- rules and weights ------------------------------------------------------------------------------------------------ */

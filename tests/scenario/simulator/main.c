@@ -3,7 +3,7 @@
  *   simulator [--seeds N] [--seed S] [--from S] [--jobs N] [--keep LIST] [--verbose]
  *     --seeds  how many (default: $PROPHET_TEST_SEEDS, else 100)      --from  the first one
  *     --seed   just this one, in this process                         --keep  only these actions of it: 0,3,17
- *     --no-shrink  print only */
+ *     --no-shrink  print only                                         --first  stop at the first failure, print only */
 #include "simulator.h"
 #include <stdlib.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 typedef struct options {
     uint64_t from, seeds;
     unsigned jobs;
-    bool single, verbose, shrink;
+    bool single, verbose, shrink, first;
     const char *keep;
     char base[400];
 } options;
@@ -203,7 +203,8 @@ static int run_many(const options *o)
     uint64_t failed = 0, next = o->from, end = o->from + o->seeds;
     uint64_t begin = ph_monotonic_us();
     while (next < end || running) {
-        while (running < o->jobs && next < end && (failed < 3 || !o->shrink)) {
+        while (running < o->jobs && next < end &&
+               (failed == 0 || (!o->first && (failed < 3 || !o->shrink)))) {
             job *j = &jobs[running];
             j->seed = next++;
             (void)snprintf(j->out, sizeof j->out, "%s/out-%llu", o->base,
@@ -259,6 +260,8 @@ static bool take_options(int argc, char **argv, options *o)
             o->verbose = true;
         else if (strcmp(argv[i], "--no-shrink") == 0)
             o->shrink = false;
+        else if (strcmp(argv[i], "--first") == 0)
+            o->first = true, o->shrink = false;
         else if (!value)
             return false;
         else if (strcmp(argv[i], "--seeds") == 0)
@@ -283,7 +286,7 @@ int main(int argc, char **argv)
     options o = { 0 };
     if (!take_options(argc, argv, &o)) {
         fprintf(stderr, "simulator [--seeds N] [--seed S] [--from S] [--jobs N] [--keep 0,A,B..] "
-                        "[--no-shrink] [--verbose]\n");
+                        "[--no-shrink] [--first] [--verbose]\n");
         return 2;
     }
     if (!mkdtemp(o.base)) {

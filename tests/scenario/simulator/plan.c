@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 static const sim_verb verbs[] = {
-    { "edit", 40, sim_edit },
+    { "edit", 34, sim_edit },
     { "exchange", 26, sim_exchange },
     { "vote", 6, sim_vote },
     { "resolve", 3, sim_resolve },
     { "ask", 6, sim_ask },
-    { "policy", 2, sim_policy },
+    { "policy", 4, sim_policy },
     { "rules", 2, sim_rules },
     { "weight", 3, sim_weight },
     { "partition", 2, sim_partition },
@@ -19,8 +19,9 @@ static const sim_verb verbs[] = {
     { "copy", 1, sim_copy },
     { "backup", 1, sim_backup_take },
     { "restore", 1, sim_backup_restore },
+    { "quarrel", 7, sim_quarrel },
     { "ghost", 8, sim_ghost },
-    { "crowd", 1, sim_crowd },
+    { "crowd", 2, sim_crowd },
     { "lost key", 1, sim_lost_key },
 };
 

@@ -4,7 +4,8 @@
  * main.c    options, one process a seed, shrinking          plan.c    the actions of a seed
  * world.c   replicas opened, copied, watched; randomness    edit.c    what people write
  * judge.c   votes, resolvers, rules and weights             exchange.c  changesets on their way
- * ghost.c   writers that keep to the format only            dump.c    everything a replica shows, as text
+ * quarrel.c several at one cell                       ghost.c     writers that keep to the format only
+ * dump.c    everything a replica shows, as text
  * model.c   the same from the independent model             final.c   what must hold at the end
  *
  * Whatever is random is drawn from the seed and the action's number, also keys, salts and ids (world.c takes the place of
@@ -127,6 +128,7 @@ void sim_ask(sim *s);
 bool sim_ask_node(sim *s, sim_node *n); /* did it vote? */
 void sim_policy(sim *s);
 void sim_rules(sim *s);
+void sim_quarrel(sim *s);    /* quarrel.c */
 void sim_weight(sim *s);
 bool sim_was_asked(const sim_node *n, const ph_conflict *c);
 void sim_exchange(sim *s);   /* exchange.c */
