@@ -52,7 +52,7 @@ describe("an example", function()
   end)
 
   it("replay: a git repository with names that need care", function()
-    local made = os.execute(([[cd '%s' && exec >/dev/null 2>&1 && git init -q "it's" && cd "it's" &&
+    local made = os.execute(([[cd '%s' && unset LD_PRELOAD && exec >/dev/null 2>&1 && git init -q "it's" && cd "it's" &&
       git config user.email ann@example.org && git config user.name Ann && git config commit.gpgsign false &&
       echo 1 > "a b" && mkdir d && echo 2 > "d/ü;x" && git add . && git commit -qm "first; \$(touch hacked)" &&
       git checkout -qb side && echo 3 > "a b" && git -c user.email=bob@example.org commit -qam side &&

@@ -20,11 +20,23 @@ static ph_stamp stamp(uint64_t lamport, uint32_t id)
     return s;
 }
 
+/* Of this process alone: other tests run beside it. */
+static uint64_t cpu_us(void)
+{
+    return (uint64_t)clock() * 1000000u / CLOCKS_PER_SEC;
+}
+
+#ifdef __SANITIZE_ADDRESS__
+#define PATIENCE_MS 30000u
+#else
+#define PATIENCE_MS 3000u
+#endif
+
 static void quick(uint64_t began)
 {
-    uint64_t ms = (ph_monotonic_us() - began) / 1000;
+    uint64_t ms = (cpu_us() - began) / 1000;
 
-    CHECK_MSG(ms < 3000, "took %llu ms", (unsigned long long)ms);
+    CHECK_MSG(ms < PATIENCE_MS, "took %llu ms", (unsigned long long)ms);
 }
 
 TEST(many_heads_and_small_votes_settle_quickly)
@@ -33,7 +45,7 @@ TEST(many_heads_and_small_votes_settle_quickly)
     ph_candidate_head *h = ph_arena_alloc(&a, MANY * sizeof *h);
     ph_ballot *b = ph_arena_zalloc(&a, MANY * sizeof *b);
     ph_cell_question q = { .heads = h, .head_count = MANY, .ballots = b, .ballot_count = MANY };
-    uint64_t began = ph_monotonic_us();
+    uint64_t began = cpu_us();
     ph_outcome o;
 
     for (uint32_t i = 0; i < MANY; i++)
@@ -69,7 +81,7 @@ TEST(many_votes_on_many_heads_settle_quickly)
     ph_ballot *b = ph_arena_zalloc(&a, VOTES * sizeof *b);
     ph_seen *seen = ph_arena_alloc(&a, HEADS * sizeof *seen);
     ph_cell_question q = { .heads = h, .head_count = HEADS, .ballots = b, .ballot_count = VOTES };
-    uint64_t began = ph_monotonic_us();
+    uint64_t began = cpu_us();
     ph_outcome o;
 
     for (uint32_t i = 0; i < HEADS; i++) {
@@ -94,7 +106,7 @@ TEST(many_votes_on_many_heads_settle_quickly)
 TEST(many_concurrent_writes_one_after_the_other_stay_quick)
 {
     ph_head *h = ph_alloc((MANY + 1) * sizeof *h);
-    uint64_t *over = ph_alloc(MANY * sizeof *over), began = ph_monotonic_us();
+    uint64_t *over = ph_alloc(MANY * sizeof *over), began = cpu_us();
     size_t n = 0;
 
     for (uint32_t i = 0; i < MANY; i++) {
@@ -115,7 +127,7 @@ TEST(many_equal_heads_and_many_episodes_stay_quick_and_small)
     enum { EQUAL = 3000, TIMES = 3000 };
     ph_arena a = PH_ARENA_INIT;
     ph_cell_write *w = ph_arena_zalloc(&a, (EQUAL + 2 * TIMES) * sizeof *w);
-    uint64_t *over = ph_arena_alloc(&a, TIMES * sizeof *over), began = ph_monotonic_us();
+    uint64_t *over = ph_arena_alloc(&a, TIMES * sizeof *over), began = cpu_us();
     const ph_episode *e;
     size_t n, count = 0, before;
 
@@ -141,7 +153,7 @@ TEST(a_dense_graph_of_writes_has_its_base_quickly)
     enum { DEEP = 1500 };
     ph_arena a = PH_ARENA_INIT;
     ph_cell_write *w = ph_arena_zalloc(&a, 2 * DEEP * sizeof *w);
-    uint64_t *all = ph_arena_alloc(&a, 2 * DEEP * sizeof *all), version, began = ph_monotonic_us();
+    uint64_t *all = ph_arena_alloc(&a, 2 * DEEP * sizeof *all), version, began = cpu_us();
     prophet_slice value;
     bool found;
 
