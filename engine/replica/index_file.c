@@ -183,7 +183,7 @@ static prophet_code open_live(ph_replica *r, uint32_t number, bool nolock, ph_ma
         return rc;
     if ((rc = applied_mark(r, mark, err)) < 0) {
         take(r, NULL, NULL);
-        return PROPHET_DONE;
+        return rc == PROPHET_EMEMORY ? rc : PROPHET_DONE;
     }
     r->index_number = number;
     return PROPHET_OK;
