@@ -1,5 +1,6 @@
 /* hostile: cells with thousands of heads, votes and writes stay near n log n. */
 #include "merge_cell.h"
+#include <time.h>
 
 enum { MANY = 20000 };
 
