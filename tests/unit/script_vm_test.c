@@ -124,7 +124,7 @@ TEST(limits_hold_and_the_next_run_starts_afresh)
     prophet_value v;
     run_fails(vm, "while true do pcall(function() while true do end end) end", PROPHET_EBUDGET,
               "instructions");
-    run_fails(vm, "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end", PROPHET_EBUDGET,
+    run_fails(vm, "local t = {} for i = 1, 1e9 do t[i] = { i } end", PROPHET_EBUDGET,
               "bytes");
     run_fails(vm, "return (('a'):rep(30)):find(('a?'):rep(30) .. ('a'):rep(30))", PROPHET_EBUDGET,
               "");
@@ -148,7 +148,6 @@ TEST(wrong_limits_and_wrong_code_are_refused)
     run_fails(vm, "\x1bLua", PROPHET_ESCRIPT, "binary");
     run_fails(vm, "error 'boom'", PROPHET_ESCRIPT, "boom");
     run_fails(vm, "error {}", PROPHET_ESCRIPT, "table");
-    run_fails(vm, "return tostring", PROPHET_EVALIDATION, "function");
     prophet_vm_free(vm);
 }
 
