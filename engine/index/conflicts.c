@@ -45,7 +45,7 @@ prophet_code ph_conflicts_set(ph_txn *t, const ph_cell_key *k, bool open, bool d
         return rc;
     if (open && ask)
         rc = ph_txn_put(t, PH_T_TODO, at, ph_slice("", 0), err);
-    else if (!open)
+    else
         rc = ph_txn_del(t, PH_T_TODO, at, err);
     return rc < 0 ? rc : PROPHET_OK;
 }

@@ -6,14 +6,47 @@
 
 static const char set_name[] = "resolvers asked";
 
-/* Were all open conflicts put to this very set of resolvers before? Then only new questions are due. */
-static prophet_code same_set(ph_view *v, const uint8_t set[32], bool *same, prophet_error *err)
+static prophet_code last_set(ph_txn *t, bool *known, uint8_t out[32], prophet_error *err)
 {
     prophet_slice value;
     ph_item item;
-    prophet_code rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(set_name), &value, err);
-    *same = rc == PROPHET_OK && ph_value_open(value, &item) && item.kind == PH_BYTES &&
-            item.s.len == 32 && memcmp(item.s.data, set, 32) == 0;
+    prophet_code rc = ph_txn_get(t, PH_T_LOCAL, ph_slice_str(set_name), &value, err);
+    *known = rc == PROPHET_OK && ph_value_open(value, &item) && item.kind == PH_BYTES &&
+             item.s.len == 32;
+    if (*known)
+        memcpy(out, item.s.data, 32);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* Were all open conflicts put to this very set of resolvers before? Then only new questions are due. */
+static prophet_code same_set(ph_view *v, const uint8_t set[32], bool *same, prophet_error *err)
+{
+    uint8_t last[32];
+    prophet_code rc = last_set(v->txn, same, last, err);
+    *same = *same && memcmp(last, set, 32) == 0;
+    return rc;
+}
+
+prophet_code ph_question_asked(ph_txn *t, const ph_cell_key *key, const uint8_t question[32],
+                               bool *asked, prophet_error *err)
+{
+    uint8_t set[32];
+    prophet_slice what;
+    prophet_code rc = last_set(t, asked, set, err);
+    if (rc < 0 || !*asked)
+        return rc;
+    rc = ph_asked_get(t, key, question, set, &what, err);
+    *asked = rc == PROPHET_OK;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code is_due(ph_txn *t, const ph_cell_key *key, bool *due, prophet_error *err)
+{
+    uint8_t raw[24];
+    prophet_slice value;
+    ph_cell_key_put(key, raw);
+    prophet_code rc = ph_txn_get(t, PH_T_TODO, ph_slice(raw, sizeof raw), &value, err);
+    *due = rc == PROPHET_OK;
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -32,6 +65,8 @@ typedef struct answer {
     uint8_t question[32];
     ph_policy_answer a;
     bool decided_so; /* the outcome is the choice already, by votes */
+    bool known;      /* these resolvers were asked before, when others were asked last */
+    char what[400];  /* known: what became of it then */
 } answer;
 
 static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_key *after,
@@ -60,13 +95,22 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
 #ifdef PH_PLANT_asked_again
         rc = rc == PROPHET_OK ? PROPHET_DONE : rc;
 #endif
-        if (rc == PROPHET_OK || rc < 0)
-            continue;
+        if (rc < 0)
+            break;
+        an->known = rc == PROPHET_OK;
+        if (an->known) {
+            bool due;
+            (void)snprintf(an->what, sizeof an->what, "%.*s", PH_FMT(what));
+            if ((rc = is_due(v->txn, &keys[i], &due, err)) < 0)
+                break;
+            if (!due)
+                continue;
+        }
         an->key = keys[i];
         an->type = c.type;
         an->field = c.field;
         memcpy(an->question, c.question, 32);
-        if ((rc = fn(ctx, v, &c, a, &an->a, err)) < 0)
+        if (!an->known && (rc = fn(ctx, v, &c, a, &an->a, err)) < 0)
             break;
         an->decided_so = c.decided && ph_slice_eq(c.outcome, an->a.choice);
         ++*count;
@@ -81,6 +125,8 @@ static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8
     char what[400];
     prophet_code rc = PROPHET_OK;
     bool vote = an->a.cast && (eager || !an->decided_so);
+    if (an->known)
+        return ph_change_asked(c, &an->key, an->question, set, ph_slice_str(an->what), err);
     if (vote) {
         ph_vote_cast cast = { .type = an->type,
                               .field = an->field,

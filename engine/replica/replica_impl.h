@@ -179,6 +179,9 @@ prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_chan
                                   prophet_error *err);
 
 /* local.c */
+/* Was this question put to the resolvers that were asked last? */
+prophet_code ph_question_asked(ph_txn *t, const ph_cell_key *key, const uint8_t question[32],
+                               bool *asked, prophet_error *err);
 prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32],
                             const uint8_t resolver[32], prophet_slice what, prophet_error *err);
 prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value,

@@ -119,25 +119,6 @@ static bool is_reserved(ph_session *s, const ph_work_record *wr)
     return ph_type_reserved(ph_names_get(s->r->names, wr->rec.type));
 }
 
-/* Was this question put to the resolvers before? */
-static prophet_code was_asked(ph_session *s, const ph_cell_key *key, const uint8_t question[32],
-                              bool *asked, prophet_error *err)
-{
-    uint8_t prefix[56];
-    ph_cursor *cur;
-    prophet_slice k, v;
-    ph_cell_key_put(key, prefix);
-    memcpy(prefix + 24, question, 32);
-    prophet_code rc = ph_cursor_open(s->txn, PH_T_ASKED, &cur, err);
-    if (rc < 0)
-        return rc;
-    rc = ph_cursor_seek(cur, ph_slice(prefix, sizeof prefix), &k, &v, err);
-    *asked =
-        rc == PROPHET_OK && k.len >= sizeof prefix && memcmp(k.data, prefix, sizeof prefix) == 0;
-    ph_cursor_close(cur);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
 static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, const ph_outcome *o,
                                  prophet_error *err)
 {
@@ -147,7 +128,7 @@ static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, 
     bool question_due = open && !is_reserved(s, wr); /* votes on reserved types have no effect */
     prophet_code rc;
     if (question_due && ((rc = ph_question_hash(s->r->hasher, o, question, err)) < 0 ||
-                         (rc = was_asked(s, &key, question, &asked, err)) < 0))
+                         (rc = ph_question_asked(s->txn, &key, question, &asked, err)) < 0))
         return rc;
     if (c->forked && (!life || c->was_dead) && (rc = ph_conflicts_mark(s->txn, &key, err)) < 0)
         return rc;
