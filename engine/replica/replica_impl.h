@@ -3,10 +3,10 @@
 #define PH_REPLICA_IMPL_H
 #include "replica/replica.h"
 
-#define PH_BATCH_BYTES   (8u << 20)          /* applied in one transaction, about */
-#define PH_BATCH_COUNT   16384u
-#define PH_SIGN_COUNT    1024u      /* sign at least this often ... */
-#define PH_SIGN_BYTES    (4u << 20) /* ... or after this much */
+#define PH_BATCH_BYTES (8u << 20) /* applied in one transaction, about */
+#define PH_BATCH_COUNT 16384u
+#define PH_SIGN_COUNT  1024u      /* sign at least this often ... */
+#define PH_SIGN_BYTES  (4u << 20) /* ... or after this much */
 
 struct ph_schemas; /* cache of compiled `_type` records, see schema.c */
 
@@ -81,6 +81,12 @@ typedef struct ph_new_signature {
         size_t count, cap; \
     }
 
+typedef struct ph_ix_op { /* a row of a secondary index to write or remove */
+    prophet_slice key;
+    bool add;
+} ph_ix_op;
+typedef PH_LIST(prophet_slice) ph_ix_keys;
+
 typedef struct ph_session {
     ph_replica *r;
     ph_txn *txn;
@@ -104,7 +110,10 @@ typedef struct ph_session {
     bool all_types;      /* weights or lines: re-settle all open conflicts */
     bool inverted;       /* the changeset at hand names a ref that is not below it by lamport */
     uint64_t opened, forks; /* counters for reports */
-    ph_arena row_arena;     /* reset per record while flushing */
+    PH_LIST(ph_ix_op) ix_ops;
+    ph_ix_keys ix_before, ix_after; /* of the record at hand */
+    ph_buf ix_key, ix_number;
+    ph_arena row_arena; /* reset per record while flushing */
 } ph_session;
 
 bool ph_list_grow(void *at, size_t *cap, size_t count,
@@ -250,6 +259,7 @@ prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_
 /* secondary.c */
 prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
                                  prophet_error *err); /* before its row is stored */
+prophet_code ph_secondary_flush(ph_session *s, prophet_error *err);
 prophet_code ph_secondary_declare(
     ph_session *s, const ph_schema *schema,
     prophet_error *err); /* builds what is declared and not there, drops the rest */

@@ -4,6 +4,7 @@
  * A record with a set field has one row an element. Dead records have none. */
 #include "replica/replica_impl.h"
 #include "replica/schema_impl.h"
+#include <stdlib.h>
 
 #define SCAN_STEP 1024 /* records read into memory at a time while an index is built */
 
@@ -71,14 +72,12 @@ prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet
 typedef struct keyset {
     ph_session *s;
     ph_record *rec;
-    prophet_slice *keys;
-    size_t count, cap;
+    ph_ix_keys *list;
 } keyset;
 
-static prophet_slice shown_value(const ph_record *rec, uint32_t field, int64_t *room, ph_buf *b)
+static prophet_slice shown_value(const ph_record *rec, uint32_t field, ph_buf *b)
 {
-    const ph_cell *c = field ? ph_record_cell((ph_record *)rec, field) : NULL;
-    (void)room;
+    const ph_cell *c = field ? ph_record_cell((ph_record *)(uintptr_t)rec, field) : NULL;
     if (!c)
         return ph_slice(NULL, 0);
     if (c->is_register && c->shown.len)
@@ -95,22 +94,17 @@ static prophet_slice shown_value(const ph_record *rec, uint32_t field, int64_t *
 static prophet_code add_key(keyset *k, const ph_index_def *def, prophet_slice element,
                             prophet_error *err)
 {
-    ph_buf key = PH_BUF_INIT, number = PH_BUF_INIT;
+    ph_buf *key = &k->s->ix_key, *number = &k->s->ix_number;
     bool ok = true;
-    int64_t room = 0;
-    ph_buf_u32be(&key, def->id);
+    ph_buf_reset(key);
+    ph_buf_u32be(key, def->id);
     for (size_t i = 0; i < def->count; i++)
-        ph_ordered_put(
-            &key, def->is_set[i] ? element : shown_value(k->rec, def->fields[i], &room, &number),
-            def->desc[i], PH_IX_ROOM / def->count);
-    ph_buf_u64be(&key, k->rec->number);
-    ok =
-        !key.failed && !number.failed && ph_list_grow(&k->keys, &k->cap, k->count, sizeof *k->keys);
-    if (ok)
-        k->keys[k->count++] = ph_arena_copy(&k->s->row_arena, ph_buf_slice(&key), &ok);
-    ph_buf_clear(&key);
-    ph_buf_clear(&number);
-    return ok ? PROPHET_OK : ph_nomem(err);
+        ph_ordered_put(key, def->is_set[i] ? element : shown_value(k->rec, def->fields[i], number),
+                       def->desc[i], PH_IX_ROOM / def->count);
+    ph_buf_u64be(key, k->rec->number);
+    prophet_slice copy = ph_arena_copy(&k->s->arena, ph_buf_slice(key), &ok);
+    return ok && !key->failed && !number->failed && PH_PUSH(*k->list, copy) ? PROPHET_OK
+                                                                            : ph_nomem(err);
 }
 
 static prophet_code add_keys(keyset *k, const ph_index_def *def, prophet_error *err)
@@ -153,10 +147,10 @@ static prophet_code record_keys(ph_session *s, const ph_schema *schema, ph_recor
     return rc;
 }
 
-static bool has_key(const keyset *k, prophet_slice key)
+static bool has_key(const ph_ix_keys *l, prophet_slice key)
 {
-    for (size_t i = 0; i < k->count; i++)
-        if (ph_slice_eq(k->keys[i], key))
+    for (size_t i = 0; i < l->count; i++)
+        if (ph_slice_eq(l->at[i], key))
             return true;
     return false;
 }
@@ -178,29 +172,55 @@ static bool concerns(const ph_schema *schema, const ph_work_record *wr)
     return false;
 }
 
-/* The old rows follow from the record as the store still has it. */
+static bool note(ph_session *s, prophet_slice key, bool add)
+{
+    ph_ix_op op = { key, add };
+    return PH_PUSH(s->ix_ops, op);
+}
+
+/* The old rows follow from the record as the store still has it. What changes is noted, and written in key order by
+ * ph_secondary_flush. */
 prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
                                  prophet_error *err)
 {
-    keyset before = { 0 }, after = { 0 };
+    keyset before = { .list = &s->ix_before }, after = { .list = &s->ix_after };
     ph_record old = { 0 };
     prophet_code rc = PROPHET_OK;
+    bool ok = true;
     if (!concerns(schema, wr))
         return PROPHET_OK;
     ph_arena_reset(&s->row_arena);
+    s->ix_before.count = s->ix_after.count = 0;
     if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena,
                                             &old, err)) == PROPHET_OK)
         rc = record_keys(s, schema, &old, &before, err);
     if (rc >= 0)
         rc = record_keys(s, schema, &wr->rec, &after, err);
-    for (size_t i = 0; i < before.count && rc >= 0; i++)
-        if (!has_key(&after, before.keys[i]))
-            rc = ph_ix_del(s->txn, before.keys[i], err);
-    for (size_t i = 0; i < after.count && rc >= 0; i++)
-        if (!has_key(&before, after.keys[i]))
-            rc = ph_ix_put(s->txn, after.keys[i], err);
-    ph_free(before.keys);
-    ph_free(after.keys);
+    for (size_t i = 0; i < s->ix_before.count && rc >= 0; i++)
+        if (!has_key(&s->ix_after, s->ix_before.at[i]))
+            ok = ok && note(s, s->ix_before.at[i], false);
+    for (size_t i = 0; i < s->ix_after.count && rc >= 0; i++)
+        if (!has_key(&s->ix_before, s->ix_after.at[i]))
+            ok = ok && note(s, s->ix_after.at[i], true);
+    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
+}
+
+static int by_ix_key(const void *a, const void *b)
+{
+    return ph_slice_cmp(((const ph_ix_op *)a)->key, ((const ph_ix_op *)b)->key);
+}
+
+prophet_code ph_secondary_flush(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    if (s->ix_ops.count >
+        1) /* one record has one number, and a record is stored once a flush: no key twice */
+        qsort(s->ix_ops.at, s->ix_ops.count, sizeof *s->ix_ops.at, by_ix_key);
+    for (size_t i = 0; i < s->ix_ops.count && rc >= 0; i++) {
+        const ph_ix_op *op = &s->ix_ops.at[i];
+        rc = op->add ? ph_ix_put(s->txn, op->key, err) : ph_ix_del(s->txn, op->key, err);
+    }
+    s->ix_ops.count = 0;
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -247,12 +267,12 @@ static prophet_code build(ph_session *s, const ph_schema *schema, const ph_index
         ph_cursor_close(cur);
         more = batch.count == SCAN_STEP;
         for (size_t i = 0; i < batch.count && rc >= 0; i++) {
-            keyset ks = { 0 };
+            keyset ks = { .list = &s->ix_after };
             ph_arena_reset(&s->row_arena);
+            s->ix_after.count = 0;
             rc = record_keys(s, &one, &batch.at[i], &ks, err);
-            for (size_t n = 0; n < ks.count && rc >= 0; n++)
-                rc = ph_ix_put(s->txn, ks.keys[n], err);
-            ph_free(ks.keys);
+            for (size_t n = 0; n < s->ix_after.count && rc >= 0; n++)
+                rc = ph_ix_put(s->txn, s->ix_after.at[n], err);
         }
         ph_free(batch.at);
     }

@@ -16,6 +16,11 @@ static void session_free(ph_session *s)
     ph_free(s->history.at);
     ph_free(s->signatures.at);
     ph_free(s->replicas.at);
+    ph_free(s->ix_ops.at);
+    ph_free(s->ix_before.at);
+    ph_free(s->ix_after.at);
+    ph_buf_clear(&s->ix_key);
+    ph_buf_clear(&s->ix_number);
     ph_buf_clear(&s->payload);
     ph_arena_clear(&s->arena);
     ph_arena_clear(&s->row_arena);
@@ -28,6 +33,7 @@ static void forget_work(ph_session *s)
     ph_map_reset(&s->ids);
     ph_map_reset(&s->replica_keys);
     s->queue.count = s->touched.count = s->changesets.count = s->history.count = 0;
+    s->ix_ops.count = 0;
     s->signatures.count = s->replicas.count = 0;
     ph_buf_reset(&s->payload);
     s->payload_frames = 0;

@@ -153,7 +153,8 @@ static prophet_code store_history(ph_session *s, prophet_error *err)
 prophet_code ph_work_flush(ph_session *s, prophet_error *err)
 {
     prophet_code rc;
-    if ((rc = ph_settle_touched(s, err)) < 0 || (rc = store_records(s, err)) < 0)
+    if ((rc = ph_settle_touched(s, err)) < 0 || (rc = store_records(s, err)) < 0 ||
+        (rc = ph_secondary_flush(s, err)) < 0)
         return rc;
     return store_history(s, err);
 }
