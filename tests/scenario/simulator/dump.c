@@ -29,6 +29,11 @@ static void put_row(sim *s, ph_view *v, const ph_row *row, ph_buf *out)
     char id[37];
     prophet_code rc;
     while ((rc = ph_row_next(v->txn, row, &pos, &s->arena, &shown, &s->err)) == PROPHET_OK) {
+        ph_shown alone; /* the same when it is asked for alone */
+        MUST(s, ph_row_field(v->txn, row, shown.field, &s->arena, &alone, &s->err));
+        if (alone.kind != shown.kind || !ph_slice_eq(alone.value, shown.value) ||
+            alone.conflict != shown.conflict)
+            sim_fail(s, "a field read alone is another");
         fields[n].name = ph_names_get(v->names, shown.field);
         fields[n++].text = ph_arena_copy(&s->arena, shown.value, NULL);
     }
@@ -44,15 +49,23 @@ static void put_row(sim *s, ph_view *v, const ph_row *row, ph_buf *out)
     ph_buf_str(out, "}}\n");
 }
 
+void sim_dump_row(sim *s, ph_view *v, const ph_row *row, ph_buf *out)
+{
+    if (!row->alive)
+        ph_buf_str(out, "dead\n");
+    else
+        put_row(s, v, row, out);
+}
+
 void sim_dump_record(sim *s, ph_view *v, uint32_t type, const ph_uuid *id, ph_buf *out)
 {
     ph_row row;
     prophet_code rc = ph_view_row(v, type, id, &row, &s->err);
     MUST(s, rc);
-    if (rc == PROPHET_DONE || !row.alive)
+    if (rc == PROPHET_DONE)
         ph_buf_str(out, "dead\n");
     else
-        put_row(s, v, &row, out);
+        sim_dump_row(s, v, &row, out);
 }
 
 void sim_dump_export(sim *s, ph_view *v, ph_buf *out)

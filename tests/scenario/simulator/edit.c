@@ -109,7 +109,7 @@ static prophet_slice some_element(sim *s, bool many)
 {
     if (sim_chance(s, 3))
         return some_text(s, true);
-    return sim_int(s, (int64_t)sim_below(s, many ? 100 : 6));
+    return sim_int(s, (int64_t)sim_below(s, many ? 250 : 6));
 }
 
 prophet_slice sim_value_for(sim *s, prophet_slice type, prophet_slice name)
@@ -146,9 +146,13 @@ static ph_edit some_edit(sim *s, const field *f)
     } else if (strcmp(f->kind, "set") == 0) {
         bool many = strcmp(f->name, "many") == 0;
         unsigned what = (unsigned)sim_below(s, 100);
-        e.kind = what < 45 ? PH_E_ADD : what < 75 ? PH_E_REMOVE : what < 90 ? PH_E_SET : PH_E_UNSET;
+        e.kind = what < 40 ? PH_E_ADD : what < 65 ? PH_E_REMOVE : what < 88 ? PH_E_SET : PH_E_UNSET;
         if (e.kind == PH_E_SET)
-            e.value = some_list(s, sim_below(s, many ? 90 : 4), many ? 100 : 6);
+            e.value = some_list(s,
+                                sim_below(s, !many               ? 4
+                                             : sim_chance(s, 40) ? 130
+                                                                 : 30),
+                                many ? 250 : 6);
         else if (e.kind != PH_E_UNSET)
             e.value = some_element(s, many);
     } else if (sim_chance(s, 15)) {
@@ -291,6 +295,25 @@ static bool expected(prophet_code rc)
            rc == PROPHET_ETYPE || rc == PROPHET_EFIELD; /* ghosts change types */
 }
 
+/* One record read in the change, before all of it is: the same either way. */
+static void read_one(sim *s, ph_change_txn *c, touched *t)
+{
+    ph_buf one = PH_BUF_INIT, whole = PH_BUF_INIT;
+    prophet_slice type = ph_slice_str(t->type);
+    ph_view *v;
+    ph_row row;
+    prophet_code rc = ph_change_row(c, type, &t->id, &v, &row, &s->err);
+    MUST(s, rc);
+    if (rc == PROPHET_OK)
+        sim_dump_row(s, v, &row, &one);
+    MUST(s, ph_change_view(c, &v, &s->err));
+    if (rc == PROPHET_OK)
+        sim_dump_record(s, v, row.type, &t->id, &whole);
+    sim_same(s, "a record of a change, read alone and with all", &one, &whole);
+    ph_buf_clear(&one);
+    ph_buf_clear(&whole);
+}
+
 /* One to four operations; false: one was refused. */
 static bool operate(sim *s, ph_change_txn *c, touched *t, size_t *count, size_t max)
 {
@@ -315,6 +338,8 @@ static bool operate(sim *s, ph_change_txn *c, touched *t, size_t *count, size_t 
             t[*count].type = rec->type;
             ++*count;
         }
+        if (rc >= 0 && sim_chance(s, 8))
+            read_one(s, c, &t[*count - 1]);
         if (!expected(rc))
             sim_fail(s, "an edit gave %d: %s", (int)rc, s->err.message);
         good = good && rc >= 0;
@@ -359,6 +384,8 @@ static void finish(sim *s, sim_node *n, ph_change_txn *c, bool good, touched *t,
     ph_buf inside = PH_BUF_INIT, after = PH_BUF_INIT;
     bool look = good && sim_chance(s, 60);
     if (sim_chance(s, 5)) {
+        if (sim_chance(s, 50))
+            MUST(s, ph_change_savepoint(c, &s->err));
         ph_change_abort(c);
         return;
     }

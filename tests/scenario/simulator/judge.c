@@ -101,6 +101,10 @@ void sim_vote(sim *s)
                               .reason = ph_slice_str("because") };
         MUST(s, ph_change_begin(n->r, ph_slice_str("vote"), &c, &s->err));
         MUST(s, ph_change_vote(c, &cast, &s->err));
+        if (sim_chance(s, 10)) { /* thinks again */
+            cast.choice = some_choice(s, &con);
+            MUST(s, ph_change_vote(c, &cast, &s->err));
+        }
         MUST(s, ph_change_commit(c, NULL, NULL, &s->err));
         sim_watch(s, n);
     }

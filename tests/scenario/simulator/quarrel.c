@@ -42,7 +42,7 @@ static void vote_cell(sim *s, sim_node *n, const sim_record *rec, prophet_slice 
         return;
     ph_vote_cast cast = { .type = con.type, .field = con.field, .record = rec->id };
     cast.choice = con.candidates[sim_below(s, con.candidate_count)].value;
-    if (field.len && sim_chance(s, 30))
+    if (field.len && sim_chance(s, 40))
         cast.choice = sim_value_for(s, con.type, con.field);
     MUST(s, ph_change_begin(n->r, ph_slice_str("vote"), &c, &s->err));
     MUST(s, ph_change_vote(c, &cast, &s->err));
@@ -65,12 +65,15 @@ void sim_quarrel(sim *s)
         for (size_t i = 0; i < 3; i++)
             if (who[i] != who[0])
                 (void)sim_pull(s, who[i], who[0], SIM_MISSING, true);
+    size_t first = sim_chance(s, 70) ? 2 + sim_below(s, 2) : 0;
+    for (size_t i = 0; i < first; i++) /* nobody has seen what the others say */
+        write_cell(s, who[i], rec, field);
     for (size_t i = 0; i < steps; i++) {
         sim_node *n = who[sim_below(s, 3)], *from = who[sim_below(s, 3)];
         unsigned what = (unsigned)sim_below(s, 100);
-        if (what < 35)
+        if (what < 18)
             write_cell(s, n, rec, field);
-        else if (what < 62)
+        else if (what < 55)
             vote_cell(s, n, rec, field);
         else if (what < 92 && n != from)
             (void)sim_pull(s, n, from, SIM_COMPARED, true);

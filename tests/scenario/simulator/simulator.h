@@ -159,6 +159,7 @@ void sim_digest(sim *s, sim_node *n, uint8_t out[32]);
 void sim_dump_export(sim *s, ph_view *v, ph_buf *out);
 /* One line a cell that ever was in conflict, in order of type, record, field. full: with heads, votes, base and question. */
 void sim_dump_conflicts(sim *s, ph_view *v, bool full, ph_buf *out);
+void sim_dump_row(sim *s, ph_view *v, const ph_row *row, ph_buf *out);
 void sim_dump_record(sim *s, ph_view *v, uint32_t type, const ph_uuid *id, ph_buf *out);
 void sim_model_compare(sim *s, sim_node *n); /* model.c */
 void sim_same(sim *s, const char *what, const ph_buf *got, const ph_buf *want);

@@ -301,6 +301,14 @@ static void adopt_perhaps(sim *s, const char *dir)
     }
 }
 
+static void remove_key(sim *s, const sim_node *n)
+{
+    char path[600];
+    (void)snprintf(path, sizeof path, "%.500s/replica.key", n->dir);
+    if (unlink(path) != 0)
+        sim_fail(s, "remove %s: %s", path, strerror(errno));
+}
+
 void sim_copy(sim *s)
 {
     sim_node *n = sim_any(s);
@@ -308,19 +316,27 @@ void sim_copy(sim *s)
     if (s->node_count == SIM_NODES || s->copies >= 3)
         return;
     s->copies++;
-    sim_close(n);
+    bool open = sim_chance(s, 30); /* its tail is not signed then */
+    if (!open)
+        sim_close(n);
     sim_node *c = add_node(s);
     sim_copy_tree(s, n->dir, c->dir, without);
+    if (open && sim_chance(s, 50)) {
+        remove_key(s, c);
+        without = "replica.key";
+    }
     c->policy = n->policy;
     c->eager = n->eager;
     c->group = n->group;
     copy_asked(s, &n->asked, &c->asked);
     set_clock(s, c);
-    sim_note(s, "%s is a copy of %s%s", c->dir, n->dir, without ? ", without its lock file" : "");
+    sim_note(s, "%s is a copy of %s%s%s", c->dir, n->dir, without ? ", without its " : "",
+             without ? without : "");
     if (!without)
         adopt_perhaps(s, c->dir);
     sim_open(s, c);
-    sim_open(s, n);
+    if (!open)
+        sim_open(s, n);
 }
 
 void sim_backup_take(sim *s)
@@ -403,11 +419,8 @@ void sim_clock(sim *s)
 void sim_lost_key(sim *s)
 {
     sim_node *n = sim_any(s);
-    char path[600];
     sim_close(n);
-    (void)snprintf(path, sizeof path, "%.500s/replica.key", n->dir);
-    if (unlink(path) != 0)
-        sim_fail(s, "remove %s: %s", path, strerror(errno));
+    remove_key(s, n);
     sim_open(s, n);
     sim_note(s, "%s", n->dir);
 }
