@@ -4,17 +4,34 @@
 typedef prophet_code (*exchange_fn)(prophet_db *db, const char *other, const prophet_exchange *o,
                                     prophet_doc **report, prophet_error *err);
 
+typedef struct step {
+    const char *stage;
+    uint64_t done, total;
+} step;
+
+/* In a protected call, since the text needs memory: (options, step). */
+static int l_tell(lua_State *L)
+{
+    const step *s = lua_touserdata(L, 2);
+    lua_getfield(L, 1, "progress");
+    lua_pushstring(L, s->stage);
+    lua_pushinteger(L, (lua_Integer)s->done);
+    lua_pushinteger(L, (lua_Integer)s->total);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
 static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64_t total,
                              prophet_error *err)
 {
     lua_State *L = ctx;
+    step s = { stage, done, total };
     if (!lua_checkstack(L, 8))
         return ph_nomem(err);
-    lua_getfield(L, 3, "progress");
-    lua_pushstring(L, stage);
-    lua_pushinteger(L, (lua_Integer)done);
-    lua_pushinteger(L, (lua_Integer)total);
-    return script_call(L, 3, 0, false, err);
+    lua_pushcfunction(L, l_tell);
+    lua_pushvalue(L, 3);
+    lua_pushlightuserdata(L, &s);
+    return script_call(L, 2, 0, false, err);
 }
 
 /* (handle, other, {dry_run, progress}) -> report */

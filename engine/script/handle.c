@@ -94,20 +94,29 @@ void script_no_change(lua_State *L, const l_handle *h, const char *what)
 
 /* ---- options --------------------------------------------------------------------------------------------- */
 
+/* In a protected call: (function, place of the answer). */
+static int l_ask_clock(lua_State *L)
+{
+    int64_t *ms = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    lua_call(L, 0, 1);
+    if (!script_is_time(L, -1, ms) && lua_isinteger(L, -1))
+        *ms = lua_tointeger(L, -1);
+    return 0;
+}
+
 static int64_t lua_clock(void *ctx)
 {
-    l_handle *h = ctx;
+    const l_handle *h = ctx;
     lua_State *L = h->main;
-    int64_t ms = ph_now_ms();
+    int64_t ms = ph_now_ms(), answer = ms;
     if (!lua_checkstack(L, 8))
         return ms;
+    lua_pushcfunction(L, l_ask_clock);
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->clock);
-    if (script_call(L, 0, 1, false, NULL) < 0)
-        return ms;
-    if (!script_is_time(L, -1, &ms) && lua_isinteger(L, -1))
-        ms = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return ms;
+    lua_pushlightuserdata(L, &answer);
+    return script_call(L, 2, 0, false, NULL) < 0 ? ms
+                                                 : answer; /* a broken clock is the wall clock */
 }
 
 static int one_of(lua_State *L, int idx, const char *name, const char *first, const char *second)

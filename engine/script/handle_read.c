@@ -193,14 +193,25 @@ static int l_blame(lua_State *L)
 
 /* ---- text that is too long for memory: to a function that takes chunks ------------------------------------------ */
 
+/* In a protected call, since the text needs memory: (function, chunk). */
+static int l_give(lua_State *L)
+{
+    const prophet_slice *chunk = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    lua_pushlstring(L, chunk->data ? chunk->data : "", chunk->len);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 static prophet_code to_function(void *ctx, prophet_slice chunk, prophet_error *err)
 {
     lua_State *L = ctx;
     if (!lua_checkstack(L, 8))
         return ph_nomem(err);
+    lua_pushcfunction(L, l_give);
     lua_pushvalue(L, 3);
-    lua_pushlstring(L, chunk.data ? chunk.data : "", chunk.len);
-    return script_call(L, 1, 0, false, err);
+    lua_pushlightuserdata(L, &chunk);
+    return script_call(L, 2, 0, false, err);
 }
 
 /* (handle, all, sink) */

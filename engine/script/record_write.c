@@ -373,6 +373,9 @@ static int l_set(lua_State *L)
     const l_record *r = script_record(L, 1);
     int ts;
     lua_settop(L, 3);
+    if (lua_type(L, 2) == LUA_TSTRING)
+        script_fail(L, PROPHET_EUSAGE, "t:set { status = \"open\" }",
+                    "set takes a table of fields and values");
     script_table(L, 2, "what t:set sets");
     bool force = forced(L, 3);
     if (has_hooks(L, &ts))

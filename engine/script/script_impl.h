@@ -35,7 +35,7 @@ int script_fail_field(lua_State *L, prophet_code code, const char *type, const c
 void script_error_metatable(lua_State *L); /* pops the metatable of error objects: that of module prophet.error */
 void script_push_error(lua_State *L, const prophet_error *err); /* pushes the error object */
 /* What was raised (at idx), as a prophet_error; strangers are `script`. Returns its code. */
-prophet_code script_error_at(lua_State *L, int idx, prophet_error *err);
+prophet_code script_error_at(lua_State *L, int idx, prophet_error *err); /* may raise for lack of memory */
 prophet_code script_code_of(const char *name); /* PROPHET_ESCRIPT for a stranger */
 
 /* The one place where C enters Lua (call.c): the function and its arguments are on the stack. Codes below 0: err is filled, nothing is left

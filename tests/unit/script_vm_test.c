@@ -124,8 +124,7 @@ TEST(limits_hold_and_the_next_run_starts_afresh)
     prophet_value v;
     run_fails(vm, "while true do pcall(function() while true do end end) end", PROPHET_EBUDGET,
               "instructions");
-    run_fails(vm, "local t = {} for i = 1, 1e9 do t[i] = { i } end", PROPHET_EBUDGET,
-              "bytes");
+    run_fails(vm, "local t = {} for i = 1, 1e9 do t[i] = { i } end", PROPHET_EBUDGET, "bytes");
     run_fails(vm, "return (('a'):rep(30)):find(('a?'):rep(30) .. ('a'):rep(30))", PROPHET_EBUDGET,
               "");
     prophet_doc_free(run(vm, "return 1", &v));
