@@ -460,7 +460,8 @@ typedef struct prophet_exchange {
 } prophet_exchange;
 #define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL }
 /* source: the directory of another replica (read-only ones too). Brings what is missing, then lets the policies vote. report (NULL is fine):
- * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?}.
+ * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?};
+ * where policies were asked, also abstained and notes as prophet_poll gives them.
  * options NULL: defaults. EUNRELATED (another database), EUNTRUSTED (a signature does not fit), ECORRUPT, EVERSION, ENOTFOUND, EUSAGE inside a change. */
 PROPHET_API prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 /* The other way: the report is about the other side. EREADONLY: it cannot be written. */

@@ -87,8 +87,10 @@ prophet_code prophet_open(const char *path, const prophet_options *o, prophet_db
         rc != PROPHET_EEXISTS)
         return rc; /* exists: made by another process just now */
     rc = open_at(path, &opt, out, err);
-    if (rc == PROPHET_ENOTFOUND && !opt.create && err && !err->hint[0])
-        ph_hint(err, "create = true makes a new one");
+    if (rc == PROPHET_ENOTFOUND && opt.create) {
+        rc = ph_fail(err, PROPHET_EEXISTS, "%s exists, and is no replica", path);
+        ph_hint(err, "give a path where nothing is: a replica is a directory of its own");
+    }
     return rc;
 }
 

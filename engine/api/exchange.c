@@ -3,8 +3,11 @@
 
 /* ---- reports --------------------------------------------------------------------------------------------------------- */
 
-static void put_report(api_map *m, const ph_sync_report *rep)
+/* asked: the report of the poll after a pull, which outlives the map; NULL: there was none. */
+static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc *asked)
 {
+    static const char *const told[] = { "abstained", "notes" };
+    prophet_value v;
     api_list writers = api_list_in(m->a), fresh = api_list_in(m->a);
     for (size_t i = 0; i < rep->writer_count; i++) {
         api_push_hex(&writers, rep->writers[i].b, 32);
@@ -26,17 +29,26 @@ static void put_report(api_map *m, const ph_sync_report *rep)
     api_put(m, "seconds", prophet_float(rep->seconds));
     if (rep->dry_run)
         api_put(m, "dry_run", prophet_bool(true));
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        if (asked && prophet_doc_get(asked, told[i], &v))
+            api_put(m, told[i], v);
     api_put_text(m, "notice", ph_slice_str(rep->notice));
+}
+
+static prophet_code one_report(const ph_sync_report *rep, const prophet_doc *asked,
+                               prophet_doc **out, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    api_map m = api_map_in(&a);
+    put_report(&m, rep, asked);
+    prophet_code rc = api_doc_take(&a, &m, out, err);
+    ph_arena_clear(&a);
+    return rc;
 }
 
 prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophet_error *err)
 {
-    ph_arena a = PH_ARENA_INIT;
-    api_map m = api_map_in(&a);
-    put_report(&m, rep);
-    prophet_code rc = api_doc_take(&a, &m, out, err);
-    ph_arena_clear(&a);
-    return rc;
+    return one_report(rep, NULL, out, err);
 }
 
 /* ---- exchanges ------------------------------------------------------------------------------------------------------------ */
@@ -44,6 +56,7 @@ prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophe
 typedef struct exchange {
     prophet_db *db;
     prophet_exchange o;
+    prophet_doc *asked; /* what the policies said; owned */
 } exchange;
 
 static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64_t total,
@@ -71,7 +84,6 @@ static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, p
 {
     const ph_sync_options so = { x->o.dry_run, progress, x };
     prophet_db *db = x->db;
-    prophet_doc *asked = NULL;
     prophet_value voted;
     ph_view *v;
     uint64_t open, decided;
@@ -80,11 +92,10 @@ static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, p
     db->busy = false;
     if (rc < 0 || x->o.dry_run || !db->policies)
         return rc;
-    if ((rc = prophet_poll(db, &asked, err)) < 0)
+    if ((rc = prophet_poll(db, &x->asked, err)) < 0)
         return rc;
-    if (prophet_doc_get(asked, "voted", &voted))
+    if (prophet_doc_get(x->asked, "voted", &voted))
         rep->votes = (uint64_t)voted.as.integer;
-    prophet_doc_free(asked);
     if ((rc = ph_view_begin(db->r, &v, err)) < 0)
         return rc;
     rc = ph_view_conflict_count(v, &open, &decided, err);
@@ -109,7 +120,8 @@ prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exch
     exchange x;
     prophet_code rc = begin(db, o, "a pull", &x, err);
     if (rc >= 0 && (rc = pull(&x, source, &rep, err)) >= 0 && report)
-        rc = api_report_doc(&rep, report, err);
+        rc = one_report(&rep, x.asked, report, err);
+    prophet_doc_free(x.asked);
     ph_sync_report_clear(&rep);
     return rc;
 }
@@ -126,13 +138,13 @@ prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exch
     return rc;
 }
 
-static prophet_code both_reports(const ph_sync_report *in, const ph_sync_report *there,
-                                 prophet_doc **out, prophet_error *err)
+static prophet_code both_reports(const ph_sync_report *in, const prophet_doc *asked,
+                                 const ph_sync_report *there, prophet_doc **out, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(&a), mine = api_map_in(&a), other = api_map_in(&a);
-    put_report(&mine, in);
-    put_report(&other, there);
+    put_report(&mine, in, asked);
+    put_report(&other, there, NULL);
     api_put_map(&m, "pull", &mine);
     api_put_map(&m, "push", &other);
     prophet_code rc = api_doc_take(&a, &m, out, err);
@@ -148,7 +160,8 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     prophet_code rc = begin(db, o, "a sync", &x, err);
     if (rc >= 0 && (rc = pull(&x, other, &in, err)) >= 0 &&
         (rc = push(&x, other, &there, err)) >= 0 && report)
-        rc = both_reports(&in, &there, report, err);
+        rc = both_reports(&in, x.asked, &there, report, err);
+    prophet_doc_free(x.asked);
     ph_sync_report_clear(&in);
     ph_sync_report_clear(&there);
     return rc;

@@ -289,7 +289,7 @@ prophet_code prophet_txn_vote(prophet_txn *t, const prophet_cell *cell, prophet_
     ph_buf b = PH_BUF_INIT;
     ph_vote_cast cast;
     prophet_code rc = cell_parts(cell, &value, &b, &cast, err);
-    if (rc >= 0) {
+    if (rc >= 0 && (rc = ph_change_vote_fits(t->c, &cast, err)) >= 0) {
         cast.reason = ph_slice_str(reason);
         rc = ph_change_vote(t->c, &cast, err);
     }

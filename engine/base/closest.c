@@ -38,7 +38,7 @@ static size_t distance(const char *a, size_t alen, const char *b, size_t blen)
 
 const char *ph_closest(const char *name, const char *const *names, size_t count)
 {
-    size_t len = strlen(name), limit = 1 + len / 4, best = limit + 1;
+    size_t len = strlen(name), limit = 1 + len / 5, best = limit + 1;
     const char *found = NULL;
 
     if (len > LONGEST)

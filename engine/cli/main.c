@@ -92,6 +92,16 @@ static int read_valued(options *o, const char *name, const char *value)
     return 0;
 }
 
+static bool takes_value(const char *name)
+{
+    static const char *const names[] = { "-e", "--db", "--max-instructions", "--max-memory",
+                                         "--timeout" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static int read_options(options *o, char **args, int count)
 {
     int i = 1;
@@ -113,10 +123,7 @@ static int read_options(options *o, char **args, int count)
             if (equals && (size_t)(equals - name) < sizeof short_name)
                 memcpy(short_name, name, (size_t)(equals - name));
             if (!equals && ++i >= count)
-                return usage(strcmp(name, "-e") == 0 || strncmp(name, "--", 2) == 0
-                                 ? "a value is missing after "
-                                 : "no option ",
-                             name);
+                return usage(takes_value(name) ? "a value is missing after " : "no option ", name);
             int status = read_valued(o, equals ? short_name : name, equals ? equals + 1 : args[i]);
             if (status)
                 return status;

@@ -40,6 +40,22 @@ static prophet_code check_cast(const ph_vote_cast *v, prophet_error *err)
     return PROPHET_OK;
 }
 
+prophet_code ph_change_vote_fits(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err)
+{
+    const ph_schema *schema;
+    const ph_edit edit = { PH_E_SET, v->field, v->choice };
+    ph_work_record *wr;
+    ph_cell *cell;
+    prophet_code rc = conflict_cell(c, v->type, &v->record, v->field, &wr, &cell, err);
+    if (rc < 0 || !v->field.len || !v->choice.len)
+        return rc;
+    for (uint32_t i = 0; i < cell->head_count; i++)
+        if (ph_slice_eq(cell->heads[i].value, v->choice)) /* somebody's value, whatever it fits */
+            return PROPHET_OK;
+    rc = ph_schemas_get(c->r, c->s->txn, c->s->state.schema, v->type, &schema, err);
+    return rc < 0 ? rc : ph_validate_edits(c, schema, NULL, false, &edit, 1, err);
+}
+
 prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err)
 {
     ph_noted_vote note = { .cast = *v };

@@ -193,6 +193,8 @@ typedef struct ph_vote_cast {
     ph_uuid record;
     prophet_slice choice, resolver, resolver_hash, reason;
 } ph_vote_cast;
+/* Could it be written? What a person votes for is one of the values, or one that the field may have. */
+prophet_code ph_change_vote_fits(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err);
 prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err);
 /* Ends a conflict by a write over all heads (also when it repeats a value). */
 prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
@@ -290,8 +292,8 @@ typedef struct ph_policy_answer {
 typedef prophet_code (*ph_policy_fn)(void *ctx, ph_view *v, const ph_conflict *c, ph_arena *a,
                                      ph_policy_answer *out, prophet_error *err);
 /* Was this question put to the resolver with this source before? Then it is not asked again. */
-prophet_code ph_view_asked(ph_view *v, const ph_conflict *c, const uint8_t resolver[32], bool *asked,
-                           prophet_error *err);
+prophet_code ph_view_asked(ph_view *v, const ph_conflict *c, const uint8_t resolver[32],
+                           bool *asked, prophet_error *err);
 typedef struct ph_ask_report {
     uint64_t asked, voted, abstained;
 } ph_ask_report;
@@ -312,7 +314,7 @@ typedef struct ph_intake_report {
     uint64_t forks; /* fork points seen first here */
     uint64_t votes;
     uint64_t vouched; /* of changesets: unsigned, their key is lost, vouched for by who held them */
-    ph_id *writers; /* replicas that wrote what came; in the intake's arena */
+    ph_id *writers;   /* replicas that wrote what came; in the intake's arena */
     size_t writer_count, new_writer_count; /* the new ones come first */
     bool
         own_chain; /* something of this replica's own key came that it did not have: it became a copy and took a new key */

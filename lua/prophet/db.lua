@@ -80,7 +80,7 @@ local function set_up(handle, path, options)
   if options.schemas then schema.load(s, options.schemas) end
   if options.resolvers then
     for _, one in ipairs(resolvers.expand(options.resolvers)) do resolvers.add(s, one) end
-    if #s.resolvers > 0 and not s.readonly then handle:poll() end
+    if #s.resolvers > 0 and not s.readonly then s.asked = handle:poll() end
   end
   guard.handle = nil
   return db
@@ -136,7 +136,9 @@ function properties.readonly(s) return s.readonly end
 --- What a person should be told about this open, or nil.
 function properties.notice(s)
   local text = s.handle:notice()
-  return text ~= "" and text or nil
+  local parts = report.abstentions(s.asked and s.asked.notes)
+  if text and text ~= "" then table.insert(parts, 1, text) end
+  return #parts > 0 and table.concat(parts, "; ") or nil
 end
 
 function methods.version(db) return state_of(db).handle:version() end

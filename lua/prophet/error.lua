@@ -107,7 +107,7 @@ end
 function M.closest(name, names)
   name = tostring(name)
   if #name > 128 then return nil end
-  local limit = 1 + #name // 4
+  local limit = 1 + #name // 5
   local best, found = limit + 1, nil
   local lower = name:lower()
   for _, other in ipairs(names) do

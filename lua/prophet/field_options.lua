@@ -4,6 +4,7 @@
 -- a record type against them and raise `schema` with the field's name.
 
 local e = require "prophet.error"
+local strict = require "prophet.strict"
 
 local M = {}
 
@@ -111,7 +112,7 @@ function check.rule(field, option, value) want_one_of(field, option, value, M.ru
 
 function check.fulltext(field, option, value)
   if not searched[field.kind] then
-    fail(field, ("a %s field is not searched, so it takes no fulltext"):format(field.kind))
+    fail(field, ("%s field is not searched, so it takes no fulltext"):format(strict.a(field.kind)))
   end
   if type(value) ~= "boolean" and (type(value) ~= "number" or value <= 0 or value > 100) then
     fail(field, ("option %s is neither true nor a weight from 1 to 100"):format(option), nil, value)
@@ -192,7 +193,7 @@ local function check_default(field)
   if not fits[field.kind](field, v) then
     local hint = field.kind == "enum" and type(v) == "string" and e.suggest(v, field.values)
       or field.kind == "blob" and "a blob has no fixed default" or nil
-    fail(field, ("default %s does not fit a %s field"):format(type(v) == "string" and ("%q"):format(v) or tostring(v), field.kind),
+    fail(field, ("default %s does not fit %s field"):format(type(v) == "string" and ("%q"):format(v) or tostring(v), strict.a(field.kind)),
       hint, v)
   end
 end
@@ -201,9 +202,9 @@ local function check_option(field, name, allowed, names)
   if allowed[name] then return end
   local few = only[field.kind]
   if few and set_of(common)[name] then
-    fail(field, ("a %s field takes no option %s"):format(field.kind, name), few.why, name)
+    fail(field, ("%s field takes no option %s"):format(strict.a(field.kind), name), few.why, name)
   end
-  fail(field, ("a %s field has no option %q"):format(field.kind, tostring(name)), e.suggest(tostring(name), names), name)
+  fail(field, ("%s field has no option %q"):format(strict.a(field.kind), tostring(name)), e.suggest(tostring(name), names), name)
 end
 
 -- Lists and maps of plain values are copied: what the caller does with his own afterwards is his.
@@ -242,7 +243,7 @@ function M.apply(field, given)
     end
     check_option(field, name, allowed, names)
     local why = no_option[field.kind] and no_option[field.kind][name]
-    if why and value then fail(field, ("a %s field takes no option %s"):format(field.kind, name), why) end
+    if why and value then fail(field, ("%s field takes no option %s"):format(strict.a(field.kind), name), why) end
     if name ~= "default" then check[name](field, name, value) end
     field[name] = copied(value)
   end
@@ -325,7 +326,7 @@ local function check_indexes(record, indexes, by_name, names)
       local name = type(entry) == "string" and entry:gsub("^%-", "") or entry
       local field = named(record, ("index %d"):format(i), name, by_name, names)
       if not stored_scalar[field.kind] and field.kind ~= "counter" then
-        refuse(record, ("index %d names %q, a %s field"):format(i, name, field.kind),
+        refuse(record, ("index %d names %q, %s field"):format(i, name, strict.a(field.kind)),
           "only single stored values are indexed together", name)
       end
       if seen[name] then refuse(record, ("index %d names %q twice"):format(i, name), nil, name) end
@@ -343,7 +344,7 @@ local function check_key(record, key, by_name, names)
   for _, name in ipairs(key) do
     local field = named(record, "key", name, by_name, names)
     if not stored_scalar[field.kind] then
-      refuse(record, ("key names %q, a %s field"):format(name, field.kind), "a key is made of single stored values", name)
+      refuse(record, ("key names %q, %s field"):format(name, strict.a(field.kind)), "a key is made of single stored values", name)
     end
     if seen[name] then refuse(record, ("key names %q twice"):format(name), nil, name) end
     seen[name] = true

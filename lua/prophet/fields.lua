@@ -11,6 +11,7 @@
 
 local e = require "prophet.error"
 local options = require "prophet.field_options"
+local strict = require "prophet.strict"
 
 local M = {}
 
@@ -34,7 +35,12 @@ local function check_name(what, name)
     e.raise { code = "schema", field = what == "field" and type(name) == "string" and name or nil,
       message = ("%s name %s %s"):format(what, shown, why), hint = hint, value = name }
   end
-  if type(name) ~= "string" then fail("is no string", 'write f.string "summary"') end
+  if type(name) ~= "string" then
+    local record = what == "type"
+    e.raise { code = "schema", value = name,
+      message = ("the name of a %s is %s, not a string"):format(record and "record type" or what, strict.a(type(name))),
+      hint = record and 'write f.record "ticket" { .. }' or 'write f.string "summary"' }
+  end
   if name == "" then fail("is empty") end
   if #name > 64 then fail("is longer than 64 bytes") end
   if name:find(".", 1, true) then

@@ -37,6 +37,11 @@ function mt.__tostring(query)
   return ("prophet.query of %s%s"):format(q.ts[NAME], q.order and " by " .. table.concat(q.order, ", ") or "")
 end
 
+-- for t in type:find{..} do: a query is no iterator.
+function mt.__call()
+  e.raise { code = "usage", message = "a query is not called", hint = "for t in query:each() do .. end" }
+end
+
 --- type:find
 function M.new(ts, conditions)
   if conditions == nil then
@@ -70,7 +75,7 @@ function methods.order(query, ...)
     end
     local field = where.field(q.ts, name:match "^%-?(.*)$")
     if field.kind == "computed" or field.kind == "many" or field.kind == "set" or field.kind == "map" then
-      e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("a %s field orders nothing"):format(field.kind) }
+      e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field orders nothing"):format(strict.a(field.kind)) }
     end
     order[i] = name
   end

@@ -24,6 +24,7 @@ local function one_way(r)
     parts[#parts + 1] = count(r.conflicts, "conflict") .. ((r.decided or 0) > 0 and (" (%d decided by votes)"):format(r.decided) or "")
   end
   if (r.votes or 0) > 0 then parts[#parts + 1] = count(r.votes, "vote") end
+  if (r.abstained or 0) > 0 then parts[#parts + 1] = count(r.abstained, "abstention") end
   if size_of(r.new_writers) > 0 then parts[#parts + 1] = count(size_of(r.new_writers), "new writer") end
   if (r.forks or 0) > 0 then parts[#parts + 1] = count(r.forks, "fork") end
   if (r.unsigned or 0) > 0 then parts[#parts + 1] = r.unsigned .. " unsigned" end
@@ -71,6 +72,19 @@ local poll_mt = {
     return ("%s asked, %s, %s"):format(count(r.asked or 0, "conflict"), count(r.voted or 0, "vote"), count(r.abstained or 0, "abstention"))
   end,
 }
+
+--- Why resolvers abstained where they gave a reason or failed: a list of texts.
+---@param notes table?  of a pull or a poll
+---@return string[]
+function M.abstentions(notes)
+  local out = {}
+  for _, note in ipairs(notes or {}) do
+    if note.outcome == "abstained" and (note.reason or "") ~= "" then
+      out[#out + 1] = ("resolver %s abstained on %s.%s: %s"):format(note.resolver:match "^[^@]*", note.type, note.field, note.reason)
+    end
+  end
+  return out
+end
 
 --- The report of a poll.
 ---@param r table

@@ -4,6 +4,13 @@ local e = require "prophet.error"
 
 local M = {}
 
+--- A word with its article: "a string", "an int".
+---@param word string
+---@return string
+function M.a(word)
+  return (word:find "^[aeio]" and "an " or "a ") .. word
+end
+
 local function names_of(tables)
   local names = {}
   for _, t in ipairs(tables) do

@@ -228,8 +228,10 @@ function methods.must(t, name)
   local record = methods.get(t, name)
   if record then return record end
   local ts = ts_of(t)
+  local dead = methods.get(t, name, { deleted = true })
   e.raise { code = "not_found", type = ts[NAME], record = tostring(name), value = name,
-    message = ("no %s %s"):format(ts[NAME], tostring(name)) }
+    message = (dead and "%s %s is deleted" or "no %s %s"):format(ts[NAME], tostring(name)),
+    hint = dead and ":get(name, { deleted = true }):restore() brings it back" or nil }
 end
 
 --- A new record. options: id (of one that exists elsewhere already).

@@ -58,6 +58,9 @@ local function convert(ts, kind, v, name)
   if v == core.unset then
     e.raise { code = "usage", type = ts[NAME], field = name, message = "a condition on unset", hint = "q.missing()" }
   end
+  if type(v) == "function" then
+    e.raise { code = "usage", type = ts[NAME], field = name, message = "a condition is a function", hint = "call it, as in q.present(), or q.fn(f)" }
+  end
   if kind == "time" and type(v) == "string" then return core.time(v) end
   if kind == "ref" then return to_ref(ts, v) end
   if kind == "bytes" and type(v) == "string" then return core.bytes(v) end

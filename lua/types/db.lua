@@ -85,6 +85,8 @@ function db:version() end
 ---@field unsigned integer
 ---@field bytes integer
 ---@field seconds number
+---@field abstained? integer  questions that no resolver answered; absent where none is loaded
+---@field notes? table[]  what each resolver said: type, record, field, resolver, outcome, reason
 
 ---@class prophet.ExchangeOptions
 ---@field dry_run? boolean

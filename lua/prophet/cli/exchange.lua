@@ -1,6 +1,7 @@
 --- exchange: what pull, push and sync have in common.
 
 local exit = require "prophet.cli.exit"
+local reports = require "prophet.report"
 
 local M = {}
 
@@ -13,6 +14,7 @@ M.options = { { name = "strict", doc = "end with 5 if conflicts are open" } }
 --- Shows the report and gives the exit status.
 function M.finish(ctx, db, report)
   ctx:result(report, not ctx.options.quiet and tostring(report) or nil)
+  for _, text in ipairs(reports.abstentions((report.pull or report).notes)) do ctx:warn(text) end
   local open = 0
   if ctx.options.strict then
     for _ in db:conflicts { status = "open" } do open = open + 1 end

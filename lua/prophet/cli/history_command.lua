@@ -7,7 +7,7 @@ return {
   name = "history", args = "ID", min = 1, max = 1, summary = "what happened to a record",
   run = function(ctx)
     local db = ctx:read()
-    for step in lookup.record(db, nil, ctx.args[1]):history() do
+    for step in lookup.record(db, nil, ctx.args[1], true):history() do
       ctx:result(step, function()
         local lines = { describe.head(step) }
         for _, change in ipairs(step.changes or {}) do lines[#lines + 1] = "    " .. describe.step(change) end

@@ -6,7 +6,14 @@ return {
     local db = ctx:read()
     local open = 0
     for _ in db:conflicts { status = "open" } do open = open + 1 end
-    local info = { path = ctx:database(), version = db:version(), digest = db:digest(), head = db:head(), conflicts = open }
-    ctx:result(info, ("%s\n  version    %d\n  digest     %s\n  conflicts  %d open"):format(info.path, info.version, info.digest, open))
+    local stats = db:stats()
+    local info = { path = ctx:database(), id = db.id, replica = db.replica, user = db.user, records = stats.records, replicas = stats.replicas,
+      version = db:version(), digest = db:digest(), head = db:head(), conflicts = open }
+    local lines = { info.path }
+    for _, name in ipairs { "id", "replica", "user", "records", "replicas", "version", "digest" } do
+      lines[#lines + 1] = ("  %-10s %s"):format(name, info[name] or "")
+    end
+    lines[#lines + 1] = ("  conflicts  %d open"):format(open)
+    ctx:result(info, table.concat(lines, "\n"))
   end,
 }

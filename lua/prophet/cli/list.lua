@@ -43,8 +43,9 @@ function M.overview()
   for _, group in ipairs(M.groups) do
     for i = 2, #group do
       local command = M.load(group[i])
-      out[#out + 1] = ("  %-10s %-28s %s"):format(i == 2 and group[1] or "", command.name
-        .. (command.args and " " .. command.args or ""), command.summary)
+      local usage = command.name .. (command.args and " " .. command.args or "")
+      if #usage > 28 then usage = command.name .. " .." end
+      out[#out + 1] = ("  %-10s %-28s %s"):format(i == 2 and group[1] or "", usage, command.summary)
     end
   end
   out[#out + 1] = ""

@@ -26,14 +26,17 @@ end
 ---@param db table
 ---@param type string?
 ---@param name string
+---@param deleted? boolean  deleted ones too
 ---@return table record
-function M.record(db, type, name)
+function M.record(db, type, name, deleted)
   local first, rest = name:match "^([a-z_][a-z0-9_]*)(#%d+)$" -- ticket#12
   if first then type, name = first, rest end
-  if type then return db.types[type]:must(name) end
+  if type then
+    return deleted and db.types[type]:get(name, { deleted = true }) or db.types[type]:must(name)
+  end
   local found
   for _, each in ipairs(M.types(db)) do
-    local record = db.types[each]:get(name)
+    local record = db.types[each]:get(name, { deleted = deleted })
     if record and found then
       e.raise { code = "ambiguous", message = ("%q names a %s and a %s"):format(name, found.type, record.type), value = name,
         hint = "write more of the id" }
@@ -41,11 +44,17 @@ function M.record(db, type, name)
     found = found or record
   end
   if found then return found end
-  e.raise { code = "not_found", message = ("no record %q"):format(name), value = name, hint = "as in #12, or an id, or its end" }
+  local dead = not deleted and e.try(M.record, db, nil, name, true)
+  if dead then
+    e.raise { code = "not_found", type = dead.type, record = dead.id, value = name, message = ("%s %s is deleted"):format(dead.type, name),
+      hint = "prophet history shows who did it" }
+  end
+  e.raise { code = "not_found", message = ("no record %q"):format(name), value = name, hint = "as in '#12', in quotes, or an id, or its end" }
 end
 
 -- An open conflict of one field of a record.
 local function conflict_of(db, record, field)
+  if field and field ~= "life" then record:get(field) end -- raises unknown_field
   local found = {}
   for c in db:conflicts { type = record.type, status = "open" } do
     if c.record == record.id and (not field or c.field == field) then found[#found + 1] = c end

@@ -44,19 +44,23 @@ local function find_command(argv)
     end
     i = i + 1
   end
-  local name = argv[i]
+  local name, before = argv[i], #words
   table.move(argv, i + 1, #argv, #words + 1, words)
-  return name, words
+  return name, words, before
 end
 
 local function run(argv, streams)
-  local name, words = find_command(argv)
+  local name, words, before = find_command(argv)
   if not name then
     local options = args.parse(nil, words, 1)
     streams[options.help and "stdout" or "stderr"]:write(list.overview(), "\n")
     return options.help and exit.done or exit.of "usage"
   end
-  local command = list.load(name)
+  local command, why = e.try(list.load, name)
+  if not command then
+    args.parse(nil, table.move(words, 1, before, 1, {}), 1) -- is it the value of a misspelt option?
+    error(why, 0)
+  end
   if command.raw then return command.raw(words, streams) end
   local options, rest = args.parse(command, words, 1)
   if options.help then

@@ -2,6 +2,7 @@
 
 local e = require "prophet.error"
 local fields = require "prophet.fields"
+local format = require "prophet.format"
 
 local function load(path)
   local file = io.open(path)
@@ -32,6 +33,27 @@ function verbs.types(ctx)
   end
 end
 
+-- What a field takes, in words: its values, its bounds, where it points.
+local function takes(field)
+  local parts = {}
+  local function put(text, v)
+    if v ~= nil and v ~= false then parts[#parts + 1] = v == true and text or ("%s %s"):format(text, format.plain(v)) end
+  end
+  put("required", field.required)
+  if type(field.values) == "table" then parts[#parts + 1] = "one of " .. table.concat(field.values, ", ") end
+  if type(field.values) == "string" then put("values of the", (field.values:gsub(":", " "))) end
+  put("or others", field.open)
+  put("of", field.of)
+  put("to", field.to)
+  put("from", field.type)
+  put("at least", field.min)
+  put("at most", field.max)
+  put("else", field.default)
+  put("never changed", field.immutable)
+  if #parts == 0 then return field.doc or "" end
+  return (field.doc and field.doc .. "; " or "") .. table.concat(parts, ", ")
+end
+
 function verbs.show(ctx)
   local db = ctx:read()
   local names = table.move(ctx.args, 2, #ctx.args, 1, {})
@@ -41,7 +63,7 @@ function verbs.show(ctx)
     ctx:result(schema, function()
       local lines = { name }
       for _, field in ipairs(schema.fields) do
-        lines[#lines + 1] = ("  %-9s %-16s %s"):format(field.kind, field.name, field.doc or "")
+        lines[#lines + 1] = (("  %-9s %-16s %s"):format(field.kind, field.name, takes(field)):gsub(" +$", ""))
       end
       return table.concat(lines, "\n")
     end)

@@ -4,6 +4,7 @@ local e = require "prophet.error"
 local lookup = require "prophet.cli.lookup"
 local records = require "prophet.cli.records"
 local values = require "prophet.cli.values"
+local strict = require "prophet.strict"
 
 -- Applies one assignment to a record snapshot; gives the next one.
 local function apply(record, ctx, db, by_name, text)
@@ -20,7 +21,7 @@ local function apply(record, ctx, db, by_name, text)
   end
   if field.kind ~= "set" then
     e.raise { code = "usage", field = name, hint = ("write %s=..."):format(name),
-      message = ("%s%s needs a set or a counter, and %s is a %s field"):format(name, op, name, field.kind) }
+      message = ("%s%s needs a set or a counter, and %s is %s field"):format(name, op, name, strict.a(field.kind)) }
   end
   for _, element in ipairs(values.read(given, field, ctx, db)) do
     record = op == "+=" and record:add(name, element) or record:remove(name, element)

@@ -34,9 +34,11 @@ function read.bool(text, field)
   return v
 end
 
-function read.time(text, _, ctx)
+function read.time(text, field, ctx)
   if text == "now" then return ctx.prophet.now() end
-  return ctx.prophet.time(text)
+  local time = e.try(ctx.prophet.time, text)
+  if not time then invalid(field, text, "time", 'write "2026-01-31T10:00:00Z", "2026-01-31" or now') end
+  return time
 end
 
 function read.bytes(text, _, ctx) return ctx.prophet.bytes(text) end

@@ -1,0 +1,174 @@
+-- Mistakes that beginners make: each gets an error, or a remark, that names the thing and says what to do.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local cli = require "cli_support"
+local prophet = require "prophet"
+local core = require "prophet.core"
+local f = require "prophet.fields"
+local place = require "place"
+
+describe("a mistake in Lua", function()
+  local db, ticket
+
+  before_each(function()
+    place.enter()
+    db = place.tracker "ann"
+    ticket = db.types.ticket
+  end)
+  after_each(place.leave)
+
+  -- What is raised says all of these.
+  local function says(code, fn, ...)
+    local err = place.raises(code, fn)
+    for _, part in ipairs { ... } do assert.truthy(tostring(err):find(part, 1, true), tostring(err)) end
+  end
+
+  it("that makes a database where something else is", function()
+    core.make_dir(place.path "other")
+    says("exists", function() return prophet.open(place.path "other", { create = true }) end, "is no replica", "a directory of its own")
+    says("not_found", function() return prophet.open(place.path "other") end, "is not a replica", "create = true")
+  end)
+
+  it("that takes a query for an iterator", function()
+    says("usage", function() for _ in ticket:find {} do end end, "query:each()")
+  end)
+
+  it("that forgets the parentheses of a condition", function()
+    says("usage", function() return ticket:find { owner = prophet.q.present } end, "q.present()")
+  end)
+
+  it("that gives set a name", function()
+    local t = ticket:create { summary = "x" }
+    says("usage", function() return t:set("status", "open") end, "t:set { status")
+  end)
+
+  it("that uses what is deleted", function()
+    local t = ticket:create { summary = "x" }
+    t:delete()
+    says("not_found", function() return ticket:must(t.id) end, "is deleted", ":restore()")
+    says("not_found", function() return ticket:must "#99" end, "no ticket #99")
+    assert.equal("x", ticket:get(t.id, { deleted = true }):restore().summary)
+  end)
+
+  it("in a schema", function()
+    says("schema", function() return f.record { f.string "a" } end, "a record type is a table", 'f.record "ticket"')
+    says("schema", function() return f.string(5) end, "a field is a number", 'f.string "summary"')
+    says("schema", function() return f.record "t" { f.int "a" { default = "x" } } end, "an int field")
+  end)
+
+  it("gets no suggestion that is none", function()
+    local e = require "prophet.error"
+    assert.is_nil(e.closest("nope", { "type", "vote" }))
+    assert.equal("open", e.closest("opne", { "new", "open" }))
+    assert.equal("status", e.closest("statsu", { "status" }))
+  end)
+
+  it("in a vote writes nothing", function()
+    local t = ticket:create { summary = "x" }
+    local bob = place.clone(db, "bob")
+    t:set { status = "open" }
+    bob.types.ticket:must(t.id):set { status = "closed" }
+    db:pull(bob.path)
+    local c = place.list(db:conflicts { status = "open" })[1]
+    local before = db:version()
+    says("validation", function() return c:vote "opne" end, "declared values", "did you mean open")
+    says("validation", function() return c:vote(5) end, "status")
+    assert.equal(before, db:version())
+    assert.equal("new", c:vote("new").outcome.value) -- nobody's value, but one it may have
+    assert.equal("open", c:vote("open").outcome.value)
+    assert.is_true(c:vote(prophet.unset).outcome.unset)
+  end)
+
+  it("in a resolver is told by the pull and by the open that met it", function()
+    local t = ticket:create { summary = "x" }
+    local bob = place.clone(db, "bob")
+    t:set { status = "open" }
+    bob.types.ticket:must(t.id):set { status = "closed" }
+    local broken = "return { name = 'broken', on = { 'ticket.status' }, vote = function() error 'boom' end }"
+    db:resolver(broken)
+    local report = db:pull(bob.path)
+    assert.equal(1, report.abstained)
+    assert.truthy(report.notes[1].reason:find "boom")
+    assert.equal("broken", report.notes[1].resolver)
+    assert.truthy(tostring(report):find("1 abstention", 1, true))
+    bob:pull(db.path)
+    bob:close()
+    bob = place.open("bob", { resolvers = { broken } })
+    assert.truthy(bob.notice:find "resolver broken abstained on ticket.status: .*boom")
+    bob:close()
+    assert.is_nil(place.open("bob", { resolvers = { broken } }).notice) -- nobody is asked twice
+  end)
+end)
+
+describe("a mistake on the command line", function()
+  local dir
+  before_each(function()
+    dir = cli.scratch()
+    cli.write(dir .. "/ticket.lua", [[
+      local f = require "prophet.fields"
+      return f.record "ticket" {
+        f.string "summary" { required = true, doc = "one line" }, f.enum "status" { "new", "open", default = "new" },
+        f.time "due", f.int "severity" { min = 1, max = 5 },
+      }]])
+  end)
+  after_each(function() cli.remove(dir) end)
+
+  local function run(status, ...)
+    local r = cli.run(dir, "prophet", { ... })
+    assert.equal(status, r.status, r.out .. r.err)
+    return r
+  end
+
+  local function says(status, text, ...)
+    local r = run(status, ...)
+    assert.truthy(r.err:find(text, 1, true), r.err)
+  end
+
+  it("is named", function()
+    run(0, "init")
+    run(0, "schema", "apply", "ticket.lua")
+    run(0, "create", "ticket", "summary=one")
+    run(0, "create", "ticket", "summary=two")
+    run(0, "delete", "#2")
+    says(2, "no option --bd (did you mean --db?)", "--bd", "x", "search", "ticket")
+    says(2, 'no command "craete" (did you mean "prophet create"?)', "craete", "ticket")
+    says(4, ". exists, and is no replica", "init", ".")
+    says(3, "ticket #2 is deleted", "show", "#2")
+    says(3, "in quotes", "show", "1")
+    says(3, 'no field "statsu" (did you mean "status"?)', "vote", "#1.statsu", "open")
+    says(4, 'field "due" is no time: "yesterday"', "create", "ticket", "summary=x", "due=yesterday")
+    says(1, 'status is never "opne" (did you mean "open"?)', "search", "ticket", "status=opne")
+    says(2, "status is an enum field", "update", "#1", "status+=open")
+    assert.truthy(run(0, "history", "#2").out:find "delete" or run(0, "history", "#2").out:find "dead")
+    local shown = run(0, "schema", "show", "ticket").out
+    assert.truthy(shown:find("one line; required", 1, true), shown)
+    assert.truthy(shown:find("one of new, open, else new", 1, true), shown)
+    assert.truthy(shown:find("at least 1, at most 5", 1, true), shown)
+    local info = run(0, "info").out
+    for _, name in ipairs { "id", "replica", "records", "version", "digest" } do assert.truthy(info:find("\n  " .. name .. " +%x"), info) end
+    for line in run(0, "help").out:gmatch "[^\n]+" do
+      if line:find "^  %S" or line:find "^    " then assert.truthy(line:sub(42, 42) == " ", line) end
+    end
+  end)
+
+  it("in an option of prophet-lua is named", function()
+    local r = cli.run(dir, "prophet-lua", { "--nope" })
+    assert.equal(2, r.status)
+    assert.truthy(r.err:find("no option --nope", 1, true), r.err)
+    r = cli.run(dir, "prophet-lua", { "--timeout" })
+    assert.truthy(r.err:find("a value is missing after --timeout", 1, true), r.err)
+  end)
+
+  it("in a resolver is told by pull", function()
+    cli.write(dir .. "/bad.lua", "return { name = 'bad', on = { '*' }, vote = function() error 'boom' end }")
+    run(0, "init")
+    run(0, "schema", "apply", "ticket.lua")
+    run(0, "create", "ticket", "summary=one")
+    run(0, "clone", ".prophet", "copy")
+    run(0, "--db", "copy", "update", "#1", "summary=left")
+    run(0, "update", "#1", "summary=right")
+    local r = cli.run(dir, "prophet", { "pull", "copy" }, { env = "PROPHET_RESOLVERS=bad.lua" })
+    assert.equal(0, r.status, r.err)
+    assert.truthy(r.out:find("1 abstention", 1, true), r.out)
+    assert.truthy(r.err:find "resolver bad abstained on ticket.summary: .*boom", r.err)
+  end)
+end)
