@@ -421,7 +421,11 @@ static void change(sim *s, sim_node *n)
 
 void sim_edit(sim *s)
 {
-    sim_node *n = sim_any(s);
+    sim_edit_node(s, sim_any(s));
+}
+
+void sim_edit_node(sim *s, sim_node *n)
+{
     size_t changes = 1 + sim_below(s, 3);
     sim_note(s, "%s", n->dir);
     for (size_t i = 0; i < changes; i++)

@@ -195,6 +195,7 @@ void sim_exchange(sim *s)
         (void)sim_pull(s, b, a, SIM_MISSING, true);
     if (sim_chance(s, 40))
         (void)sim_ask_node(s, a);
+    sim_meanwhile(s, a, b);
 }
 
 /* Two or three groups that do not reach each other, or one again. */

@@ -172,6 +172,20 @@ static void check(sim *s, sim_node *n)
         sim_fail(s, "check finds %llu faults in %s", (unsigned long long)rep.faults, n->dir);
 }
 
+/* Equal digests, equal everything; and the model agrees on any set. */
+void sim_meanwhile(sim *s, sim_node *a, sim_node *b)
+{
+    ph_buf want[2] = { PH_BUF_INIT, PH_BUF_INIT };
+    if (sim_chance(s, 25) && same_digest(s, a, b)) {
+        dump(s, a, &want[0], &want[1]);
+        compare(s, "of two replicas with one digest", b, want);
+    }
+    if (sim_chance(s, 7))
+        sim_model_compare(s, a);
+    ph_buf_clear(&want[0]);
+    ph_buf_clear(&want[1]);
+}
+
 void sim_final(sim *s)
 {
     ph_buf want[2] = { PH_BUF_INIT, PH_BUF_INIT };

@@ -23,6 +23,7 @@ static const sim_verb verbs[] = {
     { "ghost", 8, sim_ghost },
     { "crowd", 2, sim_crowd },
     { "lost key", 1, sim_lost_key },
+    { "second handle", 2, sim_second_handle },
 };
 
 static const sim_verb *draw(ph_rng *rng)

@@ -120,6 +120,7 @@ prophet_slice sim_take(sim *s, ph_buf *b); /* into the arena of the action; empt
 /* ---- verbs ------------------------------------------------------------------------------------------------ */
 
 void sim_edit(sim *s);       /* edit.c */
+void sim_edit_node(sim *s, sim_node *n);
 void sim_define(sim *s, sim_node *n); /* with random rules */
 prophet_slice sim_value_for(sim *s, prophet_slice type, prophet_slice field);
 void sim_vote(sim *s);       /* judge.c */
@@ -136,6 +137,7 @@ void sim_partition(sim *s);
 void sim_ghost(sim *s);      /* ghost.c */
 void sim_crowd(sim *s);
 void sim_lost_key(sim *s);   /* world.c */
+void sim_second_handle(sim *s);
 void sim_reopen(sim *s);     /* world.c */
 void sim_rebuild(sim *s);
 void sim_clock(sim *s);
@@ -163,6 +165,7 @@ void sim_dump_row(sim *s, ph_view *v, const ph_row *row, ph_buf *out);
 void sim_dump_record(sim *s, ph_view *v, uint32_t type, const ph_uuid *id, ph_buf *out);
 void sim_model_compare(sim *s, sim_node *n); /* model.c */
 void sim_same(sim *s, const char *what, const ph_buf *got, const ph_buf *want);
-void sim_final(sim *s);      /* final.c */
+void sim_meanwhile(sim *s, sim_node *a, sim_node *b); /* final.c: what must hold at any time */
+void sim_final(sim *s);
 
 #endif

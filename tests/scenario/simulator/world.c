@@ -424,3 +424,25 @@ void sim_lost_key(sim *s)
     sim_open(s, n);
     sim_note(s, "%s", n->dir);
 }
+
+/* Somebody else has the replica open as well, writes, and goes: what the first handle remembers must not be believed. */
+void sim_second_handle(sim *s)
+{
+    sim_node *n = sim_any(s);
+    ph_replica *first = n->r;
+    sim_open(s, n);
+    ph_replica *second = n->r;
+    for (size_t i = 0; i < 4; i++) {
+        n->r = sim_chance(s, 50) ? first : second;
+        if (sim_chance(s, 25))
+            sim_define(s, n);
+        else if (sim_chance(s, 15))
+            (void)sim_ask_node(s, n);
+        else
+            sim_edit_node(s, n);
+        sim_watch(s, n);
+    }
+    ph_replica_close(second);
+    n->r = first;
+    sim_watch(s, n);
+}
