@@ -92,6 +92,20 @@ static prophet_code room_for(prophet_txn *t, size_t count, prophet_error *err)
     return PROPHET_OK;
 }
 
+/* Whose value it is that no field can hold. */
+static prophet_code no_value(prophet_code rc, const char *type, prophet_slice field,
+                             prophet_error *err)
+{
+    char why[sizeof err->message];
+    if (err && rc == PROPHET_EVALIDATION) {
+        memcpy(why, err->message, sizeof why);
+        (void)snprintf(err->message, sizeof err->message, "field \"%.*s\": %.200s", PH_FMT(field),
+                       why);
+    }
+    ph_error_at(err, ph_slice_str(type), field);
+    return rc;
+}
+
 /* The value lies in the buffer, which may still move: its place is kept as an offset until all are there. */
 static prophet_code put_edit(prophet_txn *t, size_t i, ph_edit_kind kind, prophet_slice field,
                              const prophet_value *v, const char *type, prophet_error *err)
@@ -99,7 +113,7 @@ static prophet_code put_edit(prophet_txn *t, size_t i, ph_edit_kind kind, prophe
     size_t at = t->values.len;
     prophet_code rc = kind == PH_E_UNSET ? PROPHET_OK : api_encode(&t->values, v, err);
     if (rc < 0)
-        ph_error_at(err, ph_slice_str(type), field);
+        (void)no_value(rc, type, field, err);
     t->edits[i] = (ph_edit){ kind, field, { (const void *)(uintptr_t)at, t->values.len - at } };
     return rc;
 }

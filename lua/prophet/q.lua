@@ -40,12 +40,25 @@ function M.between(low, high)
   return condition("between", { low = low, high = want("between", high, "two values") })
 end
 
+-- A copy of a list: one with gaps or names in it would lose conditions without a word.
+local function copy_of(op, list, hint)
+  local count = 0
+  for i in ipairs(list) do count = i end
+  for k in pairs(list) do
+    if math.type(k) ~= "integer" or k < 1 or k > count then
+      e.raise { code = "usage", message = ("q.%s wants a plain list, and there is %s"):format(op,
+        math.type(k) and "a gap in it" or ("a name in it: %s"):format(tostring(k))), hint = hint, value = k }
+    end
+  end
+  return table.move(list, 1, count, 1, {})
+end
+
 for _, op in ipairs { "one_of", "none_of", "has_any", "has_all" } do
   M[op] = function(list)
     if type(list) ~= "table" or is(list) then
       e.raise { code = "usage", message = ("q.%s wants a list, not a %s"):format(op, type(list)), hint = ('q.%s{ "a", "b" }'):format(op), value = list }
     end
-    return condition(op, { list = table.move(list, 1, #list, 1, {}) })
+    return condition(op, { list = copy_of(op, list) })
   end
 end
 
@@ -63,12 +76,12 @@ function M.missing() return condition("missing", {}) end
 
 -- Of conditions on the record ({ { status = "open" }, .. }) or, as the value of a field, of conditions on it.
 for _, op in ipairs { "any", "all", "none" } do
+  local hint = ("q.%s{ { owner = \"ann\" }, { owner = q.missing() } }"):format(op)
   M[op] = function(list)
     if type(list) ~= "table" or is(list) then
-      e.raise { code = "usage", message = ("q.%s wants a list of conditions, not a %s"):format(op, type(list)),
-        hint = ("q.%s{ { owner = \"ann\" }, { owner = q.missing() } }"):format(op), value = list }
+      e.raise { code = "usage", message = ("q.%s wants a list of conditions, not a %s"):format(op, type(list)), hint = hint, value = list }
     end
-    return condition(op, { list = table.move(list, 1, #list, 1, {}) })
+    return condition(op, { list = copy_of(op, list, hint) })
   end
 end
 

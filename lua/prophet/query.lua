@@ -85,7 +85,7 @@ end
 --- At most n rows.
 function methods.limit(query, n)
   if math.type(n) ~= "integer" or n < 0 then
-    e.raise { code = "usage", message = ("limit is a %s, not a number of rows"):format(type(n)), value = n }
+    e.raise { code = "usage", message = ("limit is %s, not a number of rows"):format(type(n) == "number" and tostring(n) or "a " .. type(n)), value = n }
   end
   return make(changed(query, "limit", n))
 end

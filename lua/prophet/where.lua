@@ -253,8 +253,13 @@ function compile(ts, conditions, post)
   end
   local list = {}
   for i, c in ipairs(conditions) do list[i] = compile(ts, c, post) end
+  local count = #list
   for name, v in pairs(conditions) do
-    if math.type(name) ~= "integer" then list[#list + 1] = compile_field(ts, name, v) end
+    if math.type(name) ~= "integer" then
+      list[#list + 1] = compile_field(ts, name, v)
+    elseif name < 1 or name > count then
+      e.raise { code = "usage", type = ts[NAME], message = ("a condition before number %d is nil"):format(name) }
+    end
   end
   return all_of("and", list)
 end

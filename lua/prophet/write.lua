@@ -100,7 +100,7 @@ is.map, is.set = is.list, is.list
 local function check_kind(ts, field, kind, value)
   local fits = is[kind]
   if not fits or fits(value) then return end
-  refuse(ts, field.name, "validation", ("field %q: a %s, not a %s"):format(field.name, kind, type(value)), nil, value)
+  refuse(ts, field.name, "validation", ("field %q: %s, not %s"):format(field.name, strict.a(kind), strict.a(type(value))), nil, value)
 end
 
 local function to_kind(kind, value)

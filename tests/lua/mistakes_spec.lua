@@ -41,6 +41,21 @@ describe("a mistake in Lua", function()
     says("usage", function() return t:set("status", "open") end, "t:set { status")
   end)
 
+  it("in a list of conditions, which would be lost", function()
+    local q = prophet.q
+    says("usage", function() return q.none { owner = "ann" } end, "a name in it: owner", "{ { owner")
+    says("usage", function() return q.any { { owner = "ann" }, nil, { owner = "bob" } } end, "a gap")
+    says("usage", function() return q.one_of { "a", x = "b" } end, "a name in it: x")
+    says("usage", function() return ticket:find { { owner = "ann" }, nil, { owner = "bob" } } end, "before number 3")
+    says("usage", function() return ticket:find {}:limit(-1) end, "limit is -1")
+  end)
+
+  it("in a value names the field", function()
+    says("validation", function() return ticket:create { summary = "\xff" } end, 'field "summary"', "UTF-8")
+    says("validation", function() return ticket:create { summary = "x", cost = 0 / 0 } end, 'field "cost"', "finite")
+    says("validation", function() return ticket:create { summary = "x", body = ("x"):rep(2000000) } end, 'field "body"', "1 MiB")
+  end)
+
   it("that uses what is deleted", function()
     local t = ticket:create { summary = "x" }
     t:delete()
