@@ -165,6 +165,21 @@ describe("a mistake on the command line", function()
     end
   end)
 
+  it("that let a record die is mended", function()
+    run(0, "init")
+    run(0, "schema", "apply", "ticket.lua")
+    run(0, "create", "ticket", "summary=one")
+    run(0, "clone", ".prophet", "copy")
+    run(0, "delete", "#1")
+    run(0, "--db", "copy", "update", "#1", "summary=alive")
+    run(0, "pull", "copy")
+    run(0, "vote", "#1.life", "dead")
+    says(3, "ticket #1 is deleted", "show", "#1")
+    says(4, '"alive" or "dead"', "vote", "#1.life", "ded")
+    run(0, "resolve", "#1", "alive") -- though it shows as deleted
+    assert.truthy(run(0, "show", "#1").out:find("alive", 1, true))
+  end)
+
   it("in an option of prophet-lua is named", function()
     local r = cli.run(dir, "prophet-lua", { "--nope" })
     assert.equal(2, r.status)

@@ -78,7 +78,7 @@ end
 function M.conflict(db, name)
   local record, field = name:match "^(.*#%d+)[.:]?([a-z_][a-z0-9_]*)$"
   if not record then record = name:match "^.*#%d+$" end
-  if record then return conflict_of(db, M.record(db, nil, record), field ~= "" and field or nil) end
+  if record then return conflict_of(db, M.record(db, nil, record, true), field ~= "" and field or nil) end
   local found = name:find "^%x+$" and db:conflict(name:lower())
   if found then return found end
   e.raise { code = "not_found", message = ("no open conflict %q"):format(name), value = name,
