@@ -502,6 +502,11 @@ void sim_ghost(sim *s)
         MUST(s, ph_succession_make(old, &d.cs.header.replica, d.cs.header.succeeds_sig, &s->err));
     }
     fill(&d);
+    if (sim_chance(s, 6)) { /* from the future: kept and passed on, not understood */
+        d.cs.header.format = PH_FORMAT + 1;
+        d.cs.header.extra = ph_slice("\x0b\x05", 2);
+        d.cs.header.extra_count = 1;
+    }
     send(&d, in, keys);
     ph_view_end(v);
     receive(s, n, in, 1);

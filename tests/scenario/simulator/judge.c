@@ -121,7 +121,7 @@ void sim_resolve(sim *s)
     MUST(s, ph_change_begin(n->r, ph_slice_str("resolve"), &c, &s->err));
     prophet_code rc = ph_change_resolve(c, con.type, &con.key.uuid, con.field, value, &s->err);
     if (rc < 0 && rc != PROPHET_EVALIDATION && rc != PROPHET_EIMMUTABLE && rc != PROPHET_EFIELD &&
-        rc != PROPHET_ETYPE && rc != PROPHET_EUSAGE)
+        rc != PROPHET_ETYPE && rc != PROPHET_EUSAGE && rc != PROPHET_ENOTFOUND) /* dead ones */
         sim_fail(s, "resolve gave %d: %s", (int)rc, s->err.message);
     if (rc < 0) {
         ph_change_abort(c);
