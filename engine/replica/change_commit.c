@@ -386,9 +386,12 @@ static prophet_code net_votes(netting *n, prophet_error *err)
     ph_vote *votes = ph_arena_zalloc(n->a, (c->votes.count + 1) * sizeof *votes);
     if (!votes)
         return ph_nomem(err);
+    size_t count = 0;
     for (size_t i = 0; i < c->votes.count; i++) {
         const ph_noted_vote *v = &c->votes.at[i];
-        ph_vote *to = &votes[i];
+        if (!ph_change_vote_stands(c, i))
+            continue;
+        ph_vote *to = &votes[count++];
         to->type = v->cast.type;
         to->record = v->cast.record;
         to->field = v->cast.field;
@@ -402,9 +405,9 @@ static prophet_code net_votes(netting *n, prophet_error *err)
         if (rc < 0)
             return rc;
     }
-    ph_votes_sort(votes, c->votes.count);
+    ph_votes_sort(votes, count);
     n->cs->body.votes = votes;
-    n->cs->body.vote_count = c->votes.count;
+    n->cs->body.vote_count = count;
     return PROPHET_OK;
 }
 

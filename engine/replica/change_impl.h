@@ -63,6 +63,7 @@ struct ph_change_txn {
     PH_LIST(ph_noted_vote) votes;
     bool
         twice; /* some cell was written more than once: the rows are made again from the netted changeset */
+    bool voted_again; /* on a cell that had a vote before a savepoint */
     bool failed; /* a write broke off in the middle: no commit */
     ph_savepoint saved[PH_SAVEPOINTS];
     unsigned depth;
@@ -70,6 +71,8 @@ struct ph_change_txn {
     ph_buf preview; /* the row of one record that is not stored yet */
 };
 
+/* change_vote.c: no later vote of this change is on the same cell */
+bool ph_change_vote_stands(const ph_change_txn *c, size_t at);
 prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note note,
                             prophet_error *err);
 prophet_code ph_change_over(ph_change_txn *c, const ph_cell *cell, const uint64_t **over,

@@ -56,6 +56,20 @@ prophet_code ph_change_vote_fits(ph_change_txn *c, const ph_vote_cast *v, prophe
     return rc < 0 ? rc : ph_validate_edits(c, schema, NULL, false, &edit, 1, err);
 }
 
+static bool same_cell(const ph_vote_cast *a, const ph_vote_cast *b)
+{
+    return ph_uuid_eq(&a->record, &b->record) && ph_slice_eq(a->field, b->field) &&
+           ph_slice_eq(a->type, b->type);
+}
+
+bool ph_change_vote_stands(const ph_change_txn *c, size_t at)
+{
+    for (size_t i = at + 1; c->voted_again && i < c->votes.count; i++)
+        if (same_cell(&c->votes.at[at].cast, &c->votes.at[i].cast))
+            return false;
+    return true;
+}
+
 prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err)
 {
     ph_noted_vote note = { .cast = *v };
@@ -79,13 +93,15 @@ prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_err
         if (cell->heads[i].version != c->version)
             heads[note.head_count++] = cell->heads[i].version;
     note.heads = heads;
+    size_t inside = c->depth ? c->saved[c->depth - 1].votes : 0;
     for (size_t i = 0; i < c->votes.count; i++) { /* one vote a cell: the later one stands */
-        ph_noted_vote *o = &c->votes.at[i];
-        if (ph_slice_eq(o->cast.type, v->type) && ph_uuid_eq(&o->cast.record, &v->record) &&
-            ph_slice_eq(o->cast.field, v->field)) {
-            *o = note;
+        if (!same_cell(&c->votes.at[i].cast, v))
+            continue;
+        if (i >= inside) {
+            c->votes.at[i] = note;
             return PROPHET_OK;
         }
+        c->voted_again = true; /* the one before the savepoint may come back */
     }
     return PH_PUSH(c->votes, note) ? PROPHET_OK : ph_nomem(err);
 }

@@ -311,6 +311,37 @@ TEST(many_heads_of_life_are_written_over_at_once)
     ph_replica_close(ann);
 }
 
+TEST(a_vote_taken_back_leaves_the_one_before_it)
+{
+    ph_replica *ann = fresh();
+    ph_edit e = set("status", text("new"));
+    ph_uuid id = make(ann, "ticket", &e, 1);
+    ph_replica *bob = clone_of(ann, "bob");
+    update(ann, "ticket", &id, set("status", text("open")));
+    update(bob, "ticket", &id, set("status", text("closed")));
+    pull(ann, bob);
+    for (int release = 0; release < 2; release++) {
+        ph_view *v;
+        ph_vote_cast vote = { .type = ph_slice_str("ticket"),
+                              .field = ph_slice_str("status"),
+                              .record = id,
+                              .choice = text("open") };
+        ph_change_txn *c = begin(ann);
+        REQUIRE_OK(ph_change_vote(c, &vote, &err), &err);
+        REQUIRE_OK(ph_change_savepoint(c, &err), &err);
+        vote.choice = text("closed");
+        REQUIRE_OK(ph_change_vote(c, &vote, &err), &err);
+        REQUIRE_OK(release ? ph_change_release(c, &err) : ph_change_rollback(c, &err), &err);
+        commit(c);
+        REQUIRE_OK(ph_view_begin(ann, &v, &err), &err);
+        CHECK(ph_slice_eq(shown_in(v, "ticket", &id, "status"), text(release ? "closed" : "open")));
+        ph_view_end(v);
+    }
+    check_clean(ann);
+    ph_replica_close(ann);
+    ph_replica_close(bob);
+}
+
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
 static prophet_code first_value(void *ctx, ph_view *v, const ph_conflict *c, ph_arena *a,

@@ -85,6 +85,42 @@ static bool some_conflict(sim *s, sim_node *n, ph_conflict *out)
     return found;
 }
 
+/* Another vote on the cell, perhaps taken back. */
+static void think_again(sim *s, ph_change_txn *c, ph_vote_cast *cast)
+{
+    ph_vote_cast other = *cast;
+    bool saved = sim_chance(s, 60);
+    if (cast->field.len == 0)
+        other.choice = sim_text(s, sim_chance(s, 50) ? "alive" : "dead");
+    else
+        other.choice = sim_value_for(s, cast->type, cast->field);
+    if (saved)
+        MUST(s, ph_change_savepoint(c, &s->err));
+    MUST(s, ph_change_vote(c, &other, &s->err));
+    if (saved && sim_chance(s, 50)) {
+        MUST(s, ph_change_rollback(c, &s->err));
+        return;
+    }
+    if (saved)
+        MUST(s, ph_change_release(c, &s->err));
+    *cast = other;
+}
+
+/* The newest changeset's vote on this cell is the one that was meant. */
+static void was_cast(sim *s, sim_node *n, const ph_cell_key *key, const ph_vote_cast *cast)
+{
+    ph_view *v = sim_view(s, n);
+    ph_conflict c;
+    bool found = false;
+    MUST(s, ph_view_conflict(v, key, &s->arena, &c, &s->err));
+    for (size_t i = 0; i < c.vote_count; i++)
+        if (c.votes[i].version == v->state.version)
+            found = ph_slice_eq(c.votes[i].choice, cast->choice);
+    if (!found && !ph_type_reserved(c.type))
+        sim_fail(s, "%s voted, and it is not there", n->dir);
+    ph_view_end(v);
+}
+
 void sim_vote(sim *s)
 {
     sim_node *n = sim_any(s);
@@ -101,12 +137,11 @@ void sim_vote(sim *s)
                               .reason = ph_slice_str("because") };
         MUST(s, ph_change_begin(n->r, ph_slice_str("vote"), &c, &s->err));
         MUST(s, ph_change_vote(c, &cast, &s->err));
-        if (sim_chance(s, 10)) { /* thinks again */
-            cast.choice = some_choice(s, &con);
-            MUST(s, ph_change_vote(c, &cast, &s->err));
-        }
+        if (sim_chance(s, 25))
+            think_again(s, c, &cast);
         MUST(s, ph_change_commit(c, NULL, NULL, &s->err));
         sim_watch(s, n);
+        was_cast(s, n, &con.key, &cast);
     }
 }
 
