@@ -34,17 +34,17 @@ static void key(ph_buf *b, const char *text)
 static void put_field(sim *s, ph_buf *b, const field *f)
 {
     static const char *const rules[] = { "latest", "first", "max", "min", "longest" };
-    bool rule = f->rule && sim_chance(s, 70);
+    bool rule = f->rule && sim_chance(s, 70), index = f->index && sim_chance(s, 90);
     ph_put_map(b, 2u + rule + f->index);
     key(b, "kind"), key(b, f->kind);
     key(b, "name"), key(b, f->name);
     if (rule)
         key(b, "rule"), key(b, rules[sim_below(s, COUNT(rules))]);
     if (f->index)
-        key(b, "index"), ph_put_bool(b, true);
+        key(b, "index"), ph_put_bool(b, index);
 }
 
-static void define(sim *s, ph_change_txn *c, const char *name, const field *fields, size_t count)
+static bool define(sim *s, ph_change_txn *c, const char *name, const field *fields, size_t count)
 {
     static const char *const lives[] = { "alive-wins", "dead-wins", "latest", "first" };
     ph_buf b = PH_BUF_INIT;
@@ -61,15 +61,25 @@ static void define(sim *s, ph_change_txn *c, const char *name, const field *fiel
     prophet_code rc = ph_change_define(c, sim_take(s, &b), &s->err);
     if (rc < 0 && rc != PROPHET_ESCHEMA) /* ghosts may have given a field another kind */
         sim_fail(s, "define gave %d: %s", (int)rc, s->err.message);
+    return rc >= 0;
+}
+
+static bool define_one(sim *s, ph_change_txn *c)
+{
+    sim_note(s, "  define");
+    return sim_chance(s, 50) ? define(s, c, "item", item_fields, COUNT(item_fields))
+                             : define(s, c, "named", named_fields, COUNT(named_fields));
 }
 
 void sim_define(sim *s, sim_node *n)
 {
     ph_change_txn *c;
     MUST(s, ph_change_begin(n->r, ph_slice_str("types"), &c, &s->err));
-    define(s, c, "item", item_fields, COUNT(item_fields));
-    define(s, c, "named", named_fields, COUNT(named_fields));
-    MUST(s, ph_change_commit(c, NULL, NULL, &s->err));
+    bool good = define(s, c, "item", item_fields, COUNT(item_fields));
+    good = good && define(s, c, "named", named_fields, COUNT(named_fields));
+    prophet_code rc = ph_change_commit(c, NULL, NULL, &s->err);
+    if (rc < 0 && (good || rc != PROPHET_EUSAGE))
+        sim_fail(s, "a definition gave %d: %s", (int)rc, s->err.message);
 }
 
 /* ---- values: few, so that replicas meet ----------------------------------------------------------------------------- */
@@ -322,6 +332,8 @@ static bool operate(sim *s, ph_change_txn *c, touched *t, size_t *count, size_t 
     for (size_t i = 0; i < ops && *count < max; i++) {
         prophet_code rc;
         ph_named named;
+        if (sim_chance(s, 4)) /* the type changes under the records of the change */
+            good = define_one(s, c) && good;
         if (s->record_count == 0 || sim_chance(s, 22)) {
             if ((rc = make_record(s, c, &named)) >= 0) {
                 t[*count].mixed = false;
