@@ -93,6 +93,14 @@ static prophet_code report_raised(lua_State *L, int status)
     return code;
 }
 
+static void on_interrupt(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_sethook(L, on_interrupt, LUA_MASKCOUNT,
+                1); /* again and again, so that pcall does not swallow it */
+    script_fail(L, PROPHET_EINTERRUPTED, NULL, "interrupted");
+}
+
 /* Function and arguments on the stack; returns the exit status. */
 static int run(script_program *p, int nargs, int nresults)
 {
@@ -102,6 +110,8 @@ static int run(script_program *p, int nargs, int nresults)
     lua_insert(L, base);
     int status = lua_pcall(L, nargs, nresults, base);
     int rc = 0;
+    if (lua_gethook(L) == on_interrupt)
+        lua_sethook(L, NULL, 0, 0);
     if (status != LUA_OK) {
         rc = script_exit_status(report_raised(L, status));
         lua_settop(L, base - 1);
@@ -171,6 +181,8 @@ static int l_make(lua_State *L)
         luaL_requiref(L, "prophet", luaopen_prophet, 1);
     }
     lua_setglobal(L, "prophet");
+    if (!m->o->sandbox && (m->o->instructions || m->o->milliseconds))
+        sandbox_guard(L);
     set_args(L, m);
     m->p->state = script_state_of(L);
     if (m->o->database)
@@ -218,13 +230,6 @@ void script_program_free(script_program *p)
 }
 
 /* ---- interrupts ------------------------------------------------------------------------------------------------ */
-
-static void on_interrupt(lua_State *L, lua_Debug *ar)
-{
-    (void)ar;
-    lua_sethook(L, NULL, 0, 0);
-    script_fail(L, PROPHET_EINTERRUPTED, NULL, "interrupted");
-}
 
 void script_program_interrupt(script_program *p)
 {
@@ -305,8 +310,9 @@ static bool read_line(ph_buf *line, const char *prompt)
 /* As an expression first; then as statements, reading on while they are not complete. Leaves a function, or the message. */
 static int load_lines(lua_State *L, ph_buf *line)
 {
-    lua_pushfstring(L, "return %s", "");
-    lua_pushlstring(L, (const char *)line->data, line->len);
+    size_t skip = line->len && line->data[0] == '='; /* as in lua(1) */
+    lua_pushliteral(L, "return ");
+    lua_pushlstring(L, (const char *)line->data + skip, line->len - skip);
     lua_concat(L, 2);
     size_t len;
     const char *text = lua_tolstring(L, -1, &len);

@@ -193,6 +193,12 @@ static void seal_math(lua_State *L)
     lua_pop(L, 1);
 }
 
+void sandbox_guard(lua_State *L)
+{
+    lua_pushcfunction(L, l_xpcall);
+    lua_setglobal(L, "xpcall");
+}
+
 void sandbox_seal(lua_State *L)
 {
     lua_pushglobaltable(L);

@@ -247,6 +247,8 @@ void         sandbox_clear(sandbox *s);
 void         sandbox_refill(sandbox *s);   /* budgets as at the start */
 /* Puts the allowed functions into the globals (protected call: may raise for lack of memory). */
 void         sandbox_seal(lua_State *L);
+/* For states that are limited, not sealed: an xpcall whose handler does not run where hooks are off. */
+void         sandbox_guard(lua_State *L);
 void         sandbox_strings(lua_State *L); /* string and utf8, also as methods of strings */
 void         sandbox_patterns(lua_State *L); /* adds find match gmatch gsub to the table at the top */
 void         sandbox_tables(lua_State *L);   /* table, sorted pairs */

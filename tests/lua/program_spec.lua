@@ -55,11 +55,24 @@ describe("prophet-lua", function()
     fails(10, "untrusted: ", { "--sandbox", "-e", "prophet.clone('d', 'e')" })
   end)
 
+  it("ends when it is interrupted, whatever it does", function()
+    local function interrupted(code)
+      local r = cli.run(dir, "prophet-lua", { "-e", code }, { env = "timeout --preserve-status -s INT 0.3" })
+      assert.equal(130, r.status, r.out .. r.err)
+      assert.truthy(r.err:find "interrupted", r.err)
+    end
+    interrupted "while true do end"
+    interrupted "while true do pcall(function() while true do end end) end"
+    interrupted [[local db = prophet.open("d", { create = true }) while true do db:digest() end]]
+    interrupted [[local db = prophet.open("d", { create = true }) db:change(function() while true do db:version() end end)]]
+  end)
+
   it("keeps limits", function()
     local loop = "while true do pcall(function() while true do end end) end"
     fails(8, "budget: 100000 instructions", { "--max-instructions", "100000", "-e", loop })
     fails(8, "budget: ", { "--max-memory", "8M", "-e", "local t = {} for i = 1, 1e9 do t[i] = {} end" })
     fails(8, "budget: 200 ms", { "--timeout", "0.2", "-e", "while true do end" })
+    fails(8, "budget: 200 ms", { "--timeout", "0.2", "-e", "local function f() while true do end end while true do xpcall(f, f) end" })
     fails(8, "budget: ", { "--sandbox", "--max-instructions", "1M", "-e", loop })
     fails(2, "wants a count", { "--max-instructions", "many" })
     fails(2, "wants seconds", { "--timeout", "-1" })
