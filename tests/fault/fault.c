@@ -145,9 +145,10 @@ size_t fault_expect(const char *acks, size_t len, const char *expected)
             break; /* a line that was cut was not said */
         memcpy(line, acks + at, stop - at);
         line[stop - at] = 0;
-        if (line[0] == 'p')
+        if (line[0] == 'p' && stop - at == 2 + 36 + 1 + 36)
             fprintf(f, "%s\n", line);
-        if ((line[0] != 'a' && line[0] != 'c') || sscanf(line + 1, "%39s %lld", id, &n) != 2)
+        if ((line[0] != 'a' && line[0] != 'c') || sscanf(line + 1, "%39s %lld", id, &n) != 2 ||
+            strlen(id) != 36) /* part of a line: its writer was killed */
             continue;
         if (count == cap) {
             cap = cap * 2 + 256;

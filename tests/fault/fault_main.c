@@ -59,10 +59,16 @@ static void tell_record(char kind, const prophet_uuid *id, int64_t n)
     tell("%c %s %lld\n", kind, text, (long long)n);
 }
 
+/* A process that was killed while it wrote may have left part of a line: what follows begins on a line of its own. */
 static void open_acks(const char *path)
 {
-    if ((acks = open(path, O_WRONLY | O_CREAT | O_APPEND, 0666)) < 0)
+    char last = '\n';
+
+    if ((acks = open(path, O_RDWR | O_CREAT | O_APPEND, 0666)) < 0)
         die(path);
+    off_t size = lseek(acks, 0, SEEK_END);
+    if (size > 0 && pread(acks, &last, 1, size - 1) == 1 && last != '\n')
+        tell("\n");
 }
 
 static prophet_db *open_replica(const char *path, bool create)
