@@ -314,10 +314,6 @@ static prophet_code own_unsigned(ph_replica *r, ph_view *v, ph_id **tips, size_t
     for (uint32_t i = 0; i < own.tip_count; i++) {
         ph_changeset_row row;
         uint64_t position;
-#ifdef PH_PLANT_one_branch_signed
-        if (own.tips[i].version <= own.signed_version)
-            continue;
-#endif
         if ((rc = ph_signatures_get(v->txn, own.tips[i].version, &position, err)) == PROPHET_OK)
             continue;
         if (rc < 0 || (rc = ph_changesets_get(v->txn, own.tips[i].version, &row, err)) < 0)
