@@ -179,7 +179,8 @@ static prophet_code put_new_heads(ph_txn *t, const ph_record *r, const ph_cell *
         if (c->head_count <= PH_INLINE_HEADS && h->value.len <= PH_INLINE_VALUE && !unread)
             continue;
         rows[(*count)++] = h->version;
-        if (was)
+        bool again = c->loaded && h->version == r->version; /* a change writes over what it wrote */
+        if (was && !again)
             continue;
         part_key key = ph_part_u64(r->number, c->field, PART_VALUE, h->version);
         prophet_code rc = ph_txn_put(t, PH_T_CELLS, part_slice(&key), h->value, err);

@@ -311,6 +311,27 @@ TEST(many_heads_of_life_are_written_over_at_once)
     ph_replica_close(ann);
 }
 
+TEST(a_change_reads_the_last_of_its_long_texts)
+{
+    char long_text[3000];
+    ph_replica *r = fresh();
+    ph_edit e = set("status", text("new"));
+    ph_uuid id = make(r, "ticket", &e, 1);
+    ph_change_txn *c = begin(r);
+    for (char letter = 'a'; letter < 'd'; letter++) {
+        ph_view *v;
+        memset(long_text, letter, sizeof long_text - 1);
+        long_text[sizeof long_text - 1] = 0;
+        e = set("status", text(long_text));
+        REQUIRE_OK(ph_change_update(c, ph_slice_str("ticket"), &id, &e, 1, &err), &err);
+        REQUIRE_OK(ph_change_view(c, &v, &err), &err);
+        CHECK(ph_slice_eq(shown_in(v, "ticket", &id, "status"), e.value));
+    }
+    commit(c);
+    check_clean(r);
+    ph_replica_close(r);
+}
+
 TEST(a_vote_taken_back_leaves_the_one_before_it)
 {
     ph_replica *ann = fresh();
