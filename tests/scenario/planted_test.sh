@@ -2,7 +2,7 @@
 # The simulator must see a mistake: it is built once for each planted bug (PH_PLANT_name in engine/), which costs the
 # files that mention it, and must fail within SEEDS seeds. Not when few seeds are asked for ($PROPHET_TEST_SEEDS).
 #   planted_test.sh [NAME..]    only these
-SEEDS=600
+SEEDS=1000
 # Caught elsewhere, by the power cut of tests/fault:
 ELSEWHERE="no_fdatasync trust_unclean"
 
