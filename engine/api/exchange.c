@@ -3,7 +3,7 @@
 
 /* ---- reports --------------------------------------------------------------------------------------------------------- */
 
-/* asked: the report of the poll after a pull, which outlives the map; NULL: there was none. */
+/* asked: the report of the poll after a pull; its values are borrowed. NULL: there was none. */
 static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc *asked)
 {
     static const char *const told[] = { "abstained", "notes" };
@@ -41,7 +41,9 @@ static prophet_code one_report(const ph_sync_report *rep, const prophet_doc *ask
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(&a);
     put_report(&m, rep, asked);
-    prophet_code rc = api_doc_take(&a, &m, out, err);
+    /* a deep copy: what `asked` told goes with it */
+    prophet_code rc =
+        m.failed ? ph_nomem(err) : prophet_doc_new(prophet_map(m.at, m.count), out, err);
     ph_arena_clear(&a);
     return rc;
 }

@@ -4,14 +4,29 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 static script_program *running; /* for the signal handler alone */
 
+#define PATIENCE_MS \
+    500 /* a second SIGINT after this ends the program; one before is the same key, heard twice */
+
 static void on_sigint(int signal_number)
 {
+    static struct timespec first;
+    struct timespec now;
+    int kept = errno;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (first.tv_sec == 0)
+        first = now;
     if (running)
         script_program_interrupt(running);
-    (void)signal(signal_number, SIG_DFL); /* a second one ends the program */
+    if ((now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 >=
+        PATIENCE_MS) {
+        (void)signal(signal_number, SIG_DFL);
+        (void)raise(signal_number);
+    }
+    errno = kept;
 }
 
 typedef struct options {

@@ -59,6 +59,8 @@ prophet_code ph_names_refresh(ph_names *n, ph_txn *t, uint64_t count, prophet_er
 uint32_t     ph_names_find(const ph_names *n, prophet_slice name);      /* 0: unknown */
 prophet_slice ph_names_get(const ph_names *n, uint32_t id);             /* lives as long as the cache; empty: unknown */
 prophet_code ph_names_intern(ph_names *n, ph_txn *t, ph_state *s, prophet_slice name, uint32_t *id, prophet_error *err);
+/* Forgets all above `count`, uncommitted ones of a part of a transaction that was rolled back. */
+void         ph_names_cut(ph_names *n, uint64_t count);
 size_t       ph_names_count(const ph_names *n);
 
 /* ---- replicas, changesets ----------------------------------------------------------------------------------- */

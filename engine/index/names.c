@@ -103,6 +103,11 @@ prophet_code ph_names_refresh(ph_names *n, ph_txn *t, uint64_t count, prophet_er
     return PROPHET_OK;
 }
 
+void ph_names_cut(ph_names *n, uint64_t count)
+{
+    cut_back(n, (size_t)count);
+}
+
 uint32_t ph_names_find(const ph_names *n, prophet_slice name)
 {
     const name_entry *e = ph_map_get(&n->map, name);

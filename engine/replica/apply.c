@@ -284,7 +284,7 @@ prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_chan
     return rc;
 }
 
-static void touch_schema(ph_session *s, prophet_slice type)
+void ph_touch_schema(ph_session *s, prophet_slice type)
 {
     if (!ph_type_reserved(type))
         return;
@@ -307,7 +307,7 @@ static prophet_code apply_change(ph_session *s, const ph_change *ch, const uint6
         (rc = ph_work_record_get(s, type, &ch->record, &wr, err)) < 0 ||
         (rc = ph_work_number(s, wr, ch->type, err)) < 0)
         return rc;
-    touch_schema(s, ch->type);
+    ph_touch_schema(s, ch->type);
     if ((rc = ph_apply_to_record(s, wr, ch, names, version, err)) < 0)
         return rc;
     if (ph_slice_eq(ch->type, ph_slice_str("_type")) && (rc = ph_schema_intern(s, wr, err)) < 0)

@@ -63,11 +63,25 @@ typedef struct answer {
     ph_cell_key key;
     prophet_slice type, field;
     uint8_t question[32];
+    const prophet_slice *values; /* what it is about */
+    size_t value_count;
     ph_policy_answer a;
     bool decided_so; /* the outcome is the choice already, by votes */
     bool known;      /* these resolvers were asked before, when others were asked last */
     char what[400];  /* known: what became of it then */
 } answer;
+
+static prophet_code note_values(answer *an, const ph_conflict *c, ph_arena *a, prophet_error *err)
+{
+    prophet_slice *values = ph_arena_alloc(a, (c->candidate_count + 1) * sizeof *values);
+    if (!values)
+        return ph_nomem(err);
+    for (size_t i = 0; i < c->candidate_count; i++)
+        values[i] = c->candidates[i].value;
+    an->values = values;
+    an->value_count = c->candidate_count;
+    return PROPHET_OK;
+}
 
 static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_key *after,
                                   const uint8_t set[32], ph_policy_fn fn, void *ctx, ph_arena *a,
@@ -110,6 +124,8 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
         an->type = c.type;
         an->field = c.field;
         memcpy(an->question, c.question, 32);
+        if ((rc = note_values(an, &c, a, err)) < 0)
+            break;
         if (!an->known && (rc = fn(ctx, v, &c, a, &an->a, err)) < 0)
             break;
         an->decided_so = c.decided && ph_slice_eq(c.outcome, an->a.choice);
@@ -134,9 +150,12 @@ static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8
                               .choice = an->a.choice,
                               .resolver = ph_slice_str(an->a.resolver),
                               .resolver_hash = ph_slice(an->a.hash, 32),
-                              .reason = ph_slice_str(an->a.reason) };
+                              .reason = ph_slice_str(an->a.reason),
+                              .asked = an->values,
+                              .asked_count = an->value_count };
         rc = ph_change_vote(c, &cast, err);
-        if (rc == PROPHET_ENOTFOUND) /* settled by somebody meanwhile */
+        if (rc == PROPHET_ENOTFOUND ||
+            rc == PROPHET_DONE) /* settled, or another question, while it was thinking */
             return PROPHET_OK;
     }
     rep->asked++;

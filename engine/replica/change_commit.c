@@ -526,11 +526,28 @@ static prophet_code renumber(ph_change_txn *c, bool *done, prophet_error *err)
     return PROPHET_OK;
 }
 
+/* A definition brings names (of indexes, fields): if there are new ones, the rows are made in the changeset's order. */
+static prophet_code name_definitions(ph_change_txn *c, const ph_changeset *cs, prophet_error *err)
+{
+    uint32_t type = ph_names_find(c->r->names, ph_slice_str("_type"));
+    ph_work_record *wr;
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; type && i < cs->body.change_count && rc >= 0; i++) {
+        const ph_change *ch = &cs->body.changes[i];
+        if (ph_slice_eq(ch->type, ph_slice_str("_type")) &&
+            (rc = ph_work_record_get(c->s, type, &ch->record, &wr, err)) >= 0)
+            rc = ph_schema_intern(c->s, wr, err);
+    }
+    return rc;
+}
+
 static prophet_code write_out(netting *n, prophet_error *err)
 {
     ph_change_txn *c = n->c;
     bool numbers = true;
     prophet_code rc = c->twice ? PROPHET_OK : renumber(c, &numbers, err);
+    if (rc >= 0 && !c->twice)
+        rc = name_definitions(c, n->cs, err);
     if (rc < 0)
         return rc;
     if (c->twice || !numbers ||

@@ -70,6 +70,20 @@ bool ph_change_vote_stands(const ph_change_txn *c, size_t at)
     return true;
 }
 
+static bool same_question(const ph_vote_cast *v, const ph_cell *cell, size_t distinct)
+{
+    if (!v->asked)
+        return true;
+    for (uint32_t i = 0; i < cell->head_count; i++) {
+        size_t k = 0;
+        while (k < v->asked_count && !ph_slice_eq(cell->heads[i].value, v->asked[k]))
+            k++;
+        if (k == v->asked_count)
+            return false;
+    }
+    return distinct == v->asked_count;
+}
+
 prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err)
 {
     ph_noted_vote note = { .cast = *v };
@@ -80,8 +94,12 @@ prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_err
     if ((rc = check_cast(v, err)) < 0 ||
         (rc = conflict_cell(c, v->type, &v->record, v->field, &wr, &cell, err)) < 0)
         return rc;
-    if (ph_heads_distinct(cell->heads, cell->head_count) < 2)
+    size_t distinct = ph_heads_distinct(cell->heads, cell->head_count);
+    if (distinct < 2)
         return not_in_conflict(v->type, v->field, err);
+    if (!same_question(v, cell, distinct))
+        return PROPHET_DONE;
+    note.cast.asked = NULL;
     prophet_slice *copies[] = { &note.cast.type,     &note.cast.field,         &note.cast.choice,
                                 &note.cast.resolver, &note.cast.resolver_hash, &note.cast.reason };
     for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
@@ -116,6 +134,12 @@ prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uu
     prophet_code rc;
     if ((rc = conflict_cell(c, type, id, field, &wr, &cell, err)) < 0)
         return rc;
+    if (field.len && !wr->rec.alive) { /* writing it would bring the record back */
+        rc = ph_fail(err, PROPHET_ENOTFOUND, "the record is deleted: %.*s.%.*s cannot be resolved",
+                     PH_FMT(type), PH_FMT(field));
+        ph_hint(err, "restore it first");
+        return rc;
+    }
     if (field.len == 0) {
         bool alive = ph_slice_eq(value, ph_life_alive);
         if (!alive && !ph_slice_eq(value, ph_life_dead))

@@ -51,6 +51,8 @@ prophet_code ph_identity_load(ph_replica *r, prophet_error *err)
     uint8_t seed[32];
     ph_buf text = PH_BUF_INIT;
     const size_t head = sizeof KEY_HEAD - 1;
+    ph_keypair *keys;
+    ph_log_token_get(r->log, &r->token); /* before the key: read again rather than missed */
     prophet_code rc = key_path(r->path, path, err);
     if (rc < 0 || (rc = ph_file_slurp(path, 4096, &text, err)) < 0)
         goto done;
@@ -59,8 +61,11 @@ prophet_code ph_identity_load(ph_replica *r, prophet_error *err)
         rc = ph_fail(err, PROPHET_ECORRUPT, "%s is not a replica key", path);
         goto done;
     }
-    if ((rc = ph_keypair_from_seed(seed, &r->keys, err)) >= 0)
+    if ((rc = ph_keypair_from_seed(seed, &keys, err)) >= 0) {
+        ph_keypair_free(r->keys);
+        r->keys = keys;
         ph_keypair_public(r->keys, r->key.b);
+    }
     ph_wipe(seed, sizeof seed);
 done:
     if (text.data)
@@ -88,7 +93,19 @@ prophet_code ph_identity_keep(ph_replica *r, prophet_error *err)
 {
     ph_log_token here;
     prophet_code rc = token_here(r, &here, err);
-    return rc < 0 ? rc : ph_log_token_set(r->log, &here, err);
+    if (rc >= 0 && (rc = ph_log_token_set(r->log, &here, err)) >= 0)
+        r->token = here;
+    return rc;
+}
+
+prophet_code ph_identity_follow(ph_replica *r, prophet_error *err)
+{
+    ph_log_token now;
+    ph_log_token_get(r->log, &now);
+    if (now.inode == r->token.inode && now.birth_s == r->token.birth_s &&
+        now.birth_ns == r->token.birth_ns)
+        return PROPHET_OK;
+    return ph_identity_load(r, err);
 }
 
 prophet_code ph_identity_fits(ph_replica *r, bool *fits, prophet_error *err)
@@ -161,10 +178,38 @@ static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_ke
     return append_statement(s, cs, "this copy of the replica goes on under a key of its own", err);
 }
 
+/* What other handles wrote under the old key until they saw the new one: nobody could sign it later. */
+static prophet_code sign_rest(ph_replica *r, const ph_id *old, const ph_keypair *old_keys,
+                              prophet_error *err)
+{
+    ph_session *s;
+    ph_replica_row row;
+    ph_changeset_row tip;
+    ph_position upto;
+    uint32_t ridx;
+    uint64_t position;
+    prophet_code rc = ph_session_begin(r, &s, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = ph_replicas_find(s->txn, old, &ridx, err)) == PROPHET_OK)
+        rc = ph_replicas_get(s->txn, ridx, &s->arena, &row, err);
+    for (uint32_t i = 0; rc == PROPHET_OK && i < row.tip_count; i++) {
+        rc = ph_signatures_get(s->txn, row.tips[i].version, &position, err);
+        if (rc == PROPHET_DONE &&
+            (rc = ph_changesets_get(s->txn, row.tips[i].version, &tip, err)) >= 0)
+            rc = ph_author_sign(s, old_keys, &tip.id, err);
+    }
+    if (rc < 0 || s->payload_frames == 0) {
+        ph_session_abort(s);
+        return rc < 0 ? rc : PROPHET_OK;
+    }
+    return (rc = ph_session_commit(s, &upto, err)) < 0 ? rc : ph_log_flush(r->log, upto, err);
+}
+
 prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
 {
-    ph_keypair *old_keys = r->keys, *fresh = NULL;
-    ph_id old = r->key;
+    ph_keypair *old_keys, *fresh = NULL;
+    ph_id old;
     ph_session *s;
     ph_position upto;
     prophet_code rc;
@@ -174,6 +219,8 @@ prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
         ph_keypair_free(fresh);
         return rc;
     }
+    old_keys = r->keys; /* not before: the lock may have brought another key */
+    old = r->key;
     r->keys = fresh;
     ph_keypair_public(fresh, r->key.b);
     if ((rc = first_changeset(s, &old, old_keys, err)) < 0)
@@ -189,7 +236,10 @@ prophet_code ph_identity_renew(ph_replica *r, prophet_error *err)
         r->key = old;
         return rc;
     }
+    rc = sign_rest(r, &old, old_keys, err);
     ph_keypair_free(old_keys);
+    if (rc < 0)
+        return rc;
     char before[17], now[17];
     ph_hex(old.b, 8, before);
     ph_hex(r->key.b, 8, now);

@@ -327,9 +327,14 @@ static prophet_code sign_all(ph_replica *r, const ph_id *tips, size_t count, pro
 {
     ph_session *s;
     ph_position upto;
+    ph_id key = r->key;
     prophet_code rc = ph_session_begin(r, &s, err);
     if (rc < 0)
         return rc;
+    if (!ph_id_eq(&key, &r->key)) { /* who changed the key has signed them */
+        ph_session_abort(s);
+        return PROPHET_OK;
+    }
     for (size_t i = 0; i < count && rc >= 0; i++)
         rc = ph_author_sign(s, r->keys, &tips[i], err);
     if (rc < 0) {

@@ -192,9 +192,12 @@ typedef struct ph_vote_cast {
     prophet_slice type, field;
     ph_uuid record;
     prophet_slice choice, resolver, resolver_hash, reason;
+    const prophet_slice *asked; /* the values a resolver was asked about; NULL: whatever there is */
+    size_t asked_count;
 } ph_vote_cast;
 /* Could it be written? What a person votes for is one of the values, or one that the field may have. */
 prophet_code ph_change_vote_fits(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err);
+/* PROPHET_DONE: other values than it was asked about are there by now; nothing is written. */
 prophet_code ph_change_vote(ph_change_txn *c, const ph_vote_cast *v, prophet_error *err);
 /* Ends a conflict by a write over all heads (also when it repeats a value). */
 prophet_code ph_change_resolve(ph_change_txn *c, prophet_slice type, const ph_uuid *id,

@@ -17,6 +17,7 @@ struct ph_replica {
     uint32_t index_number;
     ph_keypair *keys; /* NULL when read-only without a readable key */
     ph_id key;
+    ph_log_token token; /* the lock page's when the key was read: another one means another key */
     ph_hasher *hasher;
     ph_names *names;
     ph_replica_options options;
@@ -171,6 +172,7 @@ prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uin
 /* The same for a changeset of this replica, whose body change.c may have applied while it was being written. */
 prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
                              size_t payload_offset, bool apply_body, prophet_error *err);
+void ph_touch_schema(ph_session *s, prophet_slice type); /* a record of this type changed */
 prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names,
                            uint64_t version, prophet_error *err);
 prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch,
@@ -271,6 +273,8 @@ prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *schema, ph_wor
 
 /* identity.c */
 prophet_code ph_identity_create(const char *dir, prophet_error *err);
+/* Another handle may have changed it: looked at whenever the write lock is taken. */
+prophet_code ph_identity_follow(ph_replica *r, prophet_error *err);
 prophet_code ph_identity_load(ph_replica *r, prophet_error *err);
 prophet_code ph_identity_fits(ph_replica *r, bool *fits,
                               prophet_error *err); /* the directory is where its token says */

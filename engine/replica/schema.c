@@ -308,10 +308,9 @@ static prophet_code intern_index(ph_session *s, prophet_slice type, prophet_slic
 {
     ph_buf name = PH_BUF_INIT;
     uint32_t id;
-    ph_buf_printf(&name, "%.*s/%.*s", PH_FMT(type), PH_FMT(spec));
-    prophet_code rc = name.failed ? ph_nomem(err)
-                                  : ph_names_intern(s->r->names, s->txn, &s->state,
-                                                    ph_buf_slice(&name), &id, err);
+    prophet_code rc = ph_index_name(s->r, type, spec, &name, err);
+    if (rc >= 0)
+        rc = ph_names_intern(s->r->names, s->txn, &s->state, ph_buf_slice(&name), &id, err);
     ph_buf_clear(&name);
     return rc;
 }
@@ -342,6 +341,9 @@ static prophet_code defines(ph_replica *r, const ph_record *rec, prophet_slice t
                             prophet_error *err)
 {
     ph_uuid id;
+    *yes = false;
+    if (!ph_name_valid(type)) /* whatever a peer calls it: no record can have this type */
+        return PROPHET_OK;
     prophet_code rc = ph_schema_uuid(r, type, &id, err);
     *yes = rc >= 0 && ph_uuid_eq(&id, &rec->uuid);
     return rc;

@@ -6,9 +6,36 @@
 #include "replica/schema_impl.h"
 #include <stdlib.h>
 
-#define SCAN_STEP 1024 /* records read into memory at a time while an index is built */
+#define INDEX_FIELDS 8    /* of one index; what a peer declares beyond is left out */
+#define SCAN_STEP    1024 /* records read into memory at a time while an index is built */
 
 /* ---- declarations ------------------------------------------------------------------------------------------ */
+
+prophet_code ph_index_name(ph_replica *r, prophet_slice type, prophet_slice spec, ph_buf *out,
+                           prophet_error *err)
+{
+    uint8_t hash[32];
+    char hex[65];
+    prophet_code rc = PROPHET_OK;
+    ph_buf_printf(out, "%.*s/%.*s", PH_FMT(type), PH_FMT(spec));
+    if (!out->failed && out->len > PH_RESERVED_MAX) {
+        prophet_slice full = ph_buf_slice(out);
+        if ((rc = ph_hash_sha256(r->hasher, &full, 1, hash, err)) < 0)
+            return rc;
+        ph_hex(hash, sizeof hash, hex);
+        ph_buf_reset(out);
+        ph_buf_printf(out, "/%s", hex);
+    }
+    return out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+static size_t fields_of_spec(prophet_slice spec)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < spec.len; i++)
+        n += ((const char *)spec.data)[i] == ',';
+    return n;
+}
 
 static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index_def *def,
                               prophet_slice spec, prophet_error *err)
@@ -32,13 +59,15 @@ static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index
         fields[def->count++] = ph_names_find(r->names, name);
         p = comma ? comma + 1 : end;
     }
-    ph_buf name = PH_BUF_INIT; /* its number is that of its full name: "ticket/status,-due" */
-    ph_buf_printf(&name, "%.*s/%.*s", PH_FMT(s->type), PH_FMT(spec));
-    def->id = ph_names_find(r->names, ph_buf_slice(&name));
-    bool ok = !name.failed;
-    def->spec = ph_arena_copy(a, ph_buf_slice(&name), &ok);
+    ph_buf name = PH_BUF_INIT;
+    bool ok = true;
+    prophet_code rc = ph_index_name(r, s->type, spec, &name, err);
+    if (rc >= 0) {
+        def->id = ph_names_find(r->names, ph_buf_slice(&name));
+        def->spec = ph_arena_copy(a, ph_buf_slice(&name), &ok);
+    }
     ph_buf_clear(&name);
-    return ok ? PROPHET_OK : ph_nomem(err);
+    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
 }
 
 prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet_slice specs,
@@ -61,7 +90,7 @@ prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet
     if (many) {
         ph_reader in = ph_reader_of(list.s);
         while (rc >= 0 && ph_read_item(&in, &one))
-            if (one.kind == PH_TEXT && one.s.len > 0)
+            if (one.kind == PH_TEXT && one.s.len > 0 && fields_of_spec(one.s) <= INDEX_FIELDS)
                 rc = add_index(r, a, s, &at[s->index_count++], one.s, err);
     }
     return rc;
@@ -335,6 +364,8 @@ prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophe
     for (size_t i = 0; i < schema->index_count && rc >= 0; i++) {
         uint8_t key[4], type[4];
         prophet_slice v;
+        if (schema->indexes[i].id == 0) /* has no name yet: made when the change is written out */
+            continue;
         ph_u32be_put(key, schema->indexes[i].id);
         ph_u32be_put(type, schema->type_id);
         rc = ph_txn_get(s->txn, PH_T_IX, ph_slice(key, 4), &v, err);

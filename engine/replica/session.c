@@ -229,7 +229,8 @@ prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *er
     if ((rc = ph_log_lock(r->log, wait, err)) >= 0) {
         s->locked = true;
         r->session = s;
-        if ((rc = ph_index_unclean(r, err)) >= 0 && (rc = start(s, err)) >= 0)
+        if ((rc = ph_identity_follow(r, err)) >= 0 && (rc = ph_index_unclean(r, err)) >= 0 &&
+            (rc = start(s, err)) >= 0)
             rc = catch_up(s, err);
     }
     if (rc < 0) {

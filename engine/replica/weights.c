@@ -96,9 +96,14 @@ static prophet_code take_voter(ph_replica *r, ph_txn *t, struct ph_schemas *c, p
     ph_stamp newest = { 0, { { 0 } } };
     for (uint32_t i = 0; i < weight->head_count; i++) {
         uint64_t version = weight->heads[i].version;
-        rc = r->session && r->session->txn == t
-                 ? ph_session_changeset_row(r->session, version, &row, err)
-                 : ph_changesets_get(t, version, &row, err);
+        if (r->session && r->session->txn == t && version == r->session->state.version + 1) {
+            row =
+                (ph_changeset_row){ .lamport = r->session->state.lamport + 1 }; /* in the making */
+            rc = PROPHET_OK;
+        } else
+            rc = r->session && r->session->txn == t
+                     ? ph_session_changeset_row(r->session, version, &row, err)
+                     : ph_changesets_get(t, version, &row, err);
         if (rc < 0)
             return rc;
         ph_stamp s = { row.lamport, row.id };

@@ -23,6 +23,7 @@ static l_handle *opened(lua_State *L, l_handle *h)
         script_fail(L, PROPHET_EUSAGE, NULL, "the database is closed");
     h->main = L;
     script_scratch_reset(h);
+    script_stress(L);
     return h;
 }
 
@@ -244,6 +245,7 @@ static int l_doc_gc(lua_State *L)
 
 script_doc_box *script_doc_box_push(lua_State *L)
 {
+    script_stress(L);
     script_doc_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     box->doc = NULL;
     if (luaL_newmetatable(L, "prophet.document")) {

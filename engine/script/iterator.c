@@ -60,6 +60,7 @@ l_iter *script_iterator_push(lua_State *L, int handle, int with, bool records)
     }
     script_state_of(L)->iterators++;
     it->counted = true;
+    script_stress(L);
     return it;
 }
 

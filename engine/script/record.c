@@ -21,6 +21,7 @@ l_record *script_record_push(lua_State *L, int ts)
     lua_pushvalue(L, ts);
     lua_setiuservalue(L, -2, 1);
     script_state_of(L)->records++;
+    script_stress(L);
     return r;
 }
 

@@ -12,10 +12,12 @@ typedef struct script_state {
     size_t   handles, iterators, records, refs; /* alive now; tests look at them */
     bool     sealed;      /* files and network are out of reach */
     bool     stress;      /* PROPHET_LUA_GCSTRESS */
+    unsigned calls;
     struct l_handle *open; /* databases, for an interrupt */
     uint64_t change_deadline; /* of the outermost change, monotonic microseconds; 0: none */
 } script_state;
 script_state *script_state_of(lua_State *L); /* made at the first call */
+void script_stress(lua_State *L); /* under PROPHET_LUA_GCSTRESS: now and then collects everything that nobody holds */
 void script_require_unsealed(lua_State *L, const char *what); /* raises `untrusted` in a sealed state */
 
 /* Values kept for later, counted. */

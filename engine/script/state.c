@@ -36,6 +36,15 @@ script_state *script_state_of(lua_State *L)
     return s;
 }
 
+#define STRESS_EVERY 3
+
+void script_stress(lua_State *L)
+{
+    script_state *s = script_state_of(L);
+    if (s->stress && ++s->calls % STRESS_EVERY == 0)
+        (void)lua_gc(L, LUA_GCCOLLECT);
+}
+
 void script_require_unsealed(lua_State *L, const char *what)
 {
     if (script_state_of(L)->sealed)
