@@ -18,7 +18,7 @@ for file in $(find engine -name '*.c' -type f | LC_ALL=C sort); do
     hash=$common-$(sha256sum <"$file" | cut -c1-16)
     [ "$(cat "$stamp" 2>/dev/null)" = "$hash" ] || echo "$file $stamp $hash" >>"$todo"
 done
-xargs -P 2 -L 1 sh -c '
+xargs -r -P 2 -L 1 sh -c '
     if out=$(clang-tidy --quiet --extra-arg=-Wno-unknown-warning-option -p "$0" "$1" 2>/dev/null); then
         echo "$3" >"$2"
     else

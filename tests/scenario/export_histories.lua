@@ -43,6 +43,11 @@ dbs[1]:define(item())
 options.create = nil
 for i = 2, 3 do dbs[i] = (prophet.clone(dir .. "/1", dir .. "/" .. i, options)) end
 
+local function other(db)
+  local at = math.random(#dbs - 1)
+  return dbs[dbs[at] == db and #dbs or at]
+end
+
 local function any(db)
   local all = db.types.item:find({}):all()
   return all[math.random(#all + 1)] or db.types.item:create { name = word() }
@@ -88,7 +93,7 @@ dbs[2]:resolver("return { name = 'pick', on = { 'item.*' }, vote = function(c) r
 for _ = 1, 120 do
   local db = dbs[math.random(#dbs)]
   actions[math.random(#actions)](db)
-  if math.random(8) == 1 then db:pull(dbs[math.random(#dbs)].path ~= db.path and dbs[1].path ~= db.path and dbs[1].path or dbs[db.path == dbs[2].path and 3 or 2].path) end
+  if math.random(8) == 1 then db:pull(other(db).path) end
 end
 for _ = 1, 2 do
   for i = 1, 3 do
