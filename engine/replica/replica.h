@@ -353,4 +353,21 @@ typedef prophet_code (*ph_frame_sink)(void *ctx, ph_frame_type type, prophet_sli
 prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all,
                             ph_frame_sink sink, void *ctx, prophet_error *err);
 
+/* The whole log as it lies, up to the state of v, a frame at a time; v may end before it. */
+typedef struct ph_stream ph_stream;
+prophet_code ph_stream_begin(ph_view *v, ph_stream **out, prophet_error *err);
+prophet_code ph_stream_next(ph_stream *s, ph_frame *out,
+                            prophet_error *err); /* PROPHET_DONE: that was all */
+void ph_stream_end(ph_stream *s);                /* NULL is fine; before its replica is closed */
+
+/* ---- noticing commits ------------------------------------------------------------------------------------------------- */
+
+typedef struct ph_watch ph_watch; /* of a directory: nothing need be open */
+/* Of commits by anybody on this machine. */
+prophet_code ph_watch_open(const char *dir, ph_watch **out, prophet_error *err);
+/* Readable (as poll tells) after something was written; -1: this system cannot tell, look now and then. */
+int ph_watch_fd(const ph_watch *w);
+bool ph_watch_drain(ph_watch *w);  /* was anything written since the last call? Does not wait */
+void ph_watch_close(ph_watch *w); /* NULL is fine */
+
 #endif

@@ -80,22 +80,59 @@ static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *str
     return send_signature(v, version, &cs.id, buf, sink, ctx, err);
 }
 
-/* The whole log as it lies: one sequential read, no decoding here. */
-static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_error *err)
+/* ---- the whole log -------------------------------------------------------------------------------------------- */
+
+struct ph_stream {
+    ph_log_cursor *cursor;
+    ph_position end;
+};
+
+prophet_code ph_stream_begin(ph_view *v, ph_stream **out, prophet_error *err)
 {
     static const ph_mark start;
-    ph_log_cursor *cur;
+    ph_stream *s = ph_zalloc(sizeof *s);
+    if (!s)
+        return ph_nomem(err);
+    ph_position durable = ph_log_durable(v->replica->log);
+    s->end = v->state.position;
+    if (!v->replica->options.readonly && durable < s->end)
+        s->end = durable;
+    prophet_code rc = ph_log_cursor_open(v->replica->log, &start, &s->cursor, err);
+    if (rc < 0)
+        ph_free(s);
+    else
+        *out = s;
+    return rc;
+}
+
+prophet_code ph_stream_next(ph_stream *s, ph_frame *out, prophet_error *err)
+{
+    prophet_code rc;
+    do
+        rc = ph_log_cursor_next(s->cursor, out, err);
+    while (rc == PROPHET_OK && out->type == PH_FRAME_LOCAL && out->position < s->end);
+    return rc == PROPHET_OK && out->position >= s->end ? PROPHET_DONE : rc;
+}
+
+void ph_stream_end(ph_stream *s)
+{
+    if (!s)
+        return;
+    ph_log_cursor_close(s->cursor);
+    ph_free(s);
+}
+
+static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_error *err)
+{
+    ph_stream *s;
     ph_frame f;
-    prophet_code rc = ph_log_cursor_open(v->replica->log, &start, &cur, err);
+    prophet_code rc = ph_stream_begin(v, &s, err);
     if (rc < 0)
         return rc;
-    while ((rc = ph_log_cursor_next(cur, &f, err)) == PROPHET_OK) {
-        if (f.position >= v->state.position || !is_durable(v, f.position))
-            break;
-        if (f.type != PH_FRAME_LOCAL && (rc = sink(ctx, f.type, f.bytes, NULL, err)) < 0)
-            break;
-    }
-    ph_log_cursor_close(cur);
+    while ((rc = ph_stream_next(s, &f, err)) == PROPHET_OK &&
+           (rc = sink(ctx, f.type, f.bytes, NULL, err)) >= 0)
+        ;
+    ph_stream_end(s);
     return rc < 0 ? rc : PROPHET_OK;
 }
 

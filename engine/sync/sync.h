@@ -67,4 +67,52 @@ prophet_code ph_sync_push(ph_replica *r, const char *dir, const ph_sync_options 
 prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
                            prophet_error *err);
 
+/* ---- the messages as bytes (message.c; drawn in docs/formats.md) ------------------------------------------------ */
+
+#define PH_SYNC_MESSAGE_MAX (16u << 20) /* bytes of one message: 230,000 heads, 500,000 ids */
+
+/* Who sends it. A receiver compares the database before anything else. */
+typedef struct ph_sync_peer {
+    ph_uuid database;
+    ph_id   replica;
+} ph_sync_peer;
+/* Appends the message. EUSAGE: it would be too long. */
+prophet_code ph_sync_offer_encode(const ph_sync_peer *from, const ph_sync_offer *m, ph_buf *out,
+                                  prophet_error *err);
+/* want NULL: all there is. Ids are sorted and written once. */
+prophet_code ph_sync_want_encode(const ph_sync_peer *from, const ph_sync_want *want, ph_buf *out,
+                                 prophet_error *err);
+/* Strict: ECORRUPT for anything that is not exactly what the encoder writes, EVERSION for a later format. In the arena. */
+prophet_code ph_sync_offer_decode(prophet_slice bytes, ph_arena *a, ph_sync_peer *from,
+                                  ph_sync_offer *out, prophet_error *err);
+prophet_code ph_sync_want_decode(prophet_slice bytes, ph_arena *a, ph_sync_peer *from, bool *all,
+                                 ph_sync_want *out, prophet_error *err);
+/* What became of a push: the receiver's report, and its digest afterwards. */
+prophet_code ph_sync_answer_encode(const ph_sync_peer *from, const ph_sync_report *rep,
+                                   const uint8_t digest[32], ph_buf *out, prophet_error *err);
+prophet_code ph_sync_answer_decode(prophet_slice bytes, ph_sync_peer *from, uint8_t digest[32],
+                                   ph_sync_report *rep, prophet_error *err);
+
+/* ---- transfers: changesets as bytes, in pieces, for any wire ------------------------------------------------------- */
+
+typedef struct ph_sync_sender ph_sync_sender;
+/* What the other side wants, in a causal order, with its signatures. want NULL: all there is. r was signed as far as it can be and
+ * outlives it; between calls no lock and no transaction is held. */
+prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_sync_sender **out,
+                                 prophet_error *err);
+uint64_t ph_sync_sender_count(const ph_sync_sender *s); /* of changesets */
+/* Appends the next piece (some 256 KiB; one changeset may be larger). PROPHET_DONE: that was all, nothing was appended. */
+prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *err);
+void ph_sync_sender_close(ph_sync_sender *s); /* NULL is fine */
+
+typedef struct ph_sync_taker ph_sync_taker;
+prophet_code ph_sync_taker_open(ph_replica *r, ph_sync_taker **out, prophet_error *err);
+/* The next bytes, cut anywhere; they are hostile. Applies when enough has come, in bounded transactions. After an error what was applied
+ * stays, and the taker is only good for being closed. ECORRUPT, EUNTRUSTED, EUNRELATED, EVERSION, EBUDGET, EBUSY, EFULL. */
+prophet_code ph_sync_taker_feed(ph_sync_taker *t, prophet_slice bytes, prophet_error *err);
+uint64_t ph_sync_taker_count(const ph_sync_taker *t); /* changesets that came so far */
+/* Applies what can be applied and adds to the report. ECORRUPT: the transfer was cut short; the report is filled all the same. */
+prophet_code ph_sync_taker_finish(ph_sync_taker *t, ph_sync_report *rep, prophet_error *err);
+void ph_sync_taker_close(ph_sync_taker *t); /* NULL is fine */
+
 #endif

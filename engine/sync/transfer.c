@@ -14,16 +14,17 @@ void ph_sync_report_clear(ph_sync_report *rep)
     *rep = (ph_sync_report){ 0 };
 }
 
-static prophet_code check_related(ph_replica *to, ph_replica *from, prophet_error *err)
+prophet_code sync_check_related(ph_replica *r, const ph_uuid *other, const char *who,
+                                prophet_error *err)
 {
     char here[37], there[37];
-    if (ph_uuid_eq(ph_replica_database(to), ph_replica_database(from)))
+    if (ph_uuid_eq(ph_replica_database(r), other))
         return PROPHET_OK;
-    ph_uuid_format(ph_replica_database(to), here);
-    ph_uuid_format(ph_replica_database(from), there);
+    ph_uuid_format(ph_replica_database(r), here);
+    ph_uuid_format(other, there);
     prophet_code rc = ph_fail(err, PROPHET_EUNRELATED,
                               "%s holds database %s, %s holds %s: different databases do not mix",
-                              ph_replica_path(to), here, ph_replica_path(from), there);
+                              ph_replica_path(r), here, who, there);
     ph_hint(err, "replicas of one database are made by clone");
     return rc;
 }
@@ -151,7 +152,7 @@ static prophet_code take(void *ctx, ph_frame_type type, prophet_slice frame, con
     return rc;
 }
 
-static prophet_code copy_report(const ph_intake_report *in, ph_sync_report *rep, prophet_error *err)
+prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, prophet_error *err)
 {
     bool ok = true;
     rep->changesets += in->changesets;
@@ -183,7 +184,7 @@ static prophet_code stream(ph_replica *to, ph_view *from, const selection *sel,
         return rc;
     if ((rc = ph_view_stream(from, sel->versions, sel->count, sel->all, take, &p, err)) >= 0 &&
         (rc = ph_intake_finish(p.in, &in, err)) >= 0)
-        rc = copy_report(&in, rep, err);
+        rc = sync_report_add(&in, rep, err);
     ph_intake_free(p.in);
     return rc < 0 ? rc : sync_progress(o, "changesets", p.done, p.total, err);
 }
@@ -197,7 +198,7 @@ prophet_code sync_transfer(ph_replica *to, ph_replica *from, const ph_sync_optio
     uint64_t start = ph_monotonic_us();
     prophet_code rc;
 
-    if ((rc = check_related(to, from, err)) < 0 ||
+    if ((rc = sync_check_related(to, ph_replica_database(from), ph_replica_path(from), err)) < 0 ||
         (rc = sync_progress(o, "compare", 0, 0, err)) < 0)
         return rc;
     if ((rc = ph_view_begin(from, &v, err)) < 0)

@@ -1,0 +1,139 @@
+/* What another replica wants, as bytes in pieces. The sender reads one piece at a time in a view of its own (versions never change), or the
+ * whole log by a cursor that needs none; so a slow receiver holds nothing up. Called by live.c (push) and serve (pull).
+ *
+ *   transfer   the database's id (16 bytes), records, then the end
+ *   record     type (1 changeset, 2 signature), length (LEB128), frame
+ *   end        0, then the number of records before it (LEB128) */
+#include "sync/sync_impl.h"
+
+enum { PIECE_BYTES = 256 << 10, PIECE_COUNT = 512 };
+
+struct ph_sync_sender {
+    ph_replica *r;
+    ph_arena arena;
+    const uint64_t *versions;
+    size_t count, at;  /* of versions */
+    ph_stream *stream; /* the whole log instead */
+    uint64_t total;
+    uint64_t records; /* sent */
+    bool begun, ended;
+};
+
+static prophet_code select_all(ph_sync_sender *s, ph_view *v, prophet_error *err)
+{
+    s->total = v->state.version;
+    return ph_stream_begin(v, &s->stream, err);
+}
+
+static prophet_code select_some(ph_sync_sender *s, ph_view *v, const ph_sync_want *want,
+                                prophet_error *err)
+{
+    uint64_t *versions;
+    prophet_code rc = ph_sync_select(v, want, &s->arena, &versions, &s->count, err);
+    s->versions = versions;
+    s->total = s->count;
+    return rc;
+}
+
+prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_sync_sender **out,
+                                 prophet_error *err)
+{
+    ph_view *v;
+    prophet_code rc;
+    ph_sync_sender *s = ph_zalloc(sizeof *s);
+    if (!s)
+        return ph_nomem(err);
+    s->r = r;
+    if ((rc = ph_view_begin(r, &v, err)) >= 0) {
+        rc = want ? select_some(s, v, want, err) : select_all(s, v, err);
+        ph_view_end(v);
+    }
+    if (rc < 0)
+        ph_sync_sender_close(s);
+    else
+        *out = s;
+    return rc;
+}
+
+uint64_t ph_sync_sender_count(const ph_sync_sender *s)
+{
+    return s->total;
+}
+
+/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct piece {
+    ph_sync_sender *s;
+    ph_buf *out;
+} piece;
+
+static prophet_code put_record(void *ctx, ph_frame_type type, prophet_slice frame,
+                               const ph_id *signed_id, prophet_error *err)
+{
+    piece *p = ctx;
+    (void)signed_id;
+    ph_buf_byte(p->out, (uint8_t)type);
+    ph_buf_varint(p->out, frame.len);
+    ph_buf_put(p->out, frame.data, frame.len);
+    p->s->records++;
+    return p->out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+/* From the log, until the piece is large enough. */
+static prophet_code next_of_log(piece *p, size_t full, prophet_error *err)
+{
+    ph_frame f;
+    prophet_code rc = PROPHET_OK;
+    while (p->out->len < full && (rc = ph_stream_next(p->s->stream, &f, err)) == PROPHET_OK)
+        rc = put_record(p, f.type, f.bytes, NULL, err);
+    return rc;
+}
+
+/* Some of the versions, in a view that ends with the piece. How many are taken at once follows their size. */
+static prophet_code next_of_versions(piece *p, size_t full, prophet_error *err)
+{
+    enum { STEP = 32 };
+    ph_sync_sender *s = p->s;
+    ph_view *v;
+    prophet_code rc = ph_view_begin(s->r, &v, err);
+    if (rc < 0)
+        return rc;
+    for (size_t n = 0; s->at < s->count && p->out->len < full && n < PIECE_COUNT; n += STEP) {
+        size_t step = s->count - s->at < STEP ? s->count - s->at : STEP;
+        if ((rc = ph_view_stream(v, s->versions + s->at, step, false, put_record, p, err)) < 0)
+            break;
+        s->at += step;
+    }
+    ph_view_end(v);
+    return rc < 0 ? rc : s->at < s->count ? PROPHET_OK : PROPHET_DONE;
+}
+
+static prophet_code put_end(ph_sync_sender *s, ph_buf *out, prophet_error *err)
+{
+    s->ended = true;
+    ph_buf_byte(out, 0);
+    ph_buf_varint(out, s->records);
+    return out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *err)
+{
+    piece p = { s, out };
+    size_t full = out->len + PIECE_BYTES;
+    if (s->ended)
+        return PROPHET_DONE;
+    if (!s->begun)
+        ph_buf_put(out, ph_replica_database(s->r)->b, sizeof(ph_uuid));
+    s->begun = true;
+    prophet_code rc = s->stream ? next_of_log(&p, full, err) : next_of_versions(&p, full, err);
+    return rc == PROPHET_DONE ? put_end(s, out, err) : rc;
+}
+
+void ph_sync_sender_close(ph_sync_sender *s)
+{
+    if (!s)
+        return;
+    ph_stream_end(s->stream);
+    ph_arena_clear(&s->arena);
+    ph_free(s);
+}
