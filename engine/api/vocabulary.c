@@ -9,17 +9,7 @@ const char *prophet_version(void)
 
 const char *prophet_code_name(prophet_code code)
 {
-    static const char *const names[] = {
-        "ok",          "usage",     "not_found",    "ambiguous",   "unknown_type", "unknown_field",
-        "validation",  "immutable", "schema",       "stale",       "readonly",     "busy",
-        "needs_scan",  "forked",    "unrelated",    "untrusted",   "network",      "remote",
-        "blob_absent", "script",    "budget",       "interrupted", "corrupt",      "full",
-        "io",          "memory",    "version_skew", "exists",      "unsigned"
-    };
-    int n = -(int)code;
-    if (code == PROPHET_DONE)
-        return "done";
-    return n >= 0 && n < (int)(sizeof names / sizeof *names) ? names[n] : "unknown";
+    return ph_code_name(code);
 }
 
 /* Rising within a process: the lock guards the last time and count. */

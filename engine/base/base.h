@@ -22,6 +22,7 @@ prophet_code ph_fail(prophet_error *err, prophet_code code, const char *fmt, ...
 prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 prophet_code ph_nomem(prophet_error *err); /* out of memory */
+const char  *ph_code_name(prophet_code code); /* as prophet_code_name */
 /* Prefixes the message: "pull from x: ...". */
 void ph_context(prophet_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Adds the way out. */

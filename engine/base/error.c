@@ -154,3 +154,18 @@ void ph_error_at(prophet_error *err, prophet_slice type, prophet_slice field)
     copy_into(err->type, sizeof err->type, type);
     copy_into(err->field, sizeof err->field, field);
 }
+
+const char *ph_code_name(prophet_code code)
+{
+    static const char *const names[] = {
+        "ok",          "usage",     "not_found",    "ambiguous",   "unknown_type", "unknown_field",
+        "validation",  "immutable", "schema",       "stale",       "readonly",     "busy",
+        "needs_scan",  "forked",    "unrelated",    "untrusted",   "network",      "remote",
+        "blob_absent", "script",    "budget",       "interrupted", "corrupt",      "full",
+        "io",          "memory",    "version_skew", "exists",      "unsigned"
+    };
+    int n = -(int)code;
+    if (code == PROPHET_DONE)
+        return "done";
+    return n >= 0 && n < (int)(sizeof names / sizeof *names) ? names[n] : "unknown";
+}

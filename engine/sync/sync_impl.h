@@ -9,7 +9,8 @@ prophet_code sync_transfer(ph_replica *to, ph_replica *from, const ph_sync_optio
 /* What an intake brought, into the report of the exchange. */
 prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, prophet_error *err);
 /* EUNRELATED, naming both, unless r is a replica of that database. */
-prophet_code sync_check_related(ph_replica *r, const ph_uuid *other, const char *who, prophet_error *err);
+prophet_code sync_check_related(const ph_replica *r, const ph_uuid *other, const char *here, const char *who,
+                                prophet_error *err);
 prophet_code sync_progress(const ph_sync_options *o, const char *stage, uint64_t done,
                            uint64_t total, prophet_error *err);
 

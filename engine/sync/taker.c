@@ -71,7 +71,7 @@ static prophet_code take_start(ph_sync_taker *t, const uint8_t **p, const uint8_
     memcpy(&database, *p, sizeof database);
     *p += sizeof database;
     t->begun = true;
-    return sync_check_related(t->r, &database, "the other side", err);
+    return sync_check_related(t->r, &database, "this replica", "the other side", err);
 }
 
 static prophet_code take_all(ph_sync_taker *t, const uint8_t **p, const uint8_t *end,

@@ -14,8 +14,8 @@ void ph_sync_report_clear(ph_sync_report *rep)
     *rep = (ph_sync_report){ 0 };
 }
 
-prophet_code sync_check_related(ph_replica *r, const ph_uuid *other, const char *who,
-                                prophet_error *err)
+prophet_code sync_check_related(const ph_replica *r, const ph_uuid *other, const char *here_name,
+                                const char *who, prophet_error *err)
 {
     char here[37], there[37];
     if (ph_uuid_eq(ph_replica_database(r), other))
@@ -24,7 +24,7 @@ prophet_code sync_check_related(ph_replica *r, const ph_uuid *other, const char 
     ph_uuid_format(other, there);
     prophet_code rc = ph_fail(err, PROPHET_EUNRELATED,
                               "%s holds database %s, %s holds %s: different databases do not mix",
-                              ph_replica_path(r), here, who, there);
+                              here_name, here, who, there);
     ph_hint(err, "replicas of one database are made by clone");
     return rc;
 }
@@ -198,7 +198,8 @@ prophet_code sync_transfer(ph_replica *to, ph_replica *from, const ph_sync_optio
     uint64_t start = ph_monotonic_us();
     prophet_code rc;
 
-    if ((rc = sync_check_related(to, ph_replica_database(from), ph_replica_path(from), err)) < 0 ||
+    if ((rc = sync_check_related(to, ph_replica_database(from), ph_replica_path(to),
+                                 ph_replica_path(from), err)) < 0 ||
         (rc = sync_progress(o, "compare", 0, 0, err)) < 0)
         return rc;
     if ((rc = ph_view_begin(from, &v, err)) < 0)

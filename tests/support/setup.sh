@@ -8,6 +8,7 @@ cmake ninja-build
 liblmdb-dev
 libssl-dev
 libjansson-dev
+libmicrohttpd-dev
 liblua5.4-dev lua5.4"
 # To test it: git, busted, luacheck, an independent CBOR, the formatter and checker, libFuzzer, nm, and the
 # linker flags of an installed copy.
