@@ -469,6 +469,46 @@ PROPHET_API prophet_code prophet_push(prophet_db *db, const char *target, const 
 /* Pull, then push: {pull: a report, push: a report}. */
 PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 
+/* ---- serving: a live peer ---------------------------------------------------------------------------------------- */
+
+typedef struct prophet_server prophet_server; /* answers other replicas from a thread of its own */
+
+typedef struct prophet_serve_token {
+    const char *token;
+    bool        write; /* may push too; else only read */
+} prophet_serve_token;
+
+typedef struct prophet_serve { /* 0 and NULL: the default */
+    uint32_t                   size;
+    const char                *listen;      /* "HOST:PORT"; port 0: any free one. Default 127.0.0.1:7733 */
+    const char                *cert, *key;  /* PEM files: HTTPS */
+    const prophet_serve_token *tokens;      /* without one that may write nobody can push; if one is for reading alone, reading needs one as well */
+    size_t                     token_count;
+    const char *const         *hosts;       /* names it may be called by, besides addresses, localhost and the name of this machine */
+    size_t                     host_count;
+    bool                       readonly;    /* takes no pushes */
+    uint32_t                   connections; /* at a time: 256 */
+    uint32_t                   requests;    /* at a time, those that wait for a commit aside: 64 */
+    uint32_t                   timeout_s;   /* how long nothing may move: 30 */
+    uint64_t                   push_bytes;  /* of one push: 1 GiB */
+    /* One line a request, without secrets. Called in the server's thread. */
+    void                     (*log)(void *ctx, const char *line);
+    void                      *ctx;
+} prophet_serve;
+#define PROPHET_SERVE_INIT { sizeof(prophet_serve), NULL, NULL, NULL, NULL, 0, NULL, 0, false, 0, 0, 0, 0, NULL, NULL }
+
+/* Serves the directory of db until it is closed; db may be used as before, or closed. EUSAGE, EBUSY (the address is taken), ENOTFOUND (libmicrohttpd is not installed). */
+PROPHET_API prophet_code prophet_server_open(prophet_db *db, const prophet_serve *o, prophet_server **out, prophet_error *err);
+PROPHET_API const char *prophet_server_url(const prophet_server *s); /* "http://127.0.0.1:7733" */
+/* Waits until a push brought something (0), or timeout_ms passed (PROPHET_DONE; below 0: for ever). EINTERRUPTED by prophet_interrupt of db (NULL is fine), and
+ * what ended the server. After it policies are due: prophet_poll. */
+PROPHET_API prophet_code prophet_server_wait(prophet_server *s, prophet_db *db, int timeout_ms, prophet_error *err);
+/* Lets what is being answered end for a moment. NULL is fine. */
+PROPHET_API void prophet_server_close(prophet_server *s);
+/* The same over a pipe, for ssh: answers what comes from the descriptor `in` until its end. Who can start it may write, unless db or readonly says otherwise.
+ * EINTERRUPTED. */
+PROPHET_API prophet_code prophet_serve_pipe(prophet_db *db, int in, int out, bool readonly, prophet_error *err);
+
 /* ---- scripts with limits ---------------------------------------------------------------------------------------- */
 
 typedef struct prophet_limits { /* 0: the default */

@@ -60,6 +60,7 @@ struct prophet_db {
     uint64_t reads;
     prophet_voting voting;
     atomic_bool interrupted;
+    atomic_int wake_fd;   /* an eventfd that an interrupt makes readable; -1: nobody waits */
     uint64_t generation;  /* raised when numbers of names may have been taken back */
     api_shape *shapes;    /* one a type, the one used last in front */
     api_policy *policies; /* in order of addition */

@@ -1,11 +1,17 @@
 /* The handle: opening, closing, what a view of the moment is, interrupts. */
 #include "api/api_impl.h"
+#include <errno.h>
+#include <unistd.h>
 
 /* ---- interrupts ------------------------------------------------------------------------------------------------------- */
 
 void prophet_interrupt(prophet_db *db)
 {
+    static const uint64_t one = 1;
     atomic_store(&db->interrupted, true);
+    int fd = atomic_load(&db->wake_fd), kept = errno;
+    if (fd >= 0 && write(fd, &one, sizeof one) < 0)
+        errno = kept; /* full: it is awake */
 }
 
 bool api_stop(void *ctx)
@@ -64,6 +70,7 @@ static prophet_code open_at(const char *path, const prophet_options *o, prophet_
     if (!db)
         return ph_nomem(err);
     atomic_init(&db->interrupted, false);
+    atomic_init(&db->wake_fd, -1);
     db->reads = o->reads ? o->reads : API_READS;
     db->voting = o->voting;
     prophet_code rc = ph_replica_open(path, &ro, &db->r, err);
@@ -111,6 +118,8 @@ void prophet_close(prophet_db *db)
     }
     api_shapes_free(db);
     ph_arena_clear(&db->scratch);
+    if (atomic_load(&db->wake_fd) >= 0)
+        (void)close(atomic_load(&db->wake_fd)); /* nothing was written to a file */
     ph_free(db);
 }
 

@@ -1,5 +1,5 @@
 /* main: the program `prophet`, and `prophet-lua`, which is the same file under another name. `prophet lua ..` and prophet-lua run Lua; every
- * other command is a Lua module (lua/prophet/cli). Reads options, answers SIGINT, leaves the rest to script. */
+ * other command is a Lua module (lua/prophet/cli). Reads options, answers SIGINT and SIGTERM, leaves the rest to script. */
 #include "script/script.h"
 #include <errno.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 static script_program *running; /* for the signal handler alone */
 
 #define PATIENCE_MS \
-    500 /* a second SIGINT after this ends the program; one before is the same key, heard twice */
+    500 /* a second signal after this ends the program; one before is the same key, heard twice */
 
 static void on_sigint(int signal_number)
 {
@@ -174,6 +174,7 @@ static int start(const script_program_options *o, char **args, int count, int sc
         return script_exit_status(err.code);
     }
     (void)signal(SIGINT, on_sigint);
+    (void)signal(SIGTERM, on_sigint);
     return 0;
 }
 
@@ -181,6 +182,7 @@ static int finish(int status)
 {
     script_program *p = running;
     (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
     running = NULL;
     script_program_free(p);
     if (fflush(stdout) != 0 && status == 0)

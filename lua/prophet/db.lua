@@ -7,6 +7,7 @@ local log = require "prophet.log"
 local report = require "prophet.report"
 local resolvers = require "prophet.resolvers"
 local schema = require "prophet.schema"
+local serve = require "prophet.serve"
 local settings = require "prophet.settings"
 local strict = require "prophet.strict"
 local text_out = require "prophet.text_out"
@@ -262,5 +263,19 @@ end
 methods.pull = exchange "pull"
 methods.push = exchange "push"
 methods.sync = exchange "sync"
+
+--- Answers other replicas over HTTP: until interrupted, or with background = true until the server that it gives is closed.
+function methods.serve(db, options)
+  local s = state_of(db)
+  options = serve.options(options)
+  local server = serve.open(s, options)
+  if options.background then return server end
+  serve.run(db, server, options)
+end
+
+--- The same over standard input and output, to their end: what `prophet serve --stdio` does at the far end of ssh.
+function methods.serve_pipe(db, readonly)
+  state_of(db).handle:serve_pipe(readonly or false)
+end
 
 return M

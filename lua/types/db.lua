@@ -110,6 +110,44 @@ function db:push(target, options) end
 ---@return table
 function db:sync(other, options) end
 
+---@class prophet.ServeOptions
+---@field listen? string          "HOST:PORT"; 127.0.0.1:7733 if absent, port 0 for any free one
+---@field token? string           opens pushing
+---@field read_token? string      with it, reading needs a token too
+---@field tokens? { token: string, right: "read"|"write" }[]
+---@field tls? { cert: string, key: string }  PEM files: HTTPS
+---@field hosts? string[]         names it may be called by, besides addresses, localhost and this machine's
+---@field readonly? boolean       takes no pushes
+---@field log? string             a file that gets a line a request, or "-" for standard error
+---@field timeout? integer        seconds that nothing may move: 30
+---@field connections? integer    at a time: 256
+---@field requests? integer       at a time, waiting ones aside: 64
+---@field push_bytes? integer     of one push: 1 GiB
+---@field background? boolean     gives the server at once instead of serving until interrupted
+---@field ready? fun(server: prophet.Server)   called when it listens
+---@field pushed? fun(server: prophet.Server)  called after each push, when resolvers have voted
+
+---@class prophet.Server
+---@field url string
+local server = {}
+
+--- Waits until a push brought something: true; false when `seconds` passed before. db:poll() lets resolvers vote then.
+---@param seconds? number
+---@return boolean
+function server:wait(seconds) end
+
+--- Ends it, after what is being answered.
+function server:close() end
+
+--- Answers other replicas over HTTP until interrupted; resolvers vote after each push.
+---@param options? prophet.ServeOptions
+---@return prophet.Server?
+function db:serve(options) end
+
+--- Answers another replica over standard input and output, to their end.
+---@param readonly? boolean
+function db:serve_pipe(readonly) end
+
 ---@class prophet.ConflictOptions
 ---@field status? "open"|"closed"
 ---@field type? string

@@ -40,7 +40,7 @@ end
 describe("the stubs", function()
   local dir = os.tmpname()
   os.remove(dir)
-  local db, record, conflict, query
+  local db, record, conflict, query, server
 
   setup(function()
     db = prophet.open(dir .. "-a", { create = true, durability = "relaxed" })
@@ -52,8 +52,10 @@ describe("the stubs", function()
     db:pull(dir .. "-b")
     for c in db:conflicts {} do conflict = c end
     query = db.types.ticket:find {}
+    server = db:serve { listen = "127.0.0.1:0", background = true }
   end)
   teardown(function()
+    server:close()
     db:close()
     os.execute(("rm -rf '%s-a' '%s-b'"):format(dir, dir))
   end)
@@ -61,7 +63,8 @@ describe("the stubs", function()
   it("name only functions that exist", function()
     local objects = { prophet = prophet, ["prophet.q"] = prophet.q, ["prophet.json"] = prophet.json, ["prophet.fields"] = fields,
       ["prophet.db"] = db, ["prophet.Type"] = db.types.ticket, ["prophet.Record"] = record, ["prophet.Query"] = query,
-      ["prophet.Conflict"] = conflict, ["prophet.errors"] = prophet.error, ["prophet.csv"] = prophet.csv }
+      ["prophet.Conflict"] = conflict, ["prophet.errors"] = prophet.error, ["prophet.csv"] = prophet.csv,
+      ["prophet.Server"] = server }
     for class, names in pairs(stubs) do
       if class ~= "prophet.Question" then -- seen by resolvers only
         assert.truthy(objects[class], class)
@@ -91,7 +94,7 @@ describe("the stubs", function()
 
   it("have all methods that the Lua side defines", function()
     local classes = { db = "prophet.db", types = "prophet.Type", query = "prophet.Query", conflicts = "prophet.Conflict",
-      record = "prophet.Record" }
+      record = "prophet.Record", serve = "prophet.Server" }
     for file, class in pairs(classes) do
       local count = 0
       for line in io.lines(("%s/lua/prophet/%s.lua"):format(SOURCE, file)) do

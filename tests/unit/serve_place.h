@@ -65,14 +65,14 @@ typedef struct running {
     char log[8192];
 } running;
 
-static void keep_line(void *ctx, const char *line)
+static inline void keep_line(void *ctx, const char *line)
 {
     running *s = ctx;
     size_t n = strlen(s->log);
     (void)snprintf(s->log + n, sizeof s->log - n, "%s\n", line);
 }
 
-static void *run_server(void *ctx)
+static inline void *run_server(void *ctx)
 {
     running *s = ctx;
     prophet_error e;
@@ -81,7 +81,7 @@ static void *run_server(void *ctx)
     return NULL;
 }
 
-static void start_server(running *s, const char *name, const ph_serve_options *o)
+static inline void start_server(running *s, const char *name, const ph_serve_options *o)
 {
     ph_serve_options with = o ? *o : (ph_serve_options){ 0 };
     memset(s, 0, sizeof *s);
@@ -92,7 +92,7 @@ static void start_server(running *s, const char *name, const ph_serve_options *o
     REQUIRE(pthread_create(&s->thread, NULL, run_server, s) == 0);
 }
 
-static void stop_server(running *s)
+static inline void stop_server(running *s)
 {
     ph_serve_stop(s->server);
     REQUIRE(pthread_join(s->thread, NULL) == 0);
@@ -102,7 +102,7 @@ static void stop_server(running *s)
 
 /* ---- the client -------------------------------------------------------------------------------------------------- */
 
-static int dial(const running *s)
+static inline int dial(const running *s)
 {
     struct sockaddr_in at = { .sin_family = AF_INET };
     const char *colon = strrchr(ph_serve_url(s->server), ':');
@@ -115,7 +115,7 @@ static int dial(const running *s)
     return fd;
 }
 
-static bool say(int fd, const void *bytes, size_t len)
+static inline bool say(int fd, const void *bytes, size_t len)
 {
     const char *p = bytes;
     while (len > 0) {
@@ -133,14 +133,14 @@ typedef struct answer {
     ph_buf head, body; /* head: with a zero byte behind */
 } answer;
 
-static void answer_clear(answer *a)
+static inline void answer_clear(answer *a)
 {
     ph_buf_clear(&a->head);
     ph_buf_clear(&a->body);
 }
 
 /* Chunks become one body; false: it was cut short. */
-static bool unchunk(ph_buf *b)
+static inline bool unchunk(ph_buf *b)
 {
     size_t in = 0, out = 0;
     for (;;) {
@@ -162,7 +162,7 @@ static bool unchunk(ph_buf *b)
 }
 
 /* Reads to the end of the connection. */
-static void hear(int fd, answer *a)
+static inline void hear(int fd, answer *a)
 {
     ph_buf all = PH_BUF_INIT;
     char piece[65536];
@@ -187,7 +187,7 @@ static void hear(int fd, answer *a)
 }
 
 /* One request on a connection of its own; headers: "Name: value\r\n" each, "" for none. */
-static void ask(const running *s, const char *method, const char *path, const char *headers,
+static inline void ask(const running *s, const char *method, const char *path, const char *headers,
                 prophet_slice body, answer *a)
 {
     char head[2048];
@@ -199,7 +199,7 @@ static void ask(const running *s, const char *method, const char *path, const ch
     hear(fd, a);
 }
 
-static int ask_status(const running *s, const char *method, const char *path, const char *headers)
+static inline int ask_status(const running *s, const char *method, const char *path, const char *headers)
 {
     answer a;
     ask(s, method, path, headers, ph_slice(NULL, 0), &a);

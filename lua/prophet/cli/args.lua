@@ -3,6 +3,7 @@
 -- A command is a table:
 --   name, summary (one line), args ("ID [FIELD]"), about (more text), run(ctx) -> exit status
 --   options = { { name = "limit", value = "N", kind = "int", doc = ".." }, { name = "all", short = "a", doc = ".." } }
+--   an option with values = 2 takes two words and gives a list of them
 --   min, max = how many arguments (max = nil: any number)
 -- An option without `value` is a flag; `many = true` gathers a list. Options may stand anywhere before `--`.
 
@@ -105,7 +106,13 @@ function M.parse(command, argv, from)
         value = argv[i]
       end
       if value == nil then usage(("--%s wants a value: %s"):format(option.name, option.value)) end
-      put(options, option, check_value(option, value))
+      if option.values == 2 then
+        i = i + 1
+        if argv[i] == nil then usage(("--%s wants two values: %s"):format(option.name, option.value)) end
+        put(options, option, { value, argv[i] })
+      else
+        put(options, option, check_value(option, value))
+      end
     else
       if value ~= nil then usage(("--%s takes no value"):format(option.name), nil, value) end
       put(options, option, true)
