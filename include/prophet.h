@@ -509,6 +509,82 @@ PROPHET_API void prophet_server_close(prophet_server *s);
  * EINTERRUPTED. */
 PROPHET_API prophet_code prophet_serve_pipe(prophet_db *db, int in, int out, bool readonly, prophet_error *err);
 
+/* ---- transports: named bytes somewhere else ------------------------------------------------------------------------ */
+
+/* A transport reads and writes named bytes at a place that a URL names; it knows nothing of records. file, http, https, s3, dav, davs, rsync and rsync+ssh come
+ * with the library. Names are segments of [A-Za-z0-9._-], none with a leading dot, with "/" between them, at most 255 bytes: the library checks them before a
+ * transport sees one, and whatever a transport gives back. */
+
+#define PROPHET_ETAG_MAX 128
+#define PROPHET_WHOLE    UINT64_MAX /* as a length: to the end; as a total or a size: not known */
+
+typedef struct prophet_net_options { /* of a place; borrowed while it is open */
+    uint32_t    size;
+    const char *token;      /* sent to the URL's own origin only, never shown; NULL: none */
+    const char *cacert;     /* a file of certificates to trust instead of the system's; NULL: the system's */
+    const char *proxy;      /* a URL; "": none; NULL: what the environment says */
+    uint32_t    connect_ms; /* how long a connection may take to come about; 0: 15,000 */
+    uint32_t    stall_ms;   /* how long nothing may move; 0: 30,000 */
+    uint32_t    retries;    /* how often a step is tried again that failed for a while; 0: 4; PROPHET_NO_RETRY: never */
+    /* Called at least once a second while something waits or moves; stage "get", "put", "list", ..; total PROPHET_WHOLE: not known. A code below 0 ends the
+     * call with it. NULL: nobody looks. */
+    prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
+    void       *ctx;
+} prophet_net_options;
+#define PROPHET_NO_RETRY UINT32_MAX
+#define PROPHET_NET_OPTIONS_INIT { sizeof(prophet_net_options), NULL, NULL, NULL, 0, 0, 0, NULL, NULL }
+
+typedef struct prophet_net_get { /* one reading: what is wanted, and what is told about it */
+    uint32_t        size;
+    uint64_t        offset, length; /* the part wanted; PROPHET_WHOLE: to the end. What lies behind the end is left out, without an error */
+    uint64_t        most;           /* EREMOTE if more bytes than this would come; 0: any number */
+    const char     *known;          /* the etag of what the caller has: if it is still that, unchanged = true and no bytes. NULL: none */
+    const char     *expect;         /* ESTALE if it has another etag now; NULL: any */
+    prophet_sink_fn sink;           /* each byte once, in order; after an error what came so far is worthless */
+    void           *ctx;
+    bool            unchanged;      /* out */
+    uint64_t        total;          /* out: of the whole, or PROPHET_WHOLE */
+    char            etag[PROPHET_ETAG_MAX]; /* out: another one whenever the bytes are others; "": this place has none */
+} prophet_net_get;
+#define PROPHET_NET_GET_INIT { sizeof(prophet_net_get), 0, PROPHET_WHOLE, 0, NULL, NULL, NULL, NULL, false, PROPHET_WHOLE, "" }
+
+typedef struct prophet_net_put { /* one writing */
+    uint32_t    size;
+    uint64_t    length;
+    /* Exactly len bytes of the body from offset on; may be asked for the same again. */
+    prophet_code (*read)(void *ctx, uint64_t offset, void *buf, size_t len, prophet_error *err);
+    void       *ctx;
+    bool        only_if_absent; /* EEXISTS if there is one of that name */
+    const char *only_if_etag;   /* ESTALE if it has another etag now, or is gone; NULL: whatever is there */
+    bool        looked;         /* out: this place cannot hold a condition; it was looked at just before writing, so another writer may slip in between */
+    char        etag[PROPHET_ETAG_MAX]; /* out: of what was written; "": not told */
+} prophet_net_put;
+#define PROPHET_NET_PUT_INIT { sizeof(prophet_net_put), 0, NULL, NULL, false, NULL, false, "" }
+
+/* One name of a list; size PROPHET_WHOLE: not known. A code below 0 ends the list with it. */
+typedef prophet_code (*prophet_net_name_fn)(void *ctx, const char *name, uint64_t size, prophet_error *err);
+
+typedef struct prophet_transport {
+    uint32_t    size;
+    const char *scheme; /* what URLs begin with, before ":"; lower case; copied */
+    void       *ctx;    /* given to open and drop */
+    /* No network need be touched yet. place: given to all that follow. */
+    prophet_code (*open)(void *ctx, const char *url, const prophet_net_options *o, void **place, prophet_error *err);
+    /* PROPHET_DONE: there is nothing of that name. */
+    prophet_code (*get)(void *place, const char *name, prophet_net_get *g, prophet_error *err);
+    /* Readers see the old bytes or the new ones, never a part; folders in between are made. NULL: cannot be written (EREADONLY). */
+    prophet_code (*put)(void *place, const char *name, prophet_net_put *p, prophet_error *err);
+    /* All names in a folder and below, in any order. folder: "" or "name/". PROPHET_DONE, before any name: this place cannot list; so does NULL. */
+    prophet_code (*list)(void *place, const char *folder, prophet_net_name_fn each, void *each_ctx, prophet_error *err);
+    /* PROPHET_DONE: there was none. NULL: cannot (EREADONLY). */
+    prophet_code (*remove)(void *place, const char *name, prophet_error *err);
+    void       (*close)(void *place); /* NULL: nothing to do */
+    void       (*drop)(void *ctx);    /* when it was taken away and its last place closed; NULL: nothing to do */
+} prophet_transport;
+/* Adds a transport for the whole process; all threads see it. open NULL: takes the one of that scheme away, places that are open fail from now on (EUSAGE).
+ * EEXISTS: the scheme has one; EUSAGE: no scheme, or one that cannot be. ENOTFOUND: none to take away. */
+PROPHET_API prophet_code prophet_transport_add(const prophet_transport *t, prophet_error *err);
+
 /* ---- scripts with limits ---------------------------------------------------------------------------------------- */
 
 typedef struct prophet_limits { /* 0: the default */

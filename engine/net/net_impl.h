@@ -1,0 +1,52 @@
+/* net_impl: what the files of net share. */
+#ifndef PH_NET_IMPL_H
+#define PH_NET_IMPL_H
+#include "net/net.h"
+
+/* ---- the transports that come with the library: one line and one file each ---------------------------------------- */
+
+/* HERE: part of the library. */
+#define PH_NET_TRANSPORTS(HERE) \
+    HERE("file", file)
+
+#define PH_NET_DECLARE(scheme, name) extern const prophet_transport ph_net_##name;
+PH_NET_TRANSPORTS(PH_NET_DECLARE)
+
+/* ---- schemes (schemes.c) --------------------------------------------------------------------------------------------- */
+
+typedef struct net_scheme net_scheme; /* a transport in use: it is dropped when it was taken away and its last place closed */
+
+/* The transport of a scheme, held until net_scheme_release. */
+prophet_code net_scheme_find(const char *scheme, net_scheme **out, prophet_error *err);
+void         net_scheme_release(net_scheme *s);
+/* EUSAGE: it was taken away meanwhile. */
+prophet_code net_scheme_use(const net_scheme *s, const prophet_transport **out, prophet_error *err);
+
+/* ---- URLs (url.c) ----------------------------------------------------------------------------------------------------- */
+
+typedef struct net_url { /* the parts of scheme://user@host:port/path, decoded where that cannot hide a "/" */
+    char     scheme[32];
+    char     user[64];  /* "": none; a password is refused */
+    char     host[256]; /* [::1] without the brackets */
+    uint16_t port;      /* 0: none given */
+    char     path[1024]; /* from the first "/" on, or "" */
+} net_url;
+/* Strict: no control characters, no host or user that a program could take for an option. EUSAGE. Queries and fragments are refused. */
+prophet_code net_url_parse(const char *url, net_url *out, prophet_error *err);
+
+/* ---- limits ------------------------------------------------------------------------------------------------------------- */
+
+#define NET_CONNECT_MS 15000u
+#define NET_STALL_MS   30000u
+#define NET_RETRIES    4u
+#define NET_CHUNK      65536u /* how much goes to a sink at once */
+#define NET_NAME_MAX   255u
+
+/* The options with every default filled in. */
+prophet_net_options net_options(const prophet_net_options *o);
+static inline prophet_code net_tick(const prophet_net_options *o, const char *stage, uint64_t done, uint64_t total, prophet_error *err)
+{
+    return o->progress ? o->progress(o->ctx, stage, done, total, err) : PROPHET_OK;
+}
+
+#endif

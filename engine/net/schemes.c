@@ -1,0 +1,171 @@
+/* schemes: which transport serves a scheme. The built-in ones are a table that nobody changes; those of hosts and scripts are a list with a lock, one of the two
+ * things that all threads of a process share. A transport may be taken away while places of it are open (a script's Lua state ends), so each is
+ * counted: it is freed when it is gone and its last place closed. Called by place.c. */
+#include "net/net_impl.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct net_scheme {
+    prophet_transport t;
+    char name[32];
+    net_scheme *next;
+    unsigned uses; /* open places; under the lock */
+    bool builtin;  /* in the table: never freed */
+    atomic_bool gone;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static net_scheme *added; /* by hosts and scripts */
+
+/* ---- built in -------------------------------------------------------------------------------------------------- */
+
+#define ROW_HERE(scheme, name) { scheme, &ph_net_##name },
+static const struct builtin {
+    const char *scheme;
+    const prophet_transport *transport;
+} builtins[] = { PH_NET_TRANSPORTS(ROW_HERE) };
+#define BUILTINS (sizeof builtins / sizeof *builtins)
+
+static const struct builtin *find_builtin(const char *scheme)
+{
+    for (size_t i = 0; i < BUILTINS; i++)
+        if (strcmp(builtins[i].scheme, scheme) == 0)
+            return &builtins[i];
+    return NULL;
+}
+
+/* ---- added ------------------------------------------------------------------------------------------------------ */
+
+/* Where the pointer to it is; the list's end if there is none. Under the lock. */
+static net_scheme **find_added(const char *scheme)
+{
+    net_scheme **at = &added;
+    while (*at && strcmp((*at)->name, scheme) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void drop(net_scheme *s)
+{
+    if (s->t.drop)
+        s->t.drop(s->t.ctx);
+    ph_free(s);
+}
+
+static prophet_code take_away(const char *scheme, prophet_error *err)
+{
+    (void)pthread_mutex_lock(&lock);
+    net_scheme **at = find_added(scheme), *s = *at;
+    bool unused = s && s->uses == 0;
+    if (s) {
+        *at = s->next;
+        atomic_store(&s->gone, true);
+    }
+    (void)pthread_mutex_unlock(&lock);
+    if (unused)
+        drop(s);
+    return s ? PROPHET_OK : ph_fail(err, PROPHET_ENOTFOUND, "no transport %s was added", scheme);
+}
+
+static bool is_scheme(const char *scheme)
+{
+    char url[40], found[32];
+    int n = snprintf(url, sizeof url, "%s:", scheme);
+    return n > 0 && (size_t)n < sizeof url && ph_net_is_url(url, found) &&
+           strcmp(found, scheme) == 0;
+}
+
+prophet_code ph_net_add(const prophet_transport *t, prophet_error *err)
+{
+    if (t->size < sizeof *t || !t->scheme || !is_scheme(t->scheme))
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "a transport needs its size and a scheme like \"xmpp\"");
+    if (find_builtin(t->scheme))
+        return ph_fail(err, PROPHET_EEXISTS, "the transport %s is built in", t->scheme);
+    if (!t->open)
+        return take_away(t->scheme, err);
+    if (!t->get)
+        return ph_fail(err, PROPHET_EUSAGE, "the transport %s has no get", t->scheme);
+
+    net_scheme *s = ph_zalloc(sizeof *s);
+    if (!s)
+        return ph_nomem(err);
+    s->t = *t;
+    (void)snprintf(s->name, sizeof s->name, "%s", t->scheme);
+    s->t.scheme = s->name;
+    (void)pthread_mutex_lock(&lock);
+    net_scheme **at = find_added(s->name);
+    bool taken = *at != NULL;
+    if (!taken)
+        *at = s;
+    (void)pthread_mutex_unlock(&lock);
+    if (!taken)
+        return PROPHET_OK;
+    ph_free(s);
+    return ph_fail(err, PROPHET_EEXISTS, "there is a transport %s already", t->scheme);
+}
+
+/* ---- use ---------------------------------------------------------------------------------------------------------- */
+
+static prophet_code unknown(const char *scheme, prophet_error *err)
+{
+    const char *names[BUILTINS];
+    for (size_t i = 0; i < BUILTINS; i++)
+        names[i] = builtins[i].scheme;
+    const char *near = ph_closest(scheme, names, BUILTINS);
+    prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "no transport for %s:", scheme);
+    if (near)
+        ph_hint(err, "did you mean %s: ?", near);
+    return rc;
+}
+
+/* Built-in ones get an entry of their own for each place, so that all are released alike. */
+static prophet_code hold_builtin(const struct builtin *b, net_scheme **out, prophet_error *err)
+{
+    net_scheme *s = ph_zalloc(sizeof *s);
+    if (!s)
+        return ph_nomem(err);
+    s->t = *b->transport;
+    s->builtin = true;
+    *out = s;
+    return PROPHET_OK;
+}
+
+prophet_code net_scheme_find(const char *scheme, net_scheme **out, prophet_error *err)
+{
+    const struct builtin *b = find_builtin(scheme);
+    if (b)
+        return hold_builtin(b, out, err);
+    (void)pthread_mutex_lock(&lock);
+    net_scheme *s = *find_added(scheme);
+    if (s)
+        s->uses++;
+    (void)pthread_mutex_unlock(&lock);
+    if (!s)
+        return unknown(scheme, err);
+    *out = s;
+    return PROPHET_OK;
+}
+
+void net_scheme_release(net_scheme *s)
+{
+    if (!s)
+        return;
+    if (s->builtin) {
+        ph_free(s);
+        return;
+    }
+    (void)pthread_mutex_lock(&lock);
+    bool last = --s->uses == 0 && atomic_load(&s->gone);
+    (void)pthread_mutex_unlock(&lock);
+    if (last)
+        drop(s);
+}
+
+prophet_code net_scheme_use(const net_scheme *s, const prophet_transport **out, prophet_error *err)
+{
+    if (atomic_load(&s->gone))
+        return ph_fail(err, PROPHET_EUSAGE, "the transport %s was taken away", s->name);
+    *out = &s->t;
+    return PROPHET_OK;
+}
