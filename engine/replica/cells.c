@@ -36,7 +36,7 @@ static prophet_code write_head(ph_session *s, ph_work_record *wr, ph_cell *c, pr
 #endif
     c->head_count = (uint32_t)count;
     c->is_register = true;
-    if (count == 1 && !c->conflict)
+    if (count == 1) /* settling it later closes the conflict there may have been */
         c->shown = value;
     return mark(s, wr, c, version, err);
 }
@@ -51,7 +51,7 @@ prophet_code ph_apply_life(ph_session *s, ph_work_record *wr, bool alive, const 
         write_head(s, wr, c, alive ? ph_life_alive : ph_life_dead, over, n, version, err);
     if (rc < 0)
         return rc;
-    if (c->head_count == 1 && !c->conflict)
+    if (c->head_count == 1)
         wr->rec.alive = alive;
     return PROPHET_OK;
 }

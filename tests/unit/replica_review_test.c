@@ -376,6 +376,30 @@ TEST(resolving_a_field_of_a_deleted_record_does_not_bring_it_back)
     ph_arena_clear(&a);
 }
 
+TEST(a_record_in_conflict_about_its_life_is_dead_once_it_is_deleted)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_replica *ann = fresh("ann");
+    ph_named t = create(ann, &a, "x", "new");
+    ph_replica *bob = clone_of(ann, "bob");
+    ph_change_txn *c;
+    ph_edit e = { PH_E_SET, ph_slice_str("status"), text(&a, "late") };
+    set_status(ann, &a, &t.uuid, "open");
+    REQUIRE_OK(ph_change_begin(bob, ph_slice_str(""), &c, &err), &err);
+    REQUIRE_OK(ph_change_delete(c, ph_slice_str("ticket"), &t.uuid, &err), &err);
+    REQUIRE_OK(ph_change_commit(c, NULL, NULL, &err), &err);
+    (void)pull(ann, bob, false);
+    REQUIRE_OK(ph_change_begin(ann, ph_slice_str(""), &c, &err), &err);
+    REQUIRE_OK(ph_change_delete(c, ph_slice_str("ticket"), &t.uuid, &err), &err);
+    CHECK(ph_change_update(c, ph_slice_str("ticket"), &t.uuid, &e, 1, &err) == PROPHET_ENOTFOUND);
+    REQUIRE_OK(ph_change_commit(c, NULL, NULL, &err), &err);
+    status_is(ann, &t.uuid, "open", false);
+    check_clean(ann);
+    ph_replica_close(ann);
+    ph_replica_close(bob);
+    ph_arena_clear(&a);
+}
+
 TEST(what_another_handle_writes_after_the_key_changed_reaches_others)
 {
     ph_arena a = PH_ARENA_INIT;

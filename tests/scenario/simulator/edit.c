@@ -281,21 +281,43 @@ static bool is_mixed(sim *s, ph_view *v, uint32_t type, const ph_uuid *id)
     return mixed;
 }
 
-static void dump_touched(sim *s, ph_view *v, touched *t, size_t n, ph_buf *out)
+#define TOUCHED_MAX 16
+
+typedef struct looks { /* what each touched record showed at some moment */
+    ph_buf of[TOUCHED_MAX];
+} looks;
+
+static void look_at(sim *s, ph_view *v, touched *t, size_t n, looks *out)
 {
+    memset(out, 0, sizeof *out);
     for (size_t i = 0; i < n; i++) {
         uint32_t type = ph_names_find(v->names, ph_slice_str(t[i].type));
         t[i].mixed = t[i].mixed || (type && is_mixed(s, v, type, &t[i].id));
-        if (type && !t[i].mixed)
-            sim_dump_record(s, v, type, &t[i].id, out);
+        if (type)
+            sim_dump_record(s, v, type, &t[i].id, &out->of[i]);
     }
 }
 
-static void dump_inside(sim *s, ph_change_txn *c, touched *t, size_t n, ph_buf *out)
+static void look_inside(sim *s, ph_change_txn *c, touched *t, size_t n, looks *out)
 {
     ph_view *v;
     MUST(s, ph_change_view(c, &v, &s->err));
-    dump_touched(s, v, t, n, out);
+    look_at(s, v, t, n, out);
+}
+
+/* Records that had a mixed cell at either moment are left out. */
+static void compare_looks(sim *s, const char *what, const touched *t, size_t n, looks *after,
+                          looks *before)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!t[i].mixed)
+            sim_same(s, what, &after->of[i], &before->of[i]);
+}
+
+static void forget_looks(looks *l)
+{
+    for (size_t i = 0; i < TOUCHED_MAX; i++)
+        ph_buf_clear(&l->of[i]);
 }
 
 static bool expected(prophet_code rc)
@@ -362,12 +384,12 @@ static bool operate(sim *s, ph_change_txn *c, touched *t, size_t *count, size_t 
 /* Operations between savepoints; what is rolled back must leave nothing. */
 static bool operate_saved(sim *s, ph_change_txn *c, touched *t, size_t *count, size_t max)
 {
-    ph_buf before = PH_BUF_INIT, after = PH_BUF_INIT;
-    touched inner[16];
+    looks before = { 0 }, after = { 0 };
+    touched inner[TOUCHED_MAX];
     size_t n = 0;
     bool good, look = sim_chance(s, 50);
     if (look)
-        dump_inside(s, c, t, *count, &before);
+        look_inside(s, c, t, *count, &before);
     sim_note(s, "  savepoint");
     MUST(s, ph_change_savepoint(c, &s->err));
     good = sim_chance(s, 20) ? operate_saved(s, c, inner, &n, COUNT(inner))
@@ -381,19 +403,19 @@ static bool operate_saved(sim *s, ph_change_txn *c, touched *t, size_t *count, s
         sim_note(s, "  rollback%s", look ? ", looked at" : "");
         MUST(s, ph_change_rollback(c, &s->err));
         if (look) {
-            dump_inside(s, c, t, *count, &after);
-            sim_same(s, "what a rolled back savepoint leaves", &after, &before);
+            look_inside(s, c, t, *count, &after);
+            compare_looks(s, "what a rolled back savepoint leaves", t, *count, &after, &before);
         }
         good = true;
     }
-    ph_buf_clear(&before);
-    ph_buf_clear(&after);
+    forget_looks(&before);
+    forget_looks(&after);
     return good;
 }
 
 static void finish(sim *s, sim_node *n, ph_change_txn *c, bool good, touched *t, size_t count)
 {
-    ph_buf inside = PH_BUF_INIT, after = PH_BUF_INIT;
+    looks inside = { 0 }, after = { 0 };
     bool look = good && sim_chance(s, 60);
     if (sim_chance(s, 5)) {
         if (sim_chance(s, 50))
@@ -402,26 +424,27 @@ static void finish(sim *s, sim_node *n, ph_change_txn *c, bool good, touched *t,
         return;
     }
     if (look)
-        dump_inside(s, c, t, count, &inside);
+        look_inside(s, c, t, count, &inside);
     sim_note(s, "  commit%s", look ? ", looked at" : "");
     prophet_code rc = ph_change_commit(c, NULL, NULL, &s->err);
     if (rc < 0 && (good || rc != PROPHET_EUSAGE))
         sim_fail(s, "a commit gave %d: %s", (int)rc, s->err.message);
     if (look) {
         ph_view *v = sim_view(s, n);
-        dump_touched(s, v, t, count, &after);
+        look_at(s, v, t, count, &after);
         ph_view_end(v);
-        sim_same(s, "what a change shows after its commit, and inside", &after, &inside);
+        compare_looks(s, "what a change shows after its commit, and inside", t, count, &after,
+                      &inside);
     }
-    ph_buf_clear(&inside);
-    ph_buf_clear(&after);
+    forget_looks(&inside);
+    forget_looks(&after);
     sim_watch(s, n);
 }
 
 static void change(sim *s, sim_node *n)
 {
     ph_change_txn *c;
-    touched t[16];
+    touched t[TOUCHED_MAX];
     size_t count = 0, rounds = 1 + sim_below(s, 2);
     bool good = true;
     MUST(s, ph_change_begin(n->r, ph_slice_str("edit"), &c, &s->err));
