@@ -358,6 +358,10 @@ PROPHET_API prophet_code prophet_txn_update(prophet_txn *t, const char *type, co
                                             const prophet_edit *edits, size_t count, prophet_doc **doc, prophet_error *err);
 /* ENOTFOUND: there never was such a record. Deleting a dead or restoring a living one writes nothing. */
 PROPHET_API prophet_code prophet_txn_delete(prophet_txn *t, const char *type, const prophet_uuid *id, prophet_doc **doc, prophet_error *err);
+/* Takes back what a changeset did (its id, the start of it, or its version). What was changed since becomes a conflict and is not lost;
+ * records deleted since stay so. PROPHET_DONE: nothing of it is left to take back. EUSAGE: it defines types or only votes, or a record of it
+ * was written before in this change. */
+PROPHET_API prophet_code prophet_txn_revert(prophet_txn *t, prophet_value changeset, prophet_error *err);
 PROPHET_API prophet_code prophet_txn_restore(prophet_txn *t, const char *type, const prophet_uuid *id, prophet_doc **doc, prophet_error *err);
 
 /* Reserved types are records as well, read and written by the same calls: _setting {name, value} (key: name), _voter {replica (hex), weight (int)}
@@ -402,6 +406,15 @@ PROPHET_API prophet_code prophet_blame(prophet_db *db, const char *type, const p
  * changes: list of {type, record (ref), number, action, fields: map field -> {set? unset? inc? add? remove?}}, votes: list of {type, record, field (""), value? unset? by resolver? reason?}}.
  * spec: a map {author?, type?, record? (ref), replica? (hex), since?, until? (times), after? (version), id? (hex, or a unique head of it), limit? (the newest so many),
  * newest? (bool: descending)}; nil: all. */
+/* The database as it was at a point, as a handle for reading only (EREADONLY): get, query, count, history, log, export, conflicts, schema and
+ * version answer as they did then, schemas, rules and weights too. The point is a version of this replica (PROPHET_INT), a time (PROPHET_TIME:
+ * what this replica had then, what it pulled later left out), or a changeset by its id or the start of it (PROPHET_TEXT: it and all it had
+ * seen, the same on every replica). Close it like any handle, before or after db; while it is open the index keeps what it needs.
+ * ENOTFOUND, EAMBIGUOUS. */
+PROPHET_API prophet_code prophet_as_of(prophet_db *db, prophet_value point, prophet_db **out, prophet_error *err);
+/* Records that differ between two points (b nil: now), by type and id: documents {type, record, number, action ("create", "update", "delete"),
+ * changes = [{field, old, new}]}; for the life cell the field is "life" and `life` is true. */
+PROPHET_API prophet_code prophet_diff(prophet_db *db, prophet_value a, prophet_value b, prophet_iter **out, prophet_error *err);
 PROPHET_API prophet_code prophet_log(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
 /* The same as JSON lines, and the living records as JSON lines (all: reserved types too): the contract of docs/formats.md. */
 PROPHET_API prophet_code prophet_log_json(prophet_db *db, prophet_value spec, prophet_sink_fn sink, void *ctx, prophet_error *err);

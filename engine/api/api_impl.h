@@ -221,6 +221,11 @@ typedef struct api_changeset {
 } api_changeset;
 prophet_code api_changeset_get(ph_view *v, uint64_t version, ph_arena *a, api_changeset *out,
                                prophet_error *err);
+/* The version of the changeset whose id starts with these digits; 0: none. EAMBIGUOUS. */
+prophet_code api_changeset_find(ph_view *v, prophet_slice hex, uint64_t *version,
+                                prophet_error *err);
+/* past.c: EUSAGE on a handle that shows the past. */
+prophet_code api_not_past(const prophet_db *db, const char *what, prophet_error *err);
 /* author, time, replica, changeset. */
 void api_put_writer(api_map *m, const api_changeset *c);
 prophet_slice api_resolver_text(ph_arena *a, const ph_vote *vote); /* name@hash */

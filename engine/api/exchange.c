@@ -79,6 +79,8 @@ static prophet_code begin(prophet_db *db, const prophet_exchange *o, const char 
                            "the size of prophet_exchange is not one this library knows");
         memcpy(&x->o, o, o->size);
     }
+    if (ph_replica_is_past(db->r))
+        return ph_replica_refuse_write(db->r, err);
     return api_not_inside(db, what, err);
 }
 

@@ -14,7 +14,8 @@ static bool hex_nibble(char c, uint8_t *out)
 }
 
 /* The version of the changeset whose id starts with these digits; 0: none. */
-static prophet_code by_prefix(ph_view *v, prophet_slice hex, uint64_t *version, prophet_error *err)
+prophet_code api_changeset_find(ph_view *v, prophet_slice hex, uint64_t *version,
+                                prophet_error *err)
 {
     ph_id low = { { 0 } };
     char text[65];
@@ -129,7 +130,7 @@ prophet_code log_filter_read(prophet_db *db, ph_view *v, const prophet_value *sp
         return rc;
     if (id.len) {
         uint64_t version;
-        if ((rc = by_prefix(v, id, &version, err)) < 0)
+        if ((rc = api_changeset_find(v, id, &version, err)) < 0)
             return rc;
         f->first = f->first > version ? f->first : version;
         f->last = version;
@@ -176,7 +177,7 @@ static prophet_code fits(const log_filter *f, ph_view *v, uint64_t version, ph_a
     ph_changeset_row row;
     api_changeset c;
     prophet_code rc = ph_changesets_get(v->txn, version, &row, err);
-    *yes = rc == PROPHET_OK && (!f->ridx || row.ridx == f->ridx) &&
+    *yes = rc == PROPHET_OK && ph_view_has(v, version) && (!f->ridx || row.ridx == f->ridx) &&
            (!f->has_since || row.time >= f->since) && (!f->has_until || row.time < f->until);
     if (rc < 0 || !*yes || (!f->author.len && !f->type.len && !f->has_record))
         return rc < 0 ? rc : PROPHET_OK;

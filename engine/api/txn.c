@@ -52,6 +52,27 @@ prophet_code prophet_txn_commit(prophet_txn *t, prophet_hash *id, uint64_t *vers
     return rc;
 }
 
+prophet_code prophet_txn_revert(prophet_txn *t, prophet_value changeset, prophet_error *err)
+{
+    ph_changeset_row row;
+    ph_view *v;
+    uint64_t version = 0;
+    prophet_code rc = ph_change_view(t->c, &v, err);
+    if (rc < 0)
+        return rc;
+    if (changeset.kind == PROPHET_INT)
+        version = changeset.as.integer > 0 ? (uint64_t)changeset.as.integer : 0;
+    else if (changeset.kind != PROPHET_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "a changeset is named by its id or its version");
+    else if ((rc = api_changeset_find(v, changeset.as.bytes, &version, err)) < 0)
+        return rc;
+    if (version == 0 || version > v->state.version)
+        return ph_fail(err, PROPHET_ENOTFOUND, "no such changeset");
+    if ((rc = ph_changesets_get(v->txn, version, &row, err)) < 0)
+        return rc;
+    return ph_change_revert(t->c, &row.id, err);
+}
+
 void prophet_txn_abort(prophet_txn *t)
 {
     if (!t)

@@ -118,7 +118,7 @@ prophet_code prophet_check(prophet_db *db, prophet_doc **out, prophet_error *err
     ph_check_report rep = { 0 };
     uint64_t invalid = 0;
     prophet_code rc = api_not_inside(db, "a check", err);
-    if (rc < 0)
+    if (rc < 0 || (rc = api_not_past(db, "a check", err)) < 0)
         return rc;
     if ((rc = ph_replica_check(db->r, say, &n, &rep, err)) < 0 ||
         (rc = api_check_values(db, say, &n, &invalid, err)) < 0)

@@ -50,6 +50,19 @@ prophet_code ph_conflicts_set(ph_txn *t, const ph_cell_key *k, bool open, bool d
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+prophet_code ph_conflicts_erase(ph_txn *t, uint32_t type, const ph_uuid *uuid, prophet_error *err)
+{
+    static const unsigned tables[] = { PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO };
+    uint8_t prefix[20];
+    prophet_code rc = PROPHET_OK;
+
+    ph_u32be_put(prefix, type);
+    memcpy(prefix + 4, uuid->b, sizeof uuid->b);
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && rc >= 0; i++)
+        rc = ph_txn_del_prefix(t, tables[i], ph_slice(prefix, sizeof prefix), err);
+    return rc;
+}
+
 prophet_code ph_conflicts_done(ph_txn *t, const ph_cell_key *k, prophet_error *err)
 {
     uint8_t key[24];

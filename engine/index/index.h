@@ -113,6 +113,8 @@ typedef struct ph_named { uint64_t number; uint32_t type; ph_uuid uuid; } ph_nam
 prophet_code ph_numbers_decode(prophet_slice key, prophet_slice row, ph_named *out, prophet_error *err); /* a row of history with a key of 8 bytes */
 prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t len, ph_named *out, size_t max, size_t *count, prophet_error *err);
 prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64_t offset_plus_1, prophet_error *err);
+prophet_code ph_history_del(ph_txn *t, uint64_t number, uint64_t version, prophet_error *err);
+prophet_code ph_numbers_del(ph_txn *t, uint64_t number, prophet_error *err);
 /* Versions that touched a record, ascending, with their offsets (0: only votes). */
 typedef struct ph_history_entry { uint64_t version, offset_plus_1; } ph_history_entry;
 prophet_code ph_history_list(ph_txn *t, uint64_t number, ph_arena *a, ph_history_entry **out, size_t *count, prophet_error *err);
@@ -126,6 +128,8 @@ prophet_code ph_conflicts_mark(ph_txn *t, const ph_cell_key *k, prophet_error *e
 /* Open or not: writes or removes the rows of `open` and `todo`. `ask`: the question is new. */
 prophet_code ph_conflicts_set(ph_txn *t, const ph_cell_key *k, bool open, bool decided, bool ask, prophet_error *err);
 prophet_code ph_conflicts_done(ph_txn *t, const ph_cell_key *k, prophet_error *err);         /* asked: out of todo */
+/* All rows of a record in these three tables. */
+prophet_code ph_conflicts_erase(ph_txn *t, uint32_t type, const ph_uuid *uuid, prophet_error *err);
 /* Cells of `table` (PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO) with a key above *after (NULL: from the start), within one type (0: all). At most max. */
 prophet_code ph_conflicts_list(ph_txn *t, unsigned table, uint32_t type, const ph_cell_key *after, ph_cell_key *out, size_t max, size_t *count, prophet_error *err);
 prophet_code ph_asked_put(ph_txn *t, const ph_cell_key *k, const uint8_t question[32], const uint8_t resolver[32], prophet_slice what, prophet_error *err);

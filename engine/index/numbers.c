@@ -120,6 +120,23 @@ prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64
     return ph_txn_put_sorted(t, PH_T_HISTORY, ph_slice(key, sizeof key), out_slice(&o), err);
 }
 
+prophet_code ph_history_del(ph_txn *t, uint64_t number, uint64_t version, prophet_error *err)
+{
+    uint8_t key[16];
+
+    ph_number_key(key, number);
+    ph_u64be_put(key + 8, version);
+    return ph_txn_del(t, PH_T_HISTORY, ph_slice(key, sizeof key), err);
+}
+
+prophet_code ph_numbers_del(ph_txn *t, uint64_t number, prophet_error *err)
+{
+    uint8_t key[8];
+
+    ph_number_key(key, number);
+    return ph_txn_del(t, PH_T_HISTORY, ph_slice(key, sizeof key), err);
+}
+
 static bool grow(ph_history_entry **list, size_t *cap, size_t count, ph_arena *a)
 {
     if (count < *cap)

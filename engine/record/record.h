@@ -75,6 +75,9 @@ prophet_code ph_record_decode(prophet_slice key, prophet_slice row, bool borrow,
 /* Writes what is dirty. `sorted`: records come in rising key order (bulk). Clears the dirty marks. */
 prophet_code ph_record_store(ph_txn *t, ph_record *r, bool sorted, ph_buf *scratch, prophet_error *err);
 
+/* Takes away its row and all rows of its cells. */
+prophet_code ph_record_erase(ph_txn *t, uint32_t type, const ph_uuid *uuid, uint64_t number, prophet_error *err);
+
 /* The row that storing a fresh record would give, without storing it; false: not to be had that way (it has a row, or parts that
  * lie in rows of their own). */
 bool ph_record_preview(ph_record *r, ph_buf *row);

@@ -306,6 +306,20 @@ prophet_code ph_record_store(ph_txn *t, ph_record *r, bool sorted, ph_buf *scrat
     return PROPHET_OK;
 }
 
+prophet_code ph_record_erase(ph_txn *t, uint32_t type, const ph_uuid *uuid, uint64_t number,
+                             prophet_error *err)
+{
+    uint8_t key[20], prefix[8];
+    prophet_code rc;
+
+    ph_u32be_put(key, type);
+    memcpy(key + 4, uuid->b, sizeof uuid->b);
+    ph_u64be_put(prefix, number);
+    if ((rc = ph_txn_del(t, PH_T_RECORDS, ph_slice(key, sizeof key), err)) < 0)
+        return rc;
+    return ph_txn_del_prefix(t, PH_T_CELLS, ph_slice(prefix, sizeof prefix), err);
+}
+
 static bool lies_in_row(const ph_cell *c)
 {
     size_t weight = 0;

@@ -329,8 +329,8 @@ prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t
 
 /* A writer that names what it has not among its ancestors: replayed by lamport, as the history of conflicts is, its write comes before
  * what it overwrites. The cell then was in conflict for that moment. */
-static prophet_code look_for_inversion(ph_session *s, const ph_changeset *cs, const uint64_t *refs,
-                                       uint64_t lamport, prophet_error *err)
+prophet_code ph_apply_inversion(ph_session *s, const ph_changeset *cs, const uint64_t *refs,
+                                uint64_t lamport, prophet_error *err)
 {
     s->inverted = false;
     for (size_t i = 0; i < cs->header.ref_count && !s->inverted; i++) {
@@ -367,7 +367,7 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
         (rc = advance_frontier(s, names, named, n.version, err)) < 0)
         return rc;
     n.row.lamport++;
-    if ((rc = look_for_inversion(s, cs, names + named, n.row.lamport, err)) < 0)
+    if ((rc = ph_apply_inversion(s, cs, names + named, n.row.lamport, err)) < 0)
         return rc;
     if (n.row.lamport > s->state.lamport)
         s->state.lamport = n.row.lamport;

@@ -38,7 +38,7 @@ struct ph_intake {
 prophet_code ph_intake_begin(ph_replica *r, ph_intake **out, prophet_error *err)
 {
     if (ph_replica_readonly(r))
-        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+        return ph_replica_refuse_write(r, err);
     ph_intake *in = ph_zalloc(sizeof *in);
     if (!in)
         return ph_nomem(err);
@@ -242,6 +242,8 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
             count++;
         }
     }
+    if (rc >= 0 && count)
+        rc = ph_local_came(s, ph_replica_now(in->r), count, err);
     if (rc >= 0 && count && (rc = ph_work_flush(s, err)) >= 0) {
         in->report.forks += s->forks;
         in->report.conflicts += s->opened;

@@ -2,10 +2,13 @@
  *
  *   CBOR map {1: kind, ...}
  *   kind 1, asked:  2 type text, 3 record bytes16, 4 field text ("" = life), 5 question bytes32, 6 resolver bytes32, 7 what text
- *   kind 2, value:  2 name text, 3 value (any canonical value; absent: removed) */
+ *   kind 2, value:  2 name text, 3 value (any canonical value; absent: removed)
+ *   kind 3, came:   2 time, 3 count: so many changesets before this frame came from elsewhere, then
+ *
+ * Rows of table local: the name of kind 2 -> its value;  00 "came" last version u64 -> value bytes of kind 3: count, time (two integers) */
 #include "replica/replica_impl.h"
 
-enum { LOCAL_ASKED = 1, LOCAL_VALUE = 2 };
+enum { LOCAL_ASKED = 1, LOCAL_VALUE = 2, LOCAL_CAME = 3 };
 
 static prophet_code add(ph_session *s, ph_buf *frame, prophet_error *err)
 {
@@ -48,6 +51,79 @@ prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice val
         ph_buf_put(&b, value.data, value.len);
     }
     return add(s, &b, err);
+}
+
+prophet_code ph_local_came(ph_session *s, int64_t time, uint64_t count, prophet_error *err)
+{
+    ph_buf b = PH_BUF_INIT;
+    ph_put_map(&b, 3);
+    ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_CAME);
+    ph_put_uint(&b, 2), ph_put_int(&b, time);
+    ph_put_uint(&b, 3), ph_put_uint(&b, count);
+    return add(s, &b, err);
+}
+
+/* ---- when changesets came ------------------------------------------------------------------------------------ */
+
+#define CAME_KEY 13 /* no name begins with a zero byte */
+static const uint8_t came_prefix[5] = { 0, 'c', 'a', 'm', 'e' };
+
+static prophet_code came(ph_session *s, const ph_item m[8], prophet_error *err)
+{
+    uint8_t key[CAME_KEY];
+    ph_buf row = PH_BUF_INIT;
+    if (m[2].kind != PH_INT || m[3].kind != PH_INT || m[3].i < 1 ||
+        (uint64_t)m[3].i > s->state.version)
+        return ph_fail(err, PROPHET_ECORRUPT, "a local frame of kind 3 is malformed");
+    memcpy(key, came_prefix, sizeof came_prefix);
+    ph_u64be_put(key + sizeof came_prefix, s->state.version);
+    ph_put_int(&row, m[3].i);
+    ph_put_int(&row, m[2].i);
+    prophet_code rc = row.failed ? ph_nomem(err)
+                                 : ph_txn_put(s->txn, PH_T_LOCAL, ph_slice(key, sizeof key),
+                                              ph_buf_slice(&row), err);
+    ph_buf_clear(&row);
+    return rc;
+}
+
+static prophet_code came_row(ph_view *v, uint64_t version, uint64_t *last, int64_t *count,
+                             int64_t *time, prophet_error *err)
+{
+    uint8_t from[CAME_KEY];
+    ph_cursor *cur;
+    prophet_slice k, row;
+    ph_item a, b;
+    memcpy(from, came_prefix, sizeof came_prefix);
+    ph_u64be_put(from + sizeof came_prefix, version);
+    prophet_code rc = ph_cursor_open(v->txn, PH_T_LOCAL, &cur, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_cursor_seek(cur, ph_slice(from, sizeof from), &k, &row, err);
+    if (rc == PROPHET_OK &&
+        (k.len != CAME_KEY || memcmp(k.data, came_prefix, sizeof came_prefix) != 0))
+        rc = PROPHET_DONE;
+    ph_reader in = ph_reader_of(rc == PROPHET_OK ? row : ph_slice(NULL, 0));
+    if (rc == PROPHET_OK && ph_read_item(&in, &a) && ph_read_item(&in, &b)) {
+        *last = ph_u64be((const uint8_t *)k.data + sizeof came_prefix);
+        *count = a.i;
+        *time = b.i;
+    }
+    ph_cursor_close(cur);
+    return rc;
+}
+
+prophet_code ph_arrived(ph_view *v, uint64_t version, ph_arrival *out, prophet_error *err)
+{
+    ph_changeset_row row;
+    uint64_t last = 0;
+    int64_t count = 0;
+    prophet_code rc = came_row(v, version, &last, &count, &out->time, err);
+    out->pulled = rc == PROPHET_OK && last >= version && last - version < (uint64_t)count;
+    if (rc < 0 || out->pulled)
+        return rc;
+    if ((rc = ph_changesets_get(v->txn, version, &row, err)) >= 0)
+        out->time = row.time; /* written here */
+    return rc;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
@@ -98,6 +174,8 @@ prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *e
         return ph_fail(err, PROPHET_ECORRUPT, "a local frame is malformed");
     if (m[1].i == LOCAL_ASKED)
         return asked(s, m, err);
+    if (m[1].i == LOCAL_CAME)
+        return came(s, m, err);
     if (m[1].i != LOCAL_VALUE || m[2].kind != PH_TEXT || m[2].s.len == 0 || m[2].s.len > 500)
         return PROPHET_OK; /* a later version's: nothing here depends on it */
     if (m[3].raw.len)

@@ -217,6 +217,7 @@ void ph_replica_close(ph_replica *r)
     ph_view_free(r);
     if (r->reader)
         ph_txn_abort(r->reader);
+    ph_past_free(r->past);
     ph_schemas_free(r);
     ph_names_free(r->names);
     ph_store_close(r->store);
@@ -250,6 +251,16 @@ const char *ph_replica_path(const ph_replica *r)
 bool ph_replica_readonly(const ph_replica *r)
 {
     return r->options.readonly;
+}
+
+prophet_code ph_replica_refuse_write(const ph_replica *r, prophet_error *err)
+{
+    if (!r->past)
+        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+    prophet_code rc =
+        ph_fail(err, PROPHET_EREADONLY, "this is %s as it was: the past is read only", r->path);
+    ph_hint(err, "write to the database itself");
+    return rc;
 }
 
 const char *ph_replica_user(const ph_replica *r)
@@ -287,7 +298,7 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
 {
     prophet_code rc, rc2;
     if (r->options.readonly)
-        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+        return ph_replica_refuse_write(r, err);
     if (r->session || r->view_depth)
         return ph_fail(err, PROPHET_EUSAGE, "rebuild inside a change or view");
     if ((rc = ph_log_try_exclusive(r->log, err)) < 0)

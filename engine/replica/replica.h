@@ -74,6 +74,8 @@ void ph_view_end(ph_view *v); /* a view of a change (ph_change_view) is not ende
 prophet_code ph_snapshot_begin(ph_replica *r, ph_view **out, prophet_error *err);
 void ph_snapshot_end(ph_view *v); /* NULL is fine */
 
+/* Is this changeset among those the view shows? */
+bool ph_view_has(const ph_view *v, uint64_t version);
 prophet_code ph_view_digest(ph_view *v, uint8_t out[32], prophet_error *err);
 prophet_code ph_view_heads(ph_view *v, ph_arena *a, ph_id **out, size_t *count,
                            prophet_error *err); /* frontier, sorted */
@@ -242,6 +244,30 @@ prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, 
                              prophet_code (*each)(void *ctx, const ph_record_step *step,
                                                   prophet_error *err),
                              void *ctx, prophet_error *err);
+
+/* ---- the past ---------------------------------------------------------------------------------------------------- */
+
+typedef enum ph_point_kind { PH_AT_VERSION, PH_AT_TIME, PH_AT_CHANGESET } ph_point_kind;
+typedef struct ph_point {
+    ph_point_kind kind;
+    uint64_t version; /* of this replica; 0: before the first */
+    int64_t time;     /* what this replica had then */
+    ph_id id;         /* it and all it had seen */
+} ph_point;
+typedef struct ph_arrival {
+    int64_t time; /* when this replica had it: written here, or pulled */
+    bool pulled;
+} ph_arrival;
+prophet_code ph_arrived(ph_view *v, uint64_t version, ph_arrival *out, prophet_error *err);
+/* A handle of its own on the same directory, for reading only, that shows the database as it was: every view of it is of that point.
+ * It holds a snapshot until it is closed. ENOTFOUND: no such version or changeset. */
+prophet_code ph_past_open(ph_replica *r, const ph_point *p, ph_replica **out, prophet_error *err);
+bool ph_replica_is_past(const ph_replica *r);
+prophet_code ph_replica_refuse_write(const ph_replica *r, prophet_error *err); /* EREADONLY */
+/* Takes back what a changeset did, as a change that names it alone: what was changed since is concurrent, a conflict and no loss. Records
+ * deleted since stay so; votes are not taken back. PROPHET_DONE: nothing of it is left. EUSAGE: it defines types, or did nothing but vote;
+ * one of its records was written in this change before. */
+prophet_code ph_change_revert(ph_change_txn *c, const ph_id *id, prophet_error *err);
 
 /* ---- conflicts -------------------------------------------------------------------------------------------------- */
 

@@ -27,6 +27,7 @@ struct ph_replica {
     unsigned view_depth;
     struct ph_session *session; /* the open write, if any */
     struct ph_schemas *schemas;
+    struct ph_past *past; /* shows an earlier version: past.c */
     ph_buf scratch;
     int64_t uuid_ms; /* of the last UUIDv7 */
     uint64_t uuid_count;
@@ -130,6 +131,10 @@ prophet_code ph_session_commit(ph_session *s, ph_position *flush_to,
                                prophet_error *err); /* ends it either way */
 void ph_session_abort(ph_session *s);
 prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err);
+/* A session whose rows are written on the overlay of a past version: nothing is locked, nothing appended. */
+prophet_code ph_session_over(ph_replica *r, const ph_state *state, ph_session **out,
+                             prophet_error *err);
+void ph_session_over_end(ph_session *s);
 /* Forgets all work and starts again on a fresh transaction, with the lock kept. */
 prophet_code ph_session_restart(ph_session *s, prophet_error *err);
 prophet_code ph_session_wait_durable(ph_replica *r, ph_position upto, prophet_error *err);
@@ -142,6 +147,8 @@ prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uui
 prophet_code ph_work_number(ph_session *s, ph_work_record *wr, prophet_slice type,
                             prophet_error *err); /* gives a new record its number */
 bool ph_work_queue(ph_session *s, ph_work_record *wr);
+/* Takes a stored record out of all indexes, before its row goes. */
+prophet_code ph_work_unindex(ph_session *s, const ph_work_record *wr, prophet_error *err);
 bool ph_work_touch(ph_session *s, ph_work_record *wr, const ph_cell *c);
 prophet_code ph_work_flush(
     ph_session *s,
@@ -177,6 +184,9 @@ prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t
                            uint64_t version, prophet_error *err);
 prophet_code ph_apply_to_record(ph_session *s, ph_work_record *wr, const ph_change *ch,
                                 const uint64_t *names, uint64_t version, prophet_error *err);
+/* Sets s->inverted for the changeset: refs are the versions of its refs. */
+prophet_code ph_apply_inversion(ph_session *s, const ph_changeset *cs, const uint64_t *refs,
+                                uint64_t lamport, prophet_error *err);
 prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset,
                                 ph_position position, prophet_error *err);
 prophet_code ph_apply_local(ph_session *s, prophet_slice frame,
@@ -195,6 +205,8 @@ prophet_code ph_question_asked(ph_txn *t, const ph_cell_key *key, const uint8_t 
                                bool *asked, prophet_error *err);
 prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32],
                             const uint8_t resolver[32], prophet_slice what, prophet_error *err);
+/* The last `count` changesets of this session came from elsewhere. */
+prophet_code ph_local_came(ph_session *s, int64_t time, uint64_t count, prophet_error *err);
 prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value,
                             prophet_error *err);
 
@@ -242,6 +254,12 @@ prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice typ
 /* Versions of what a decoded changeset names. */
 prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out,
                            prophet_error *err);
+
+/* past.c, past_point.c */
+bool ph_past_has(const struct ph_past *p, uint64_t version);
+prophet_code ph_past_complete(struct ph_past *p, prophet_error *err); /* all records, before a scan */
+prophet_code ph_past_frontier(ph_view *v, prophet_error *err);        /* fills v->state.frontier */
+void ph_past_free(struct ph_past *p);
 
 /* schema.c: compiled from the rows of `_type` and `_voter` records in t; `stamp` is state.schema of that snapshot */
 prophet_code ph_schemas_get(ph_replica *r, ph_txn *t, uint64_t stamp, prophet_slice type,

@@ -218,7 +218,7 @@ prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *er
 {
     prophet_code rc;
     if (r->options.readonly)
-        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", r->path);
+        return ph_replica_refuse_write(r, err);
     if (r->session)
         return ph_fail(err, PROPHET_EUSAGE, "a change is open on this handle already");
     ph_session *s = ph_zalloc(sizeof *s);
@@ -264,6 +264,30 @@ void ph_session_abort(ph_session *s)
         r->session = NULL;
     if (began)
         ph_schemas_forget(r); /* may hold what was never committed */
+    session_free(s);
+}
+
+prophet_code ph_session_over(ph_replica *r, const ph_state *state, ph_session **out,
+                             prophet_error *err)
+{
+    ph_session *s = ph_zalloc(sizeof *s);
+    if (!s)
+        return ph_nomem(err);
+    ph_require(ph_txn_is_overlay(r->reader) && !r->session);
+    s->r = r;
+    s->txn = r->reader;
+    s->state = *state;
+    s->replaying = true;
+    r->session = s;
+    ph_overlay_write_begin(s->txn);
+    *out = s;
+    return PROPHET_OK;
+}
+
+void ph_session_over_end(ph_session *s)
+{
+    ph_overlay_write_end(s->txn);
+    s->r->session = NULL;
     session_free(s);
 }
 

@@ -11,7 +11,9 @@ prophet_code ph_snapshot_begin(ph_replica *r, ph_view **out, prophet_error *err)
     v->replica = r;
     v->names = r->names;
     v->inside = true; /* ph_view_end leaves it alone */
-    if ((rc = ph_txn_begin(r->store, false, &v->txn, err)) < 0 ||
+    if (r->past)      /* the past does not change */
+        v->txn = r->reader;
+    if ((!r->past && (rc = ph_txn_begin(r->store, false, &v->txn, err)) < 0) ||
         (rc = ph_state_load(v->txn, &v->arena, &v->state, err)) < 0 ||
         (!r->session && r->view_depth == 0 &&
          (rc = ph_names_refresh(r->names, v->txn, v->state.names, err)) < 0)) {
@@ -26,7 +28,8 @@ void ph_snapshot_end(ph_view *v)
 {
     if (!v)
         return;
-    ph_txn_abort(v->txn);
+    if (!v->replica->past)
+        ph_txn_abort(v->txn);
     ph_arena_clear(&v->arena);
     ph_free(v);
 }

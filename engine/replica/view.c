@@ -68,16 +68,24 @@ static int by_bytes(const void *a, const void *b)
     return memcmp(a, b, sizeof(ph_id));
 }
 
+bool ph_view_has(const ph_view *v, uint64_t version)
+{
+    const struct ph_past *p = v->replica->past;
+    return version > 0 && version <= v->state.version && (!p || ph_past_has(p, version));
+}
+
 prophet_code ph_view_heads(ph_view *v, ph_arena *a, ph_id **out, size_t *count, prophet_error *err)
 {
+    prophet_code rc = v->replica->past ? ph_past_frontier(v, err) : PROPHET_OK;
+    if (rc < 0)
+        return rc;
     size_t n = v->state.frontier_count;
     ph_id *ids = ph_arena_alloc(a, (n + 1) * sizeof *ids);
     if (!ids)
         return ph_nomem(err);
     for (size_t i = 0; i < n; i++) {
         ph_changeset_row row;
-        prophet_code rc = ph_changesets_get(v->txn, v->state.frontier[i], &row, err);
-        if (rc < 0)
+        if ((rc = ph_changesets_get(v->txn, v->state.frontier[i], &row, err)) < 0)
             return rc;
         ids[i] = row.id;
     }
@@ -104,8 +112,8 @@ static prophet_code absent_ids(ph_view *v, ph_arena *a, ph_id **out, size_t *cou
     rc = ph_cursor_first(cur, &k, &val, err);
     for (; rc == PROPHET_OK; rc = ph_cursor_next(cur, &k, &val, err)) {
         ph_changeset_row row;
-        if (ph_changesets_decode(val, &row) && (row.flags & (PH_CS_NO_BODY | PH_CS_PARKED)) &&
-            *count < v->state.absent)
+        if (ph_changesets_decode(val, &row) && ph_view_has(v, ph_u64be(k.data)) &&
+            (row.flags & (PH_CS_NO_BODY | PH_CS_PARKED)) && *count < v->state.absent)
             (*out)[(*count)++] = row.id;
     }
     ph_cursor_close(cur);
@@ -131,7 +139,11 @@ prophet_code ph_view_digest(ph_view *v, uint8_t out[32], prophet_error *err)
 
 prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, prophet_error *err)
 {
-    return ph_ids_find(v->txn, id, version, err);
+    prophet_code rc = ph_ids_find(v->txn, id, version, err);
+    if (rc != PROPHET_OK || ph_view_has(v, *version))
+        return rc;
+    *version = 0;
+    return PROPHET_DONE;
 }
 
 /* A frame leaves out what the frame before it says: that comes from the row of the version before. */
@@ -163,7 +175,7 @@ prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_cha
     ph_buf bytes = PH_BUF_INIT;
     bool ok = true;
     prophet_code rc;
-    if (version == 0 || version > v->state.version)
+    if (!ph_view_has(v, version))
         return PROPHET_DONE;
     if ((rc = ph_changesets_get(v->txn, version, row, err)) != PROPHET_OK ||
         (rc = frame_context(v, version, row, a, &ctx, err)) < 0 ||
@@ -231,7 +243,10 @@ static prophet_code by_tail(ph_view *v, uint32_t type, prophet_slice tail, ph_na
     for (size_t i = 0; i < tail.len; i++)
         if (!strchr("0123456789abcdefABCDEF-", p[i]))
             return PROPHET_DONE;
-    prophet_code rc = ph_numbers_tail(v->txn, type, tail.data, tail.len, found, 2, &count, err);
+    prophet_code rc = v->replica->past ? ph_past_complete(v->replica->past, err) : PROPHET_OK;
+    if (rc < 0)
+        return rc;
+    rc = ph_numbers_tail(v->txn, type, tail.data, tail.len, found, 2, &count, err);
     if (rc < 0 || count == 0)
         return rc < 0 ? rc : PROPHET_DONE;
     if (count > 1) {

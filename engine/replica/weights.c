@@ -125,12 +125,12 @@ static prophet_code load_weights(ph_replica *r, ph_txn *t, struct ph_schemas *c,
     ph_cursor *cur;
     prophet_slice k, v;
     prophet_code rc;
-    c->weights_loaded = true;
     if (!type)
         return PROPHET_OK;
     ph_u32be_put(prefix, type);
     if ((rc = ph_cursor_open(t, PH_T_RECORDS, &cur, err)) < 0)
         return rc;
+    c->weights_loaded = true;
     rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
     while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, prefix, 4) == 0) {
         ph_record rec;
@@ -143,13 +143,25 @@ static prophet_code load_weights(ph_replica *r, ph_txn *t, struct ph_schemas *c,
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+/* Of a past version these records are made before all others: nothing is to be asked for. */
+static prophet_code weights_ready(ph_replica *r, ph_txn *t, prophet_error *err)
+{
+    if (r->schemas->weights_loaded)
+        return PROPHET_OK;
+    if (!ph_txn_is_overlay(t))
+        return load_weights(r, t, r->schemas, err);
+    ph_overlay_write_begin(t);
+    prophet_code rc = load_weights(r, t, r->schemas, err);
+    ph_overlay_write_end(t);
+    return rc;
+}
+
 prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_t ridx,
                                ph_id *voter, uint64_t *weight, prophet_error *err)
 {
     voter_line *line;
     prophet_code rc;
-    if ((rc = ph_schemas_ready(r, stamp, err)) < 0 ||
-        (!r->schemas->weights_loaded && (rc = load_weights(r, t, r->schemas, err)) < 0) ||
+    if ((rc = ph_schemas_ready(r, stamp, err)) < 0 || (rc = weights_ready(r, t, err)) < 0 ||
         (rc = line_root(t, ridx, &r->schemas->arena, voter, err)) < 0 ||
         (rc = find_line(r->schemas, voter, &line, err)) < 0)
         return rc;

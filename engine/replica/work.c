@@ -95,14 +95,34 @@ static int by_history(const void *a, const void *b)
     return (x->version > y->version) - (x->version < y->version);
 }
 
-static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_error *err)
+/* All rows that follow from the record as a whole; before its own row is written. */
+static prophet_code update_indexes(ph_session *s, ph_work_record *wr, prophet_error *err)
 {
     const ph_schema *schema;
+    prophet_code rc = ph_schemas_get(s->r, s->txn, s->state.schema,
+                                     ph_names_get(s->r->names, wr->rec.type), &schema, err);
+    if (rc < 0 || schema->index_count == 0)
+        return rc;
+    return ph_secondary_update(s, schema, wr, err);
+}
+
+prophet_code ph_work_unindex(ph_session *s, const ph_work_record *wr, prophet_error *err)
+{
+    ph_work_record gone = { .was_alive = wr->rec.alive };
+    gone.rec = (ph_record){ .type = wr->rec.type,
+                            .uuid = wr->rec.uuid,
+                            .number = wr->rec.number,
+                            .exists = true,
+                            .life = { .field = PH_LIFE, .loaded = true },
+                            .arena = &s->arena };
+    return update_indexes(s, &gone, err);
+}
+
+static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_error *err)
+{
     prophet_code rc;
     wr->queued = false;
-    if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, ph_names_get(s->r->names, wr->rec.type),
-                             &schema, err)) < 0 ||
-        (schema->index_count && (rc = ph_secondary_update(s, schema, wr, err)) < 0))
+    if ((rc = update_indexes(s, wr, err)) < 0)
         return rc;
     wr->is_new = false;
     wr->was_alive = wr->rec.alive;

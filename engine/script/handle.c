@@ -180,14 +180,19 @@ static void read_options(lua_State *L, int idx, l_handle *h, prophet_options *o)
     o->user = script_text_option(L, idx, "user");
 }
 
-void script_handle_opened(lua_State *L, l_handle *h)
+void script_handle_enlist(lua_State *L, l_handle *h)
 {
-    prophet_doc *info = NULL;
-    prophet_value v;
     script_state *s = script_state_of(L);
     s->handles++;
     h->next = s->open;
     s->open = h;
+}
+
+void script_handle_opened(lua_State *L, l_handle *h)
+{
+    prophet_doc *info = NULL;
+    prophet_value v;
+    script_handle_enlist(L, h);
     if (prophet_info(h->db, &info, NULL) >= 0 && prophet_doc_get(info, "replica", &v) &&
         v.kind == PROPHET_TEXT && v.as.bytes.len < sizeof h->replica)
         memcpy(h->replica, v.as.bytes.data, v.as.bytes.len);
@@ -375,7 +380,8 @@ void script_handle_open(lua_State *L)
     static const luaL_Reg *const all[] = { script_handle_core,     script_handle_reads,
                                            script_handle_changes,  script_handle_writes,
                                            script_handle_exchange, script_handle_policies,
-                                           script_handle_serve };
+                                           script_handle_serve,
+                                           script_handle_past };
     if (luaL_newmetatable(L, SCRIPT_HANDLE)) {
         lua_newtable(L);
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -132,6 +132,7 @@ l_handle *script_handle_quick(lua_State *L, int idx); /* known to be a handle (p
 void      script_handle_open(lua_State *L);           /* registers the metatable */
 l_handle *script_handle_push(lua_State *L);           /* an empty box */
 void      script_handle_opened(lua_State *L, l_handle *h); /* db was put in: counts it, learns its id */
+void      script_handle_enlist(lua_State *L, l_handle *h); /* the same for one that knows its replica's id */
 void      script_handle_close(lua_State *L, l_handle *h);
 void      script_no_change(lua_State *L, const l_handle *h, const char *what); /* raises usage inside a change */
 
@@ -222,6 +223,7 @@ extern const luaL_Reg script_handle_exchange[]; /* exchange.c */
 extern const luaL_Reg script_handle_serve[];    /* serve.c */
 extern const luaL_Reg script_core_open[];       /* handle.c: functions of prophet.core */
 extern const luaL_Reg script_handle_policies[]; /* policy.c */
+extern const luaL_Reg script_handle_past[];     /* past.c */
 extern const luaL_Reg script_core_files[];      /* files.c: functions of prophet.core */
 
 /* ---- sealed states (sandbox*.c) ----------------------------------------------------------------------------------------- */

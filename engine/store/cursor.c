@@ -10,6 +10,15 @@ prophet_code ph_cursor_open(ph_txn *t, unsigned table, ph_cursor **out, prophet_
     if (!(c = ph_zalloc(sizeof *c)))
         return ph_nomem(err);
     c->txn = t;
+    c->table = table;
+    if (t->over) {
+        prophet_code rc = ph_overlay_cursor_open(c, err);
+        if (rc < 0)
+            ph_free(c);
+        else
+            *out = c;
+        return rc;
+    }
     if ((lmdb = mdb_cursor_open(t->txn, t->env->tables[table], &c->cursor)) != 0) {
         ph_free(c);
         return ph_store_fail(err, lmdb, "index", t->env->path);
@@ -22,7 +31,10 @@ void ph_cursor_close(ph_cursor *c)
 {
     if (!c)
         return;
-    mdb_cursor_close(c->cursor);
+    if (c->txn->over)
+        ph_overlay_cursor_close(c);
+    else
+        mdb_cursor_close(c->cursor);
     ph_free(c);
 }
 
@@ -30,8 +42,10 @@ static prophet_code cursor_move(ph_cursor *c, MDB_cursor_op op, MDB_val k, proph
                                 prophet_slice *value, prophet_error *err)
 {
     MDB_val v = { 0, NULL };
-    int lmdb = mdb_cursor_get(c->cursor, &k, &v, op);
 
+    if (c->txn->over)
+        return ph_overlay_cursor_move(c, op, k, key, value, err);
+    int lmdb = mdb_cursor_get(c->cursor, &k, &v, op);
     if (lmdb == MDB_NOTFOUND)
         return PROPHET_DONE;
     if (lmdb != 0)
@@ -82,7 +96,40 @@ prophet_code ph_cursor_prev(ph_cursor *c, prophet_slice *key, prophet_slice *val
 
 prophet_code ph_cursor_del(ph_cursor *c, prophet_error *err)
 {
+    if (c->txn->over)
+        return ph_overlay_cursor_del(c, err);
     int lmdb = mdb_cursor_del(c->cursor, 0);
-
     return lmdb ? ph_store_fail(err, lmdb, "index", c->txn->env->path) : PROPHET_OK;
+}
+
+/* Keys are gathered first: a cursor does not like its rows to go from under it. */
+prophet_code ph_txn_del_prefix(ph_txn *t, unsigned table, prophet_slice prefix, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_buf keys = PH_BUF_INIT;
+    ph_cursor *cur;
+    prophet_slice k;
+    prophet_code rc = ph_cursor_open(t, table, &cur, err);
+
+    if (rc < 0)
+        return rc;
+    rc = ph_cursor_seek(cur, prefix, &k, NULL, err);
+    for (; rc == PROPHET_OK && k.len >= prefix.len && memcmp(k.data, prefix.data, prefix.len) == 0;
+         rc = ph_cursor_next(cur, &k, NULL, err)) {
+        bool ok = true;
+        prophet_slice copy = ph_arena_copy(&a, k, &ok);
+        ph_buf_put(&keys, &copy, sizeof copy);
+        if (!ok || keys.failed) {
+            rc = ph_nomem(err);
+            break;
+        }
+    }
+    ph_cursor_close(cur);
+    for (size_t i = 0; i < keys.len && rc >= 0; i += sizeof k) {
+        memcpy(&k, keys.data + i, sizeof k);
+        rc = ph_txn_del(t, table, k, err);
+    }
+    ph_buf_clear(&keys);
+    ph_arena_clear(&a);
+    return rc < 0 ? rc : PROPHET_OK;
 }

@@ -54,6 +54,19 @@ void         ph_txn_reset(ph_txn *t);                      /* read only: lets go
 prophet_code ph_txn_renew(ph_txn *t, prophet_error *err);
 uint64_t     ph_txn_id(const ph_txn *t);
 
+/* A read transaction that can be written on: what is written lies in a scratch file of this transaction alone, over the snapshot, and is
+ * gone with it. All calls below take it, but for reserve, empty, children and commit. `ask` is told what is about to be read, so that it can
+ * write it first: a key, or a whole table (empty key, before a cursor or count). Its snapshot stays until ph_txn_abort: reset and renew do nothing.
+ * Values that are read live as long as the transaction. */
+typedef prophet_code (*ph_overlay_ask)(void *ctx, unsigned table, prophet_slice key, prophet_error *err);
+prophet_code ph_overlay_begin(ph_store *s, ph_overlay_ask ask, void *ctx, ph_txn **out, prophet_error *err);
+bool         ph_txn_is_overlay(const ph_txn *t);
+/* Between these two `ask` is not called, and values live until the next write, as in a write transaction. */
+void         ph_overlay_write_begin(ph_txn *t);
+void         ph_overlay_write_end(ph_txn *t);
+/* Nothing will be written any more: memory is given back. No cursor may be open. */
+prophet_code ph_overlay_seal(ph_txn *t, prophet_error *err);
+
 /* Keys 1..511 bytes. Values returned are LMDB's own memory: valid until the transaction ends or its next write. */
 prophet_code ph_txn_get(ph_txn *t, unsigned table, prophet_slice key, prophet_slice *value, prophet_error *err); /* PROPHET_DONE: absent */
 prophet_code ph_txn_put(ph_txn *t, unsigned table, prophet_slice key, prophet_slice value, prophet_error *err);
@@ -62,6 +75,7 @@ prophet_code ph_txn_put_sorted(ph_txn *t, unsigned table, prophet_slice key, pro
 /* Space for a value of `len` bytes to be filled before the next call on t. */
 prophet_code ph_txn_reserve(ph_txn *t, unsigned table, prophet_slice key, size_t len, void **space, prophet_error *err);
 prophet_code ph_txn_del(ph_txn *t, unsigned table, prophet_slice key, prophet_error *err); /* PROPHET_DONE: absent */
+prophet_code ph_txn_del_prefix(ph_txn *t, unsigned table, prophet_slice prefix, prophet_error *err); /* all keys that begin so */
 prophet_code ph_txn_count(ph_txn *t, unsigned table, uint64_t *count, prophet_error *err);
 prophet_code ph_txn_empty(ph_txn *t, unsigned table, prophet_error *err);  /* drops all rows */
 

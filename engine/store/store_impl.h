@@ -31,7 +31,10 @@ struct ph_store {
     ph_env *env;
 };
 
+typedef struct ph_overlay ph_overlay;
+
 struct ph_txn {
+    ph_overlay *over; /* NULL: a plain transaction */
     ph_env *env;
     MDB_txn *txn; /* NULL after commit or abort */
     bool write;
@@ -42,10 +45,37 @@ struct ph_txn {
     } put[PH_STORE_TABLES];
 };
 
+typedef struct ph_cursor_side { /* one of the two tables an overlay's cursor goes through at once */
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    bool at; /* it stands on a row */
+} ph_cursor_side;
+
 struct ph_cursor {
     MDB_cursor *cursor;
     ph_txn *txn;
+    unsigned table;
+    ph_cursor_side base, top; /* of an overlay only */
+    bool placed, backward, from_top;
 };
+
+/* overlay.c */
+void ph_overlay_free(ph_overlay *o);
+prophet_code ph_overlay_get(ph_txn *t, unsigned table, prophet_slice key, prophet_slice *value,
+                            prophet_error *err);
+/* value NULL: deletes. PROPHET_DONE: it was absent. */
+prophet_code ph_overlay_put(ph_txn *t, unsigned table, prophet_slice key,
+                            const prophet_slice *value, prophet_error *err);
+prophet_code ph_overlay_count(ph_txn *t, unsigned table, uint64_t *count, prophet_error *err);
+/* What a row written over the snapshot shows. */
+prophet_code ph_overlay_shown(ph_txn *t, MDB_val v, prophet_slice *out, prophet_error *err);
+prophet_code ph_overlay_cursors(ph_cursor *c, prophet_error *err); /* opens both sides */
+/* overlay_cursor.c */
+prophet_code ph_overlay_cursor_open(ph_cursor *c, prophet_error *err);
+void ph_overlay_cursor_close(ph_cursor *c);
+prophet_code ph_overlay_cursor_move(ph_cursor *c, MDB_cursor_op op, MDB_val at, prophet_slice *key,
+                                    prophet_slice *value, prophet_error *err);
+prophet_code ph_overlay_cursor_del(ph_cursor *c, prophet_error *err);
 
 /* Turns an LMDB or system code into ours; `what` names the thing, e.g. "index /x/index.1.mdb". */
 prophet_code ph_store_fail(prophet_error *err, int lmdb, const char *what, const char *path);

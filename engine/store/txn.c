@@ -125,12 +125,13 @@ void ph_txn_abort(ph_txn *t)
         drop_cursors(t);
         mdb_txn_abort(t->txn); /* a child after fork must not touch the parent's reader slot */
     }
+    ph_overlay_free(t->over);
     txn_free(t);
 }
 
 void ph_txn_reset(ph_txn *t)
 {
-    if (t->write || t->parked)
+    if (t->write || t->parked || t->over)
         return;
     mdb_txn_reset(t->txn);
     t->parked = true;
@@ -143,7 +144,7 @@ prophet_code ph_txn_renew(ph_txn *t, prophet_error *err)
     int lmdb;
 
     ph_require(!t->write);
-    if ((rc = ph_env_check_pid(t->env, err)) < 0)
+    if ((rc = ph_env_check_pid(t->env, err)) < 0 || t->over)
         return rc;
     ph_txn_reset(t);
     lmdb = mdb_txn_renew(t->txn);
@@ -190,6 +191,8 @@ prophet_code ph_txn_get(ph_txn *t, unsigned table, prophet_slice key, prophet_sl
 
     if ((rc = check_row(t, table, key, err)) < 0)
         return rc;
+    if (t->over)
+        return ph_overlay_get(t, table, key, value, err);
     if ((lmdb = mdb_get(t->txn, t->env->tables[table], &k, &v)) == MDB_NOTFOUND)
         return PROPHET_DONE;
     if (lmdb != 0)
@@ -207,6 +210,8 @@ prophet_code ph_txn_put(ph_txn *t, unsigned table, prophet_slice key, prophet_sl
 
     if ((rc = check_row(t, table, key, err)) < 0)
         return rc;
+    if (t->over)
+        return ph_overlay_put(t, table, key, &value, err);
     lmdb = put_row(t, table, key, &v, 0);
     return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
 }
@@ -220,6 +225,8 @@ prophet_code ph_txn_put_sorted(ph_txn *t, unsigned table, prophet_slice key, pro
 
     if ((rc = check_row(t, table, key, err)) < 0)
         return rc;
+    if (t->over)
+        return ph_overlay_put(t, table, key, &value, err);
     lmdb = t->put[table].scattered ? MDB_KEYEXIST : put_row(t, table, key, &v, MDB_APPEND);
     if (lmdb == MDB_KEYEXIST) { /* not the greatest key */
         t->put[table].scattered = true;
@@ -252,6 +259,8 @@ prophet_code ph_txn_del(ph_txn *t, unsigned table, prophet_slice key, prophet_er
 
     if ((rc = check_row(t, table, key, err)) < 0)
         return rc;
+    if (t->over)
+        return ph_overlay_put(t, table, key, NULL, err);
     if ((lmdb = mdb_del(t->txn, t->env->tables[table], &k, NULL)) == MDB_NOTFOUND)
         return PROPHET_DONE;
     return lmdb ? row_fail(t, lmdb, err) : PROPHET_OK;
@@ -263,6 +272,8 @@ prophet_code ph_txn_count(ph_txn *t, unsigned table, uint64_t *count, prophet_er
     int lmdb;
 
     ph_require(table < t->env->table_count);
+    if (t->over)
+        return ph_overlay_count(t, table, count, err);
     if ((lmdb = mdb_stat(t->txn, t->env->tables[table], &st)) != 0)
         return row_fail(t, lmdb, err);
     *count = st.ms_entries;

@@ -3,7 +3,9 @@
 local core = require "prophet.core"
 local conflicts = require "prophet.conflicts"
 local e = require "prophet.error"
+local history = require "prophet.history"
 local log = require "prophet.log"
+local point = require "prophet.point"
 local report = require "prophet.report"
 local resolvers = require "prophet.resolvers"
 local schema = require "prophet.schema"
@@ -48,7 +50,7 @@ end
 
 function mt.__tostring(db)
   local s = state_of(db)
-  return "prophet.db " .. tostring(s.path) .. (s.handle:is_open() and "" or " (closed)")
+  return "prophet.db " .. tostring(s.path) .. (s.point and " as of " .. point.describe(s.point) or "") .. (s.handle:is_open() and "" or " (closed)")
 end
 
 function mt.__close(db)
@@ -62,8 +64,8 @@ local known_options = {
   clock = true, lock_timeout = true, change_timeout = true,
 }
 
-local function make(handle, path, options)
-  local info = handle:info()
+local function make(handle, path, options, info)
+  info = info or handle:info()
   local s = {
     handle = handle, path = path, user = info.user, replica = info.replica, id = info.database, readonly = info.readonly,
     clock = options.clock, resolvers = {},
@@ -195,6 +197,31 @@ function methods.view(db, fn, ...)
 end
 
 -- ---- history -----------------------------------------------------------------------------------------------------
+
+--- The database as it was, read-only: at a version of this replica, a time (what this replica had then), or a changeset (it and all it had seen).
+function methods.as_of(db, when)
+  local s = state_of(db)
+  local where = point.read(when)
+  local then_, past = make(s.handle:as_of(where), s.path, { clock = s.clock },
+    { user = s.user, replica = s.replica, database = s.id, readonly = true })
+  past.local_types, past.point = s.local_types, where
+  return then_
+end
+
+--- Records that differ between two points (the second absent: now): an iterator of {type, record, number, action, changes}.
+function methods.diff(db, from, to)
+  return history.diff_all(state_of(db), from, to)
+end
+
+--- Takes a changeset back: what was changed since becomes a conflict, not a loss. Gives the changeset that does it; nil: nothing is left of it.
+function methods.revert(db, changeset)
+  return history.revert_changeset(state_of(db), changeset)
+end
+
+--- Takes back this replica's last changeset that changed records.
+function methods.undo(db)
+  return history.undo(state_of(db))
+end
 
 --- Changesets by ascending version: an iterator.
 function methods.log(db, filter)

@@ -34,6 +34,15 @@ function M.step(step)
   return ("%s: %s -> %s"):format(name, short(step.old), short(step.new))
 end
 
+--- What one field differs in.
+---@param change table
+---@return string
+function M.difference(change)
+  local name = change.life and "record" or change.field
+  if change.life then return ("%s: %s"):format(name, change.new == "dead" and "deleted" or "created") end
+  return ("%s: %s -> %s"):format(name, short(change.old), short(change.new))
+end
+
 --- One vote.
 ---@param vote table
 ---@return string

@@ -5,6 +5,7 @@ local conflicts = require "prophet.conflicts"
 local core = require "prophet.core"
 local e = require "prophet.error"
 local format = require "prophet.format"
+local history = require "prophet.history"
 local log = require "prophet.log"
 
 local private = core.record
@@ -63,6 +64,21 @@ end
 function methods.blame(t)
   local ts = private.type(t)
   return ts[1]:blame(t)
+end
+
+--- The record as it was at a version, time or changeset (as db:as_of); nil: it was not there, or deleted.
+function methods.at(t, when)
+  return history.at(private.type(t), t, when)
+end
+
+--- What changed since a point, or between two: a list of {field, old, new} that prints.
+function methods.diff(t, from, to)
+  return history.diff(private.type(t), t, from, to)
+end
+
+--- Writes the fields as they were at a point. Gives the record.
+function methods.revert(t, when)
+  return history.revert(private.type(t), t, when)
 end
 
 --- Conflicts of this record: an iterator. filter: status.

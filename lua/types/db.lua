@@ -186,6 +186,42 @@ function db:stats() end
 ---@return table
 function db:check() end
 
+--- A version of this replica, a time (or its text), a changeset (or its id, or the start of it).
+---@alias prophet.Point integer|string|prophet.time|table
+
+--- The database as it was, for reading only: close it when done.
+---@param point prophet.Point
+---@return prophet.db
+function db:as_of(point) end
+
+---@class prophet.FieldDifference
+---@field field string
+---@field life? boolean   the record's life: "alive" and "dead"
+---@field old? any
+---@field new? any
+
+---@class prophet.Difference
+---@field type string
+---@field record any
+---@field n integer
+---@field action "create"|"update"|"delete"
+---@field changes prophet.FieldDifference[]
+
+--- Records that differ between two points, by type and id.
+---@param from prophet.Point
+---@param to? prophet.Point   now if absent
+---@return fun(): prophet.Difference?
+function db:diff(from, to) end
+
+--- Takes a changeset back. What was changed since becomes a conflict, not a loss.
+---@param changeset integer|string|table   an entry of the log, its id, or its version
+---@return table? changeset                 that does it; nil: nothing is left to take back
+function db:revert(changeset) end
+
+--- Takes back this replica's last change.
+---@return table? changeset
+function db:undo() end
+
 --- Makes the index anew from the log.
 function db:rebuild() end
 

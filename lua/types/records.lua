@@ -126,6 +126,22 @@ function record:history() end
 ---@return table<string, { value: any, changeset: string, author: string?, time: prophet.time, replica: string, decided_by: string? }>
 function record:blame() end
 
+--- The record as it was; nil: it was not there, or deleted.
+---@param point prophet.Point
+---@return prophet.Record?
+function record:at(point) end
+
+--- What changed since a point, or between two. Prints.
+---@param from prophet.Point
+---@param to? prophet.Point   now if absent
+---@return prophet.FieldDifference[]
+function record:diff(from, to) end
+
+--- Writes the fields as they were at a point.
+---@param point prophet.Point
+---@return prophet.Record
+function record:revert(point) end
+
 --- Its conflicts.
 ---@param options? prophet.ConflictOptions
 ---@return fun(): prophet.Conflict?

@@ -1,0 +1,469 @@
+/* A database as it was: the index of today with the rows of that time written over it, on an overlay that only this handle sees.
+ *
+ * A record that no later changeset touched is as it was. One that was touched is taken out of all tables and made again from its own
+ * changesets of that time, by the code that applies changesets; so everything above, queries and conflicts too, reads the past as it reads
+ * the present. Rules and weights come first; where they differ, what is in conflict is settled again. Records are made when they are asked
+ * for; before a scan of any table all of them are.
+ * Called through the views of such a handle, by way of the overlay's `ask`. */
+#include "replica/past_impl.h"
+#include <stdlib.h>
+
+#define BATCH 2048 /* records made at a time */
+#define SINGLES_MAX \
+    256 /* after that many one by one, all: what they were read as stays in memory */
+
+typedef struct past_key {
+    uint8_t b[20]; /* type u32, uuid */
+} past_key;
+
+bool ph_past_has(const struct ph_past *p, uint64_t version)
+{
+    return p->making || ph_past_in_set(p, version);
+}
+
+/* ---- making records ----------------------------------------------------------------------------------------- */
+
+static int by_u64(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+typedef struct making {
+    struct ph_past *p;
+    ph_session *s;
+    PH_LIST(uint64_t) versions;
+} making;
+
+/* Out of all tables; if it was there then, an empty record with its number waits for its changesets. */
+static prophet_code take_out(making *m, const past_key *key, prophet_error *err)
+{
+    ph_session *s = m->s;
+    ph_work_record now = { 0 }, *wr;
+    ph_history_entry *entries;
+    ph_uuid uuid;
+    size_t count, kept = 0;
+    prophet_code rc;
+    memcpy(uuid.b, key->b + 4, sizeof uuid.b);
+    rc = ph_record_load(s->txn, ph_u32be(key->b), &uuid, &s->arena, &now.rec, err);
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    uint64_t number = now.rec.number;
+    if ((rc = ph_work_unindex(s, &now, err)) < 0 ||
+        (rc = ph_record_erase(s->txn, now.rec.type, &uuid, number, err)) < 0 ||
+        (rc = ph_conflicts_erase(s->txn, now.rec.type, &uuid, err)) < 0 ||
+        (rc = ph_history_list(s->txn, number, &s->arena, &entries, &count, err)) < 0)
+        return rc;
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        if (!ph_past_in_set(m->p, entries[i].version))
+            rc = ph_history_del(s->txn, number, entries[i].version, err);
+        else if (PH_PUSH(m->versions, entries[i].version))
+            kept++;
+        else
+            rc = ph_nomem(err);
+    }
+    if (rc < 0)
+        return rc;
+    if (kept == 0)
+        return ph_numbers_del(s->txn, number, err);
+    rc = ph_work_record_get(s, ph_u32be(key->b), &uuid, &wr, err);
+    if (rc >= 0)
+        wr->rec.number = number;
+    return rc;
+}
+
+static ph_work_record *among(making *m, prophet_slice type, const ph_uuid *uuid)
+{
+    past_key key;
+    ph_u32be_put(key.b, ph_names_find(m->p->r->names, type));
+    memcpy(key.b + 4, uuid->b, sizeof uuid->b);
+    return ph_map_get(&m->s->records, ph_slice(key.b, sizeof key.b));
+}
+
+/* What this changeset did to the records that are being made. */
+static prophet_code apply_version(making *m, uint64_t version, prophet_error *err)
+{
+    ph_session *s = m->s;
+    const ph_changeset *cs;
+    ph_changeset_row row;
+    ph_id missing;
+    prophet_code rc;
+    if ((rc = ph_session_changeset(s, version, &cs, err)) != PROPHET_OK ||
+        (rc = ph_changesets_get(s->txn, version, &row, err)) != PROPHET_OK)
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
+                                (unsigned long long)version);
+    if (!cs->has_body)
+        return PROPHET_OK;
+    uint64_t *names =
+        ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
+    if (!names)
+        return ph_nomem(err);
+    size_t fixed = (size_t)cs->header.has_prev + cs->header.parent_count;
+    if ((rc = ph_apply_names(s, cs, names, &missing, err)) != PROPHET_OK)
+        return rc < 0 ? rc
+                      : ph_fail(err, PROPHET_ECORRUPT,
+                                "the index lacks a changeset that another names");
+    if ((rc = ph_apply_inversion(s, cs, names + fixed, row.lamport, err)) < 0)
+        return rc;
+    for (size_t i = 0; i < cs->body.change_count && rc >= 0; i++) {
+        const ph_change *ch = &cs->body.changes[i];
+        ph_work_record *wr = among(m, ch->type, &ch->record);
+        if (wr)
+            rc = ph_apply_to_record(s, wr, ch, names, version, err);
+    }
+    for (size_t i = 0; i < cs->body.vote_count && rc >= 0; i++)
+        if (among(m, cs->body.votes[i].type, &cs->body.votes[i].record))
+            rc = ph_apply_vote(s, &cs->body.votes[i], names, version, err);
+    return rc;
+}
+
+static prophet_code replay(making *m, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    uint64_t last = 0;
+    if (m->versions.count > 1)
+        qsort(m->versions.at, m->versions.count, sizeof *m->versions.at, by_u64);
+    for (size_t i = 0; i < m->versions.count && rc >= 0; i++) {
+        if (m->versions.at[i] != last)
+            rc = apply_version(m, m->versions.at[i], err);
+        last = m->versions.at[i];
+    }
+    m->s->history.count = 0; /* these rows are there */
+    return rc;
+}
+
+/* Makes these records as they were. `rules`: 1: rules and weights may be other ones now, 2: whose are whose too. */
+static prophet_code make(struct ph_past *p, const past_key *keys, size_t count, int rules,
+                         prophet_error *err)
+{
+    making m = { .p = p };
+    prophet_code rc = ph_session_over(p->r, &p->state, &m.s, err);
+    if (rc < 0)
+        return rc;
+    p->making = p->failed = true;
+    for (size_t i = 0; i < count && rc >= 0; i++)
+        rc = take_out(&m, &keys[i], err);
+    if (rc >= 0 && (rc = ph_secondary_flush(m.s, err)) >= 0)
+        rc = replay(&m, err);
+    m.s->schema_touched = rules > 0;
+    m.s->all_types = rules > 1;
+    if (rc >= 0 && (rc = ph_work_flush(m.s, err)) >= 0) {
+        p->state.schema = m.s->state.schema;
+        p->failed = false;
+    }
+    p->making = false;
+    ph_free(m.versions.at);
+    ph_session_over_end(m.s);
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        bool ok = true;
+        prophet_slice key = ph_arena_copy(&p->arena, ph_slice(keys[i].b, 20), &ok);
+        if (!ok || !ph_map_put(&p->made, key, p))
+            rc = ph_nomem(err);
+    }
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* ---- which records ------------------------------------------------------------------------------------------- */
+
+/* Did a changeset that is not shown touch it? */
+static prophet_code touched(struct ph_past *p, uint64_t number, bool *yes, prophet_error *err)
+{
+    ph_history_entry *entries;
+    ph_arena a = PH_ARENA_INIT;
+    size_t n = 0;
+    *yes = false;
+    ph_overlay_write_begin(p->r->reader); /* the rows as they are */
+    prophet_code rc = ph_history_list(p->r->reader, number, &a, &entries, &n, err);
+    ph_overlay_write_end(p->r->reader);
+    for (size_t i = n; i > 0 && rc >= 0 && !*yes; i--)
+        *yes = !ph_past_in_set(p, entries[i - 1].version);
+    ph_arena_clear(&a);
+    return rc;
+}
+
+static prophet_code one(struct ph_past *p, prophet_slice key, prophet_error *err)
+{
+    past_key k;
+    ph_row row;
+    prophet_slice value;
+    bool yes;
+    if (ph_map_get(&p->made, key))
+        return PROPHET_OK;
+    memcpy(k.b, key.data, sizeof k.b);
+    ph_overlay_write_begin(p->r->reader);
+    prophet_code rc = ph_txn_get(p->r->reader, PH_T_RECORDS, key, &value, err);
+    bool opens = rc == PROPHET_OK && ph_row_open(key, value, &row);
+    ph_overlay_write_end(p->r->reader);
+    if (!opens)
+        return rc < 0 ? rc : PROPHET_OK;
+    if ((rc = touched(p, row.number, &yes, err)) < 0 || !yes)
+        return rc;
+    return ++p->singles > SINGLES_MAX ? ph_past_complete(p, err) : make(p, &k, 1, 0, err);
+}
+
+typedef struct gathering {
+    struct ph_past *p;
+    ph_map seen;
+    ph_arena kept, scratch;
+    PH_LIST(past_key) keys;
+} gathering;
+
+static prophet_code gather(gathering *g, prophet_slice type, const ph_uuid *uuid,
+                           prophet_error *err)
+{
+    past_key k;
+    bool ok = true;
+    ph_u32be_put(k.b, ph_names_find(g->p->r->names, type));
+    memcpy(k.b + 4, uuid->b, sizeof uuid->b);
+    prophet_slice key = ph_slice(k.b, sizeof k.b);
+    if (ph_map_get(&g->p->made, key) || ph_map_get(&g->seen, key))
+        return PROPHET_OK;
+    key = ph_arena_copy(&g->kept, key, &ok);
+    return ok && ph_map_put(&g->seen, key, g) && PH_PUSH(g->keys, k) ? PROPHET_OK : ph_nomem(err);
+}
+
+/* The records of all changesets that are not shown. */
+static prophet_code gather_touched(gathering *g, prophet_error *err)
+{
+    struct ph_past *p = g->p;
+    ph_view all = { .replica = p->r, .txn = p->r->reader, .state = p->state, .names = p->r->names };
+    prophet_code rc = PROPHET_OK;
+    all.state.version = p->live;
+    p->making = true;
+    for (uint64_t v = p->set ? 1 : p->version + 1; v <= p->live && rc >= 0; v++) {
+        ph_changeset cs;
+        ph_changeset_row row;
+        if (ph_past_in_set(p, v))
+            continue;
+        ph_arena_reset(&g->scratch);
+        rc = ph_view_changeset(&all, v, &g->scratch, &cs, &row, err);
+        for (size_t i = 0; rc >= 0 && cs.has_body && i < cs.body.change_count; i++)
+            rc = gather(g, cs.body.changes[i].type, &cs.body.changes[i].record, err);
+        for (size_t i = 0; rc >= 0 && cs.has_body && i < cs.body.vote_count; i++)
+            rc = gather(g, cs.body.votes[i].type, &cs.body.votes[i].record, err);
+    }
+    p->making = false;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(past_key));
+}
+
+prophet_code ph_past_complete(struct ph_past *p, prophet_error *err)
+{
+    gathering g = { .p = p };
+    if (p->complete)
+        return PROPHET_OK;
+    prophet_code rc = gather_touched(&g, err);
+    if (rc >= 0 && g.keys.count > 1)
+        qsort(g.keys.at, g.keys.count, sizeof *g.keys.at, by_key);
+    for (size_t i = 0; i < g.keys.count && rc >= 0; i += BATCH)
+        rc = make(p, &g.keys.at[i], g.keys.count - i < BATCH ? g.keys.count - i : BATCH, 0, err);
+    if (rc >= 0 && (rc = ph_overlay_seal(p->r->reader, err)) >= 0)
+        p->complete = true;
+    ph_free(g.keys.at);
+    ph_map_clear(&g.seen);
+    ph_arena_clear(&g.kept);
+    ph_arena_clear(&g.scratch);
+    return rc;
+}
+
+/* Before the overlay is read. What is not a record's is the same in the past, or told apart by the view. */
+static prophet_code ask(void *ctx, unsigned table, prophet_slice key, prophet_error *err)
+{
+    struct ph_past *p = ctx;
+    if (p->failed)
+        return ph_fail(err, PROPHET_EMEMORY, "this past version could not be made: open it again");
+    switch (table) {
+    case PH_T_META:
+    case PH_T_NAMES:
+    case PH_T_CHANGESETS:
+    case PH_T_IDS:
+    case PH_T_CHAINS:
+    case PH_T_SIGNATURES:
+    case PH_T_ASKED:
+    case PH_T_LOCAL:
+    case PH_T_CELLS: /* read behind a record's row */
+    case PH_T_HISTORY: /* too; whole by ph_view_find alone */ return PROPHET_OK;
+    case PH_T_RECORDS:
+    case PH_T_CONFLICTS:
+    case PH_T_OPEN:
+    case PH_T_TODO:
+        if (key.len >= sizeof(past_key))
+            return one(p, ph_slice(key.data, sizeof(past_key)), err);
+        break;
+    default: break;
+    }
+    return ph_past_complete(p, err);
+}
+
+/* ---- rules, weights, lines ------------------------------------------------------------------------------------- */
+
+static prophet_code reserved_of(struct ph_past *p, const char *type, prophet_slice *keys,
+                                ph_buf *out, prophet_error *err)
+{
+    uint8_t prefix[4];
+    ph_cursor *cur;
+    prophet_slice k, v;
+    uint32_t id = ph_names_find(p->r->names, ph_slice_str(type));
+    if (!id)
+        return PROPHET_OK;
+    prophet_code rc = ph_cursor_open(p->r->reader, PH_T_RECORDS, &cur, err);
+    if (rc < 0)
+        return rc;
+    ph_u32be_put(prefix, id);
+    rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
+    for (; rc == PROPHET_OK && memcmp(k.data, prefix, 4) == 0;
+         rc = ph_cursor_next(cur, &k, &v, err)) {
+        ph_row row;
+        bool yes = false;
+        if (!ph_row_open(k, v, &row))
+            rc = ph_fail(err, PROPHET_ECORRUPT, "an index row is damaged: run prophet rebuild");
+        else if ((rc = touched(p, row.number, &yes, err)) >= 0 && yes)
+            ph_buf_put(out, k.data, sizeof(past_key));
+        if (rc < 0)
+            break;
+    }
+    ph_cursor_close(cur);
+    *keys = ph_buf_slice(out);
+    return rc < 0 ? rc : out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+/* Whom a replica said to succeed, by those of its first changesets that are shown: the least key, as when they were applied. */
+static prophet_code line_then(struct ph_past *p, ph_view *all, ph_replica_row *rep, bool *changed,
+                              prophet_error *err)
+{
+    uint64_t firsts[64];
+    size_t n;
+    ph_id best = { { 0 } };
+    uint32_t then = 0;
+    prophet_code rc = ph_chains_at(all->txn, rep->ridx, 1, firsts, 64, &n, err);
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        ph_changeset cs;
+        ph_changeset_row row;
+        uint32_t ridx;
+        if (!ph_past_in_set(p, firsts[i]))
+            continue;
+        if ((rc = ph_view_changeset(all, firsts[i], &p->arena, &cs, &row, err)) < 0)
+            break;
+        if (!cs.header.has_succeeds || (then && ph_id_cmp(&best, &cs.header.succeeds) <= 0))
+            continue;
+        if ((rc = ph_replicas_find(all->txn, &cs.header.succeeds, &ridx, err)) == PROPHET_OK) {
+            best = cs.header.succeeds;
+            then = ridx;
+        }
+    }
+    if (rc < 0 || then == rep->succeeds)
+        return rc < 0 ? rc : PROPHET_OK;
+    rep->succeeds = then;
+    *changed = true;
+    return ph_replicas_put(all->txn, rep, false, err);
+}
+
+static prophet_code lines_then(struct ph_past *p, bool *changed, prophet_error *err)
+{
+    ph_view all = { .replica = p->r, .txn = p->r->reader, .state = p->state, .names = p->r->names };
+    prophet_code rc = PROPHET_OK;
+    all.state.version = p->live;
+    p->making = true;
+    for (uint32_t ridx = 1; ridx <= p->state.replicas && rc >= 0; ridx++) {
+        ph_replica_row rep;
+        if ((rc = ph_replicas_get(all.txn, ridx, &p->arena, &rep, err)) == PROPHET_OK &&
+            rep.succeeds)
+            rc = line_then(p, &all, &rep, changed, err);
+    }
+    p->making = false;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* What settles conflicts, before anything is read. */
+static prophet_code make_rules(struct ph_past *p, prophet_error *err)
+{
+    ph_buf types = PH_BUF_INIT, voters = PH_BUF_INIT;
+    prophet_slice t = { NULL, 0 }, w = { NULL, 0 };
+    bool lines = false;
+    prophet_code rc;
+    ph_overlay_write_begin(p->r->reader);
+    if ((rc = reserved_of(p, "_type", &t, &types, err)) >= 0 &&
+        (rc = reserved_of(p, "_voter", &w, &voters, err)) >= 0 &&
+        (rc = lines_then(p, &lines, err)) >= 0 && (t.len || w.len || lines)) {
+        ph_buf_put(&types, w.data, w.len);
+        rc = types.failed ? ph_nomem(err)
+                          : make(p, (const past_key *)(const void *)types.data,
+                                 types.len / sizeof(past_key), 2, err);
+    }
+    if (rc >= 0) {
+        p->state.version = p->version;
+        p->state.frontier_count = 0; /* found when it is asked for */
+        rc = ph_state_store(p->r->reader, &p->state, err);
+    }
+    ph_overlay_write_end(p->r->reader);
+    ph_buf_clear(&types);
+    ph_buf_clear(&voters);
+    return rc;
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+static prophet_code start(struct ph_past *p, const ph_point *point, prophet_error *err)
+{
+    ph_replica *r = p->r;
+    ph_view *v;
+    prophet_code rc;
+    if ((rc = ph_overlay_begin(r->store, ask, p, &r->reader, err)) < 0 ||
+        (rc = ph_view_begin(r, &v, err)) < 0)
+        return rc;
+    p->live = v->state.version;
+    ph_view_end(v);
+    if ((rc = ph_state_load(r->reader, &p->arena, &p->state, err)) < 0 ||
+        (rc = ph_view_begin(r, &v, err)) < 0)
+        return rc;
+    rc = ph_past_choose(p, v, point, err);
+    ph_view_end(v);
+    if (rc < 0)
+        return rc;
+    r->past = p;
+    return make_rules(p, err);
+}
+
+prophet_code ph_past_open(ph_replica *r, const ph_point *point, ph_replica **out,
+                          prophet_error *err)
+{
+    ph_replica_options o = r->options;
+    struct ph_past *p = ph_zalloc(sizeof *p);
+    prophet_code rc;
+    if (!p)
+        return ph_nomem(err);
+    o.readonly = true;
+    o.user = r->user;
+    if ((rc = ph_replica_open(r->path, &o, &p->r, err)) >= 0) {
+        rc = start(p, point, err);
+        if (rc < 0)
+            p->r->past = NULL;
+    }
+    if (rc < 0) {
+        ph_replica_close(p->r);
+        ph_past_free(p);
+        return rc;
+    }
+    *out = p->r;
+    return PROPHET_OK;
+}
+
+bool ph_replica_is_past(const ph_replica *r)
+{
+    return r->past != NULL;
+}
+
+void ph_past_free(struct ph_past *p)
+{
+    if (!p)
+        return;
+    ph_map_clear(&p->made);
+    ph_arena_clear(&p->arena);
+    ph_free(p->set);
+    ph_free(p);
+}

@@ -1,0 +1,61 @@
+--- point: from what people give as a point in the past to what the engine takes: a version, a time, or the id of a changeset.
+
+local core = require "prophet.core"
+local e = require "prophet.error"
+
+local M = {}
+
+local hint = "a version (41), a time or its RFC 3339 text, or a changeset or its id"
+
+local function refuse(v)
+  e.raise { code = "usage", message = ("this is no point in the past: %s"):format(type(v) == "string" and ("%q"):format(v) or tostring(v)),
+    value = type(v) == "string" and v or nil, hint = hint }
+end
+
+local function id_of(text)
+  return #text >= 4 and #text <= 64 and text:find "^%x+$" and text:lower() or nil
+end
+
+--- A point: a version, a time, or a changeset (itself, its id, or at least four digits from the start of it).
+---@param v any
+---@return integer|string|prophet.time
+function M.read(v)
+  if math.type(v) == "integer" then
+    if v < 0 then refuse(v) end
+    return v
+  end
+  if type(v) == "table" and type(v.id) == "string" and v.seq then return v.id end
+  if type(v) == "string" then return id_of(v) or core.time(v) end
+  if core.is_time(v) then return v end
+  refuse(v)
+end
+
+--- A point from a command line: digits alone are a version.
+---@param text string
+---@return integer|string|prophet.time
+function M.parse(text)
+  if #text < 16 and text:find "^%d+$" then return math.tointeger(tonumber(text)) end
+  return M.read(text)
+end
+
+--- A changeset: itself, its id, the start of it, or its version.
+---@param v any
+---@return integer|string
+function M.changeset(v)
+  if math.type(v) == "integer" and v > 0 then return v end
+  if type(v) == "table" and type(v.id) == "string" then return v.id end
+  local id = type(v) == "string" and id_of(v)
+  if id then return id end
+  e.raise { code = "usage", message = "this is no changeset", hint = "an entry of db:log, its id, or its version" }
+end
+
+--- How a point is written in messages.
+---@param v any
+---@return string
+function M.describe(v)
+  if math.type(v) == "integer" then return ("version %d"):format(v) end
+  if type(v) == "string" then return "changeset " .. v:sub(1, 8) end
+  return tostring(v)
+end
+
+return M
