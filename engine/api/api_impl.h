@@ -79,6 +79,7 @@ struct prophet_txn {
 };
 
 /* db.c */
+prophet_db *api_db_new(void); /* an empty handle; NULL: no memory */
 bool api_stop(void *db); /* asked to end? answers once */
 prophet_code api_interrupted(prophet_db *db, prophet_error *err);
 prophet_code api_not_inside(prophet_db *db, const char *what,

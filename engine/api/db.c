@@ -57,6 +57,16 @@ static prophet_code read_options(const prophet_options *o, prophet_options *out,
     return PROPHET_OK;
 }
 
+prophet_db *api_db_new(void)
+{
+    prophet_db *db = ph_zalloc(sizeof *db);
+    if (db) {
+        atomic_init(&db->interrupted, false);
+        atomic_init(&db->wake_fd, -1);
+    }
+    return db;
+}
+
 static prophet_code open_at(const char *path, const prophet_options *o, prophet_db **out,
                             prophet_error *err)
 {
@@ -66,11 +76,9 @@ static prophet_code open_at(const char *path, const prophet_options *o, prophet_
                                     .clock = o->clock,
                                     .clock_ctx = o->clock_ctx,
                                     .lock_timeout_ms = o->lock_timeout_ms };
-    prophet_db *db = ph_zalloc(sizeof *db);
+    prophet_db *db = api_db_new();
     if (!db)
         return ph_nomem(err);
-    atomic_init(&db->interrupted, false);
-    atomic_init(&db->wake_fd, -1);
     db->reads = o->reads ? o->reads : API_READS;
     db->voting = o->voting;
     prophet_code rc = ph_replica_open(path, &ro, &db->r, err);

@@ -60,10 +60,9 @@ prophet_code prophet_as_of(prophet_db *db, prophet_value point, prophet_db **out
     prophet_code rc = api_not_past(db, "the past", err);
     if (rc < 0 || (rc = read_point(db, &point, &p, err)) < 0)
         return rc;
-    prophet_db *then = ph_zalloc(sizeof *then);
+    prophet_db *then = api_db_new();
     if (!then)
         return ph_nomem(err);
-    atomic_init(&then->interrupted, false);
     then->reads = db->reads;
     then->voting = db->voting;
     if ((rc = ph_past_open(db->r, &p, &then->r, err)) < 0)
