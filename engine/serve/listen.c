@@ -24,7 +24,7 @@ static bool split(const char *address, char host[256], char port[8])
     if (bracketed && !(end > address && end[-1] == ']'))
         return false;
     if (!colon && is_port(address)) {
-        (void)snprintf(port, 8, "%s", address);
+        (void)snprintf(port, 8, "%.7s", address);
         (void)snprintf(host, 256, DEFAULT_HOST);
         return true;
     }
@@ -33,7 +33,7 @@ static bool split(const char *address, char host[256], char port[8])
         return false;
     if (len >= 256 || (colon && !is_port(colon + 1)))
         return false;
-    (void)snprintf(port, 8, "%s", colon ? colon + 1 : DEFAULT_PORT);
+    (void)snprintf(port, 8, "%.7s", colon ? colon + 1 : DEFAULT_PORT);
     (void)snprintf(host, 256, "%.*s", (int)(bracketed ? len - 2 : len), address + bracketed);
     if (!*host)
         (void)snprintf(host, 256, DEFAULT_HOST);
