@@ -63,15 +63,6 @@ prophet_code ph_conflicts_erase(ph_txn *t, uint32_t type, const ph_uuid *uuid, p
     return rc;
 }
 
-prophet_code ph_conflicts_done(ph_txn *t, const ph_cell_key *k, prophet_error *err)
-{
-    uint8_t key[24];
-
-    ph_cell_key_put(k, key);
-    prophet_code rc = ph_txn_del(t, PH_T_TODO, ph_slice(key, sizeof key), err);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
 prophet_code ph_conflicts_list(ph_txn *t, unsigned table, uint32_t type, const ph_cell_key *after,
                                ph_cell_key *out, size_t max, size_t *count, prophet_error *err)
 {

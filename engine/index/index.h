@@ -10,7 +10,7 @@
  * history     number u64, version u64      -> varint offset of the change in the body + 1; 0: only votes
  * conflicts   type u32, uuid, field u32    -> (empty): some writes of this cell were concurrent
  * open        the same                     -> u8 1: decided by votes, 0: by rule
- * todo        the same                     -> (empty): open, and its question not yet put to the resolvers
+ * todo        the same                     -> (empty): open, its question not yet put to the resolvers asked last
  * asked       the same, question 32, resolver 32 -> what became of it, text
  * local       name                         -> bytes (peers' state, local settings; from local frames)
  * signatures  version u64                  -> position u64 of the signature frame
@@ -127,7 +127,6 @@ bool ph_cell_key_read(prophet_slice key, ph_cell_key *out);
 prophet_code ph_conflicts_mark(ph_txn *t, const ph_cell_key *k, prophet_error *err);         /* ever concurrent */
 /* Open or not: writes or removes the rows of `open` and `todo`. `ask`: the question is new. */
 prophet_code ph_conflicts_set(ph_txn *t, const ph_cell_key *k, bool open, bool decided, bool ask, prophet_error *err);
-prophet_code ph_conflicts_done(ph_txn *t, const ph_cell_key *k, prophet_error *err);         /* asked: out of todo */
 /* All rows of a record in these three tables. */
 prophet_code ph_conflicts_erase(ph_txn *t, uint32_t type, const ph_uuid *uuid, prophet_error *err);
 /* Cells of `table` (PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO) with a key above *after (NULL: from the start), within one type (0: all). At most max. */

@@ -4,13 +4,13 @@
 
 #define ROUND 256 /* conflicts asked between two changes */
 
-static const char set_name[] = "resolvers asked";
+const char ph_resolvers_asked[] = "resolvers asked";
 
 static prophet_code last_set(ph_txn *t, bool *known, uint8_t out[32], prophet_error *err)
 {
     prophet_slice value;
     ph_item item;
-    prophet_code rc = ph_txn_get(t, PH_T_LOCAL, ph_slice_str(set_name), &value, err);
+    prophet_code rc = ph_txn_get(t, PH_T_LOCAL, ph_slice_str(ph_resolvers_asked), &value, err);
     *known = rc == PROPHET_OK && ph_value_open(value, &item) && item.kind == PH_BYTES &&
              item.s.len == 32;
     if (*known)
@@ -18,7 +18,7 @@ static prophet_code last_set(ph_txn *t, bool *known, uint8_t out[32], prophet_er
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-/* Were all open conflicts put to this very set of resolvers before? Then only new questions are due. */
+/* Is it this very set of resolvers that is asked? Then what is due is said already. */
 static prophet_code same_set(ph_view *v, const uint8_t set[32], bool *same, prophet_error *err)
 {
     uint8_t last[32];
@@ -37,16 +37,9 @@ prophet_code ph_question_asked(ph_txn *t, const ph_cell_key *key, const uint8_t 
         return rc;
     rc = ph_asked_get(t, key, question, set, &what, err);
     *asked = rc == PROPHET_OK;
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static prophet_code is_due(ph_txn *t, const ph_cell_key *key, bool *due, prophet_error *err)
-{
-    uint8_t raw[24];
-    prophet_slice value;
-    ph_cell_key_put(key, raw);
-    prophet_code rc = ph_txn_get(t, PH_T_TODO, ph_slice(raw, sizeof raw), &value, err);
-    *due = rc == PROPHET_OK;
+#ifdef PH_PLANT_asked_again
+    *asked = false;
+#endif
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -67,8 +60,6 @@ typedef struct answer {
     size_t value_count;
     ph_policy_answer a;
     bool decided_so; /* the outcome is the choice already, by votes */
-    bool known;      /* these resolvers were asked before, when others were asked last */
-    char what[400];  /* known: what became of it then */
 } answer;
 
 static prophet_code note_values(answer *an, const ph_conflict *c, ph_arena *a, prophet_error *err)
@@ -83,9 +74,9 @@ static prophet_code note_values(answer *an, const ph_conflict *c, ph_arena *a, p
     return PROPHET_OK;
 }
 
-static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_key *after,
-                                  const uint8_t set[32], ph_policy_fn fn, void *ctx, ph_arena *a,
-                                  answer *out, size_t *count, size_t *seen, ph_cell_key *last,
+static prophet_code put_questions(ph_replica *r, const ph_cell_key *after, const uint8_t set[32],
+                                  ph_policy_fn fn, void *ctx, ph_arena *a, answer *out,
+                                  size_t *count, size_t *seen, ph_cell_key *last,
                                   prophet_error *err)
 {
     ph_cell_key keys[ROUND];
@@ -94,15 +85,13 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
     *count = *seen = 0;
     if (rc < 0)
         return rc;
-    rc = ph_conflicts_list(v->txn, table, 0, after, keys, ROUND, seen, err);
+    rc = ph_conflicts_list(v->txn, PH_T_TODO, 0, after, keys, ROUND, seen, err);
     for (size_t i = 0; i < *seen && rc >= 0; i++) {
         ph_conflict c;
         prophet_slice what;
         answer *an = &out[*count];
         *last = keys[i];
         memset(an, 0, sizeof *an);
-        if (ph_type_reserved(ph_names_get(v->names, keys[i].type))) /* these ignore votes */
-            continue;
         if ((rc = ph_view_conflict(v, &keys[i], a, &c, err)) != PROPHET_OK)
             continue;
         rc = ph_asked_get(v->txn, &keys[i], c.question, set, &what, err);
@@ -111,22 +100,16 @@ static prophet_code put_questions(ph_replica *r, unsigned table, const ph_cell_k
 #endif
         if (rc < 0)
             break;
-        an->known = rc == PROPHET_OK;
-        if (an->known) {
-            bool due;
-            (void)snprintf(an->what, sizeof an->what, "%.*s", PH_FMT(what));
-            if ((rc = is_due(v->txn, &keys[i], &due, err)) < 0)
-                break;
-            if (!due)
-                continue;
-        }
+        if (rc ==
+            PROPHET_OK) /* of these already: other resolvers were asked in between, by another process */
+            continue;
         an->key = keys[i];
         an->type = c.type;
         an->field = c.field;
         memcpy(an->question, c.question, 32);
         if ((rc = note_values(an, &c, a, err)) < 0)
             break;
-        if (!an->known && (rc = fn(ctx, v, &c, a, &an->a, err)) < 0)
+        if ((rc = fn(ctx, v, &c, a, &an->a, err)) < 0)
             break;
         an->decided_so = c.decided && ph_slice_eq(c.outcome, an->a.choice);
         ++*count;
@@ -141,8 +124,6 @@ static prophet_code write_answer(ph_change_txn *c, const answer *an, const uint8
     char what[400];
     prophet_code rc = PROPHET_OK;
     bool vote = an->a.cast && (eager || !an->decided_so);
-    if (an->known)
-        return ph_change_asked(c, &an->key, an->question, set, ph_slice_str(an->what), err);
     if (vote) {
         ph_vote_cast cast = { .type = an->type,
                               .field = an->field,
@@ -180,7 +161,7 @@ static prophet_code remember_set(ph_replica *r, const uint8_t set[32], prophet_e
     if (rc < 0)
         return rc;
     ph_put_bytes(&value, ph_slice(set, 32));
-    if ((rc = ph_change_local(c, ph_slice_str(set_name), ph_buf_slice(&value), err)) < 0)
+    if ((rc = ph_change_local(c, ph_slice_str(ph_resolvers_asked), ph_buf_slice(&value), err)) < 0)
         ph_change_abort(c);
     else
         rc = ph_change_commit(c, NULL, NULL, err);
@@ -219,16 +200,15 @@ prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph
         rc = same_set(v, set, &same, err);
         ph_view_end(v);
     }
+    if (rc >= 0 && !same) /* all that is open becomes due, but for what these were asked before */
+        rc = remember_set(r, set, err);
     while (rc >= 0 && seen == ROUND) {
         ph_arena_reset(&a);
-        rc = put_questions(r, same ? PH_T_TODO : PH_T_OPEN, after, set, fn, ctx, &a, at, &n, &seen,
-                           &last, err);
+        rc = put_questions(r, after, set, fn, ctx, &a, at, &n, &seen, &last, err);
         if (rc >= 0 && n > 0)
             rc = write_round(r, at, n, set, eager, out, err);
         after = &last;
     }
-    if (rc >= 0 && !same)
-        rc = remember_set(r, set, err);
     ph_arena_clear(&a);
     ph_free(at);
     return rc < 0 ? rc : PROPHET_OK;

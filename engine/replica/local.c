@@ -163,7 +163,7 @@ static prophet_code asked(ph_session *s, const ph_item m[8], prophet_error *err)
 #endif
     if ((rc = ph_asked_put(s->txn, &key, m[5].s.data, m[6].s.data, m[7].s, err)) < 0)
         return rc;
-    return ph_conflicts_done(s->txn, &key, err);
+    return ph_settle_later(s, &key, err);
 }
 
 prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *err)
@@ -178,6 +178,8 @@ prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *e
         return came(s, m, err);
     if (m[1].i != LOCAL_VALUE || m[2].kind != PH_TEXT || m[2].s.len == 0 || m[2].s.len > 500)
         return PROPHET_OK; /* a later version's: nothing here depends on it */
+    if (ph_slice_eq(m[2].s, ph_slice_str(ph_resolvers_asked)))
+        s->others_asked = true;
     if (m[3].raw.len)
         return ph_txn_put(s->txn, PH_T_LOCAL, m[2].s, m[3].raw, err);
     rc = ph_txn_del(s->txn, PH_T_LOCAL, m[2].s, err);

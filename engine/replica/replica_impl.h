@@ -110,6 +110,7 @@ typedef struct ph_session {
     ph_frame_context stream; /* of the log's end */
     bool schema_touched; /* _type, _voter or a succession line changed: rules, weights, indexes */
     bool all_types;      /* weights or lines: re-settle all open conflicts */
+    bool others_asked;   /* another set of resolvers: so are the questions that are due to it */
     bool inverted;       /* the changeset at hand names a ref that is not below it by lamport */
     uint64_t opened, forks; /* counters for reports */
     PH_LIST(ph_ix_op) ix_ops;
@@ -200,7 +201,8 @@ prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_chan
                                   prophet_error *err);
 
 /* local.c */
-/* Was this question put to the resolvers that were asked last? */
+extern const char ph_resolvers_asked[]; /* local value: hash of the set of resolvers that was asked last */
+/* Was this question put to those? */
 prophet_code ph_question_asked(ph_txn *t, const ph_cell_key *key, const uint8_t question[32],
                                bool *asked, prophet_error *err);
 prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_t question[32],
@@ -228,6 +230,8 @@ bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uui
 
 /* settle.c */
 prophet_code ph_settle_touched(ph_session *s, prophet_error *err);
+/* This cell too, although no operation touches it. */
+prophet_code ph_settle_later(ph_session *s, const ph_cell_key *cell, prophet_error *err);
 /* Fills heads with stamps and ballots with weights, ready for ph_settle. Used by sessions and views alike (s or v is NULL). */
 typedef struct ph_lookup {
     ph_replica *r;

@@ -37,7 +37,7 @@ static void forget_work(ph_session *s)
     s->signatures.count = s->replicas.count = 0;
     ph_buf_reset(&s->payload);
     s->payload_frames = 0;
-    s->schema_touched = s->all_types = false;
+    s->schema_touched = s->all_types = s->others_asked = false;
     s->opened = s->forks = 0;
 }
 

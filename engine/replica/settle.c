@@ -169,6 +169,16 @@ static prophet_code settle_cell(ph_session *s, ph_work_record *wr, uint32_t fiel
 
 /* ---- rules and weights that changed ----------------------------------------------------------------------- */
 
+prophet_code ph_settle_later(ph_session *s, const ph_cell_key *cell, prophet_error *err)
+{
+    ph_work_record *wr;
+    prophet_code rc = ph_work_record_get(s, cell->type, &cell->uuid, &wr, err);
+    if (rc < 0)
+        return rc;
+    ph_touched t = { wr, cell->field };
+    return PH_PUSH(s->touched, t) ? PROPHET_OK : ph_nomem(err);
+}
+
 static prophet_code touch_open(ph_session *s, uint32_t type, prophet_error *err)
 {
     ph_cell_key keys[256], after;
@@ -178,14 +188,9 @@ static prophet_code touch_open(ph_session *s, uint32_t type, prophet_error *err)
         prophet_code rc = ph_conflicts_list(s->txn, PH_T_OPEN, type, from, keys, 256, &n, err);
         if (rc < 0)
             return rc;
-        for (size_t i = 0; i < n; i++) {
-            ph_work_record *wr;
-            if ((rc = ph_work_record_get(s, keys[i].type, &keys[i].uuid, &wr, err)) < 0)
+        for (size_t i = 0; i < n; i++)
+            if ((rc = ph_settle_later(s, &keys[i], err)) < 0)
                 return rc;
-            ph_touched t = { wr, keys[i].field };
-            if (!PH_PUSH(s->touched, t))
-                return ph_nomem(err);
-        }
         if (n) {
             after = keys[n - 1];
             from = &after;
@@ -268,6 +273,9 @@ static prophet_code settle_all(ph_session *s, bool reserved, prophet_error *err)
 prophet_code ph_settle_touched(ph_session *s, prophet_error *err)
 {
     prophet_code rc;
+    if (s->others_asked && (rc = touch_open(s, 0, err)) < 0)
+        return rc;
+    s->others_asked = false;
     if (s->touched.count == 0 && !s->schema_touched)
         return PROPHET_OK;
     sort_touched(s);

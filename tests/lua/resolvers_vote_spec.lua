@@ -65,6 +65,25 @@ describe("a resolver", function()
     assert.equal(0, report.votes)
   end)
 
+  it("that comes after others leaves the index as the log makes it", function()
+    local base = "one\ntwo\nthree\n"
+    local _, t, id = clash(nil, "body", base, base, base)
+    bob:pull(dir .. "/ann")
+    bob.types.note:must(id):set { body = "ONE\ntwo\nthree\n" }
+    t:set { body = "one\ntwo\nthree\nfour\n" }
+    ann:close()
+    bob:push(dir .. "/ann") -- brings the conflict, asks nobody
+    for _, resolvers in ipairs { { "text-merge" }, { "ask" }, { "max", "text-merge" } } do
+      ann = open("ann", "ann@example.org", resolvers)
+      assert.equal(0, ann:check().faults)
+      ann:poll()
+      local c = ann:conflicts {}()
+      assert.is_true(c.decided)
+      assert.equal(1, #votes_of(c))
+      ann:close()
+    end
+  end)
+
   it("text-merge is offered texts, and no strings", function()
     local c = clash({ "text-merge" }, "title", "a b c", "A b c", "a b C")
     assert.is_false(c.decided)

@@ -232,7 +232,7 @@ TEST(conflicts_are_listed_in_pages)
     CHECK_EQ_INT(all, 10);
     CHECK_OK(ph_conflicts_list(p.txn, PH_T_TODO, 0, NULL, out, 8, &count, &err), &err);
     CHECK_EQ_INT(count, 8);
-    CHECK_OK(ph_conflicts_done(p.txn, &out[0], &err), &err);
+    CHECK_OK(ph_conflicts_set(p.txn, &out[0], true, false, false, &err), &err);
     CHECK_OK(ph_conflicts_set(p.txn, &out[1], false, false, false, &err), &err);
     CHECK_OK(ph_conflicts_set(p.txn, &out[1], false, false, false, &err), &err);
     ph_cell_key next = out[2];
