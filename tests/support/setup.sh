@@ -8,14 +8,16 @@ cmake ninja-build
 liblmdb-dev
 libssl-dev
 libjansson-dev
+libcurl4-openssl-dev
 libmicrohttpd-dev
 liblua5.4-dev lua5.4"
 # To test it: git, busted, luacheck, an independent CBOR, the formatter and checker, libFuzzer, nm, and the
-# linker flags of an installed copy.
+# linker flags of an installed copy, and the servers of tests/services.
 TEST_PACKAGES="
 git
 lua-busted lua-check
 python3 python3-cbor2
+openssl
 clang-format clang-tidy
 clang libclang-rt-14-dev llvm
 binutils pkg-config make"

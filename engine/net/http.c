@@ -1,0 +1,166 @@
+/* http: requests of live peers and of the transports over HTTP: redirects, and trying again what failed for a while. Called by sync and by the transports;
+ * http_once.c does a single exchange. */
+#include "net/http_impl.h"
+#include "crypto/crypto.h"
+#include <errno.h>
+#include <time.h>
+
+#define REDIRECTS    5
+#define BACK_OFF_MS  250u  /* doubles with every try .. */
+#define BACK_OFF_MAX 8000u /* .. up to this */
+#define AFTER_MAX_S  30u   /* who asks for a longer break than this is told about, not waited for */
+#define TICK_MS      200u
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------- */
+
+prophet_code ph_http_open(const prophet_net_options *o, ph_http **out, prophet_error *err)
+{
+    prophet_code rc;
+    if (o && o->size < sizeof *o)
+        return ph_fail(err, PROPHET_EUSAGE, "the options of a connection need their size");
+    if (o && o->token)
+        for (const char *c = o->token; *c; c++)
+            if (*c <= ' ' || *c >= 127)
+                return ph_fail(err, PROPHET_EUSAGE,
+                               "a token is of printable ASCII, without spaces");
+    ph_http *h = ph_zalloc(sizeof *h);
+    if (!h)
+        return ph_nomem(err);
+    h->options = net_options(o);
+    if ((rc = net_curl_load(&h->curl, err)) < 0)
+        goto failed;
+    if (!(h->easy = h->curl->easy_init())) {
+        rc = ph_nomem(err);
+        goto failed;
+    }
+    *out = h;
+    return PROPHET_OK;
+
+failed:
+    ph_http_close(h);
+    return rc;
+}
+
+void ph_http_close(ph_http *h)
+{
+    if (!h)
+        return;
+    if (h->easy)
+        h->curl->easy_cleanup(h->easy);
+    ph_free(h->login);
+    ph_free(h);
+}
+
+/* ---- redirects ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_redirect(const ph_http_request *r)
+{
+    return r->status == 301 || r->status == 302 || r->status == 303 || r->status == 307 ||
+           r->status == 308;
+}
+
+static prophet_code next_hop(ph_http *h, const http_call *c, char url[2048], prophet_error *err)
+{
+    char shown[160];
+    ph_net_show(c->redirect, shown, sizeof shown);
+    if (!c->redirect[0])
+        return ph_fail(err, PROPHET_EREMOTE, "it redirects to nowhere");
+    if (!http_may_redirect(h->curl, url, c->redirect))
+        return ph_fail(err, PROPHET_EREMOTE, "it redirects to %s, which is less safe or no HTTP",
+                       shown);
+    memcpy(url, c->redirect, sizeof c->redirect);
+    return PROPHET_OK;
+}
+
+prophet_code http_exchange(ph_http *h, http_call *c, prophet_error *err)
+{
+    char url[sizeof c->redirect], scheme[32];
+    prophet_code rc;
+
+    if (!ph_net_is_url(c->r->url, scheme) ||
+        (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+        return ph_fail(err, PROPHET_EUSAGE, "not a URL of http or https");
+    if (strlen(c->r->url) >= sizeof url)
+        return ph_fail(err, PROPHET_EUSAGE, "a URL of more than %zu bytes", sizeof url - 1);
+    (void)snprintf(url, sizeof url, "%s", c->r->url);
+    for (int hop = 0; hop <= REDIRECTS; hop++) {
+        c->own = hop == 0 || http_same_origin(h->curl, c->r->url, url);
+        if ((rc = http_once(h, c, url, err)) < 0 || !c->follow || !is_redirect(c->r))
+            return rc;
+        if ((rc = next_hop(h, c, url, err)) < 0)
+            return rc;
+    }
+    return ph_fail(err, PROPHET_EREMOTE, "more than %d redirects", REDIRECTS);
+}
+
+/* ---- again ----------------------------------------------------------------------------------------------------------------- */
+
+/* Between half of it and all of it, so that many who lost one server do not come back at one moment. */
+static uint64_t jittered_us(uint32_t tried)
+{
+    uint32_t r = 0;
+    uint64_t most = BACK_OFF_MS;
+    for (; tried > 1 && most < BACK_OFF_MAX; tried--)
+        most *= 2;
+    (void)ph_random(&r, sizeof r, NULL); /* without randomness: without jitter */
+    return most * 500 + most * 500 * r / UINT32_MAX;
+}
+
+prophet_code http_wait(ph_http *h, http_call *c, uint32_t tried, prophet_error *err)
+{
+    if (!c->temporary || tried > h->options.retries || c->after_s > AFTER_MAX_S)
+        return PROPHET_DONE;
+    uint64_t us = c->after_s ? (uint64_t)c->after_s * 1000000 : jittered_us(tried);
+    uint64_t until = ph_monotonic_us() + us;
+    for (uint64_t now; (now = ph_monotonic_us()) < until;) {
+        uint64_t left = until - now < TICK_MS * 1000 ? until - now : TICK_MS * 1000;
+        struct timespec t = { 0, (long)left * 1000 };
+        prophet_code rc = net_tick(&h->options, "wait", c->base, c->total, err);
+        if (rc < 0)
+            return rc;
+        (void)nanosleep(&t, NULL); /* a signal only makes it shorter */
+    }
+    return PROPHET_OK;
+}
+
+prophet_code http_refused(const ph_http_request *r, prophet_error *err)
+{
+    const char *words = r->message;
+    while (*words == ' ')
+        words++;
+    prophet_code code = r->status == 507            ? PROPHET_EFULL
+                        : http_temporary(r->status) ? PROPHET_ENETWORK
+                                                    : PROPHET_EREMOTE;
+    code =
+        ph_fail(err, code, "the server answers %d%s%.160s", r->status, *words ? ": " : "", words);
+    if (r->status == 401 || r->status == 403)
+        ph_hint(err, "is the token right, and has it that right?");
+    return code;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------------------------ */
+
+prophet_code ph_http_send(ph_http *h, ph_http_request *r, prophet_error *err)
+{
+    bool get = strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+    http_call c = { .r = r, .stage = get ? "get" : "send", .total = PROPHET_WHOLE, .follow = get };
+    char shown[256];
+    prophet_code rc;
+
+    for (uint32_t tried = 1;; tried++) {
+        rc = http_exchange(h, &c, err);
+        /* Once the sink has bytes they cannot be taken back; what is not a GET may have been done. */
+        if (!get || !c.temporary || c.got > 0)
+            break;
+        prophet_code wait = http_wait(h, &c, tried, err);
+        if (wait < 0)
+            rc = wait;
+        if (wait != PROPHET_OK)
+            break;
+    }
+    if (rc < 0 && rc != PROPHET_EINTERRUPTED && rc != PROPHET_EMEMORY) {
+        ph_net_show(r->url, shown, sizeof shown);
+        ph_context(err, "%s %s", r->method, shown);
+    }
+    return rc;
+}

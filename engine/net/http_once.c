@@ -1,0 +1,362 @@
+/* http_once: one request and its answer, by libcurl. What is checked here holds for everything over HTTP: certificates, schemes, how long a header may be, how
+ * long nothing may move, that the token goes nowhere but to its own origin and into no message. Called by http.c. */
+#include "net/http_impl.h"
+#include <stdlib.h>
+
+#define HEADERS_MAX 65536u
+
+/* What the callbacks of one exchange share. */
+typedef struct turn {
+    ph_http *h;
+    http_call *c;
+    prophet_error *err;
+    prophet_code rc;   /* what a callback stopped it with */
+    bool connected;    /* the request is on its way */
+    bool answered;     /* a status line came */
+    uint64_t moved_us; /* when the last byte moved */
+    curl_off_t moved;  /* bytes, both ways */
+    size_t header_bytes;
+    uint64_t sent;
+    size_t message;
+} turn;
+
+#define SET(h, option, value) \
+    ((h)->curl->easy_setopt((h)->easy, CURLOPT_##option, (value)) == CURLE_OK)
+
+/* ---- what comes ---------------------------------------------------------------------------------------------------- */
+
+static void take_wanted(ph_http_request *r, const char *line, size_t len)
+{
+    const char *colon = memchr(line, ':', len);
+    size_t name = colon ? (size_t)(colon - line) : 0;
+    for (size_t i = 0; name && i < r->wanted_count; i++) {
+        ph_http_header *w = &r->wanted[i];
+        if (strlen(w->name) != name || strncasecmp(w->name, line, name) != 0)
+            continue;
+        const char *from = colon + 1, *end = line + len;
+        while (from < end && (*from == ' ' || *from == '\t'))
+            from++;
+        while (end > from && (unsigned char)end[-1] <= ' ')
+            end--;
+        size_t n =
+            (size_t)(end - from) < sizeof w->value - 1 ? (size_t)(end - from) : sizeof w->value - 1;
+        memcpy(w->value, from, n);
+        w->value[n] = 0;
+    }
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *ctx)
+{
+    turn *t = ctx;
+    ph_http_request *r = t->c->r;
+    size_t len = size * count;
+
+    if ((t->header_bytes += len) > HEADERS_MAX) {
+        t->rc = ph_fail(t->err, PROPHET_EREMOTE, "headers of more than %u bytes", HEADERS_MAX);
+        return 0;
+    }
+    if (len > 5 &&
+        memcmp(line, "HTTP/", 5) == 0) { /* of a 100, of a proxy: what came before does not count */
+        t->answered = true;
+        for (size_t i = 0; i < r->wanted_count; i++)
+            r->wanted[i].value[0] = 0;
+        t->c->after_s = 0;
+        return len;
+    }
+    if (len > 12 && strncasecmp(line, "retry-after:", 12) == 0) {
+        unsigned long s = strtoul(line + 12, NULL, 10); /* a date reads as 0: then we choose */
+        t->c->after_s = s < 86400 ? (uint32_t)s : 86400;
+    }
+    take_wanted(r, line, len);
+    return len;
+}
+
+static long status_of(const ph_http *h)
+{
+    long status = 0;
+    (void)h->curl->easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE,
+                                &status); /* 0 when there is none */
+    return status;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
+{
+    turn *t = ctx;
+    ph_http_request *r = t->c->r;
+    size_t len = size * count;
+
+    r->status = (int)status_of(t->h);
+    if (r->status >= 400)
+        for (size_t i = 0; i < len && t->message < sizeof r->message - 1; i++)
+            r->message[t->message++] = bytes[i] > ' ' && bytes[i] < 127 ? bytes[i] : ' ';
+    if (r->status < 200 || r->status > 299 || !r->sink)
+        return len;
+    if (r->most && len > r->most - t->c->got) {
+        t->rc = ph_fail(t->err, PROPHET_EREMOTE, "an answer of more than %llu bytes",
+                        (unsigned long long)r->most);
+        return 0;
+    }
+    t->c->got += len;
+    t->rc = r->sink(r->sink_ctx, ph_slice(bytes, len), t->err);
+    return t->rc < 0 ? 0 : len;
+}
+
+/* ---- what goes ----------------------------------------------------------------------------------------------------- */
+
+static size_t on_read(char *out, size_t size, size_t count, void *ctx)
+{
+    turn *t = ctx;
+    ph_http_request *r = t->c->r;
+    size_t room = size * count, got = 0;
+
+    if (r->length != PROPHET_WHOLE && room > r->length - t->sent)
+        room = (size_t)(r->length - t->sent);
+    if (room == 0)
+        return 0;
+    t->rc = r->read(r->read_ctx, out, room, &got, t->err);
+    if (t->rc == PROPHET_DONE)
+        t->rc = r->length == PROPHET_WHOLE
+                    ? PROPHET_OK
+                    : ph_fail(t->err, PROPHET_EUSAGE, "the body ends before its length");
+    else if (t->rc == PROPHET_OK && (got == 0 || got > room))
+        t->rc = ph_fail(t->err, PROPHET_EUSAGE, "a body that gives no bytes");
+    if (t->rc < 0)
+        return CURL_READFUNC_ABORT;
+    t->sent += got;
+    return got;
+}
+
+/* libcurl starts a body again when a connection that was kept turns out to be dead. */
+static int on_seek(void *ctx, curl_off_t offset, int origin)
+{
+    turn *t = ctx;
+    if (origin != SEEK_SET || offset != 0)
+        return CURL_SEEKFUNC_CANTSEEK;
+    if (t->sent > 0 && (!t->c->rewind || t->c->rewind(t->c->r->read_ctx) < 0))
+        return CURL_SEEKFUNC_CANTSEEK;
+    t->sent = 0;
+    return CURL_SEEKFUNC_OK;
+}
+
+/* ---- time ------------------------------------------------------------------------------------------------------------ */
+
+static int on_connected(void *ctx, char *ip, char *local, int port, int local_port)
+{
+    turn *t = ctx;
+    (void)ip, (void)local, (void)port, (void)local_port;
+    t->connected = true;
+    t->moved_us = ph_monotonic_us();
+    return CURL_PREREQFUNC_OK;
+}
+
+static int on_tick(void *ctx, curl_off_t total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    turn *t = ctx;
+    http_call *c = t->c;
+    uint64_t now = ph_monotonic_us();
+    uint32_t limit = t->answered || !c->r->wait_ms ? t->h->options.stall_ms : c->r->wait_ms;
+    (void)total, (void)up_total;
+
+    if (t->rc < 0) /* the first error is the one to tell */
+        return 1;
+    if (down + up != t->moved) {
+        t->moved = down + up;
+        t->moved_us = now;
+    }
+    if (t->connected && now - t->moved_us > (uint64_t)limit * 1000) {
+        t->rc = ph_fail(t->err, PROPHET_ENETWORK, "nothing moved for %u.%u s", limit / 1000,
+                        limit / 100 % 10);
+        c->temporary = true;
+        return 1;
+    }
+    t->rc = net_tick(&t->h->options, c->stage, c->base + (uint64_t)(down > up ? down : up),
+                     c->total, t->err);
+    return t->rc < 0;
+}
+
+/* ---- options --------------------------------------------------------------------------------------------------------- */
+
+static bool set_trust(ph_http *h)
+{
+    const char *ca = h->options.cacert;
+    bool ok = SET(h, SSL_VERIFYPEER, 1L) && SET(h, SSL_VERIFYHOST, 2L) &&
+              SET(h, SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) &&
+              SET(h, PROTOCOLS_STR, "http,https") && SET(h, DISALLOW_USERNAME_IN_URL, 1L);
+    if (ok && ca) /* instead of the system's, so its directory goes too */
+        ok = SET(h, CAINFO, ca) && SET(h, CAPATH, NULL) && SET(h, PROXY_CAINFO, ca) &&
+             SET(h, PROXY_CAPATH, NULL);
+    if (ok && h->options.proxy)
+        ok = SET(h, PROXY, h->options.proxy);
+    return ok;
+}
+
+static bool set_callbacks(ph_http *h, turn *t)
+{
+    return SET(h, NOSIGNAL, 1L) && SET(h, ERRORBUFFER, h->error) &&
+           SET(h, USERAGENT, "prophet/" PH_VERSION) && SET(h, BUFFERSIZE, (long)NET_CHUNK) &&
+           SET(h, UPLOAD_BUFFERSIZE, (long)NET_CHUNK) &&
+           SET(h, CONNECTTIMEOUT_MS, (long)h->options.connect_ms) &&
+           SET(h, SUPPRESS_CONNECT_HEADERS, 1L) && SET(h, HEADERFUNCTION, on_header) &&
+           SET(h, HEADERDATA, t) && SET(h, WRITEFUNCTION, on_body) && SET(h, WRITEDATA, t) &&
+           SET(h, PREREQFUNCTION, on_connected) && SET(h, PREREQDATA, t) &&
+           SET(h, NOPROGRESS, 0L) && SET(h, XFERINFOFUNCTION, on_tick) && SET(h, XFERINFODATA, t);
+}
+
+static bool set_request(ph_http *h, turn *t, const char *url)
+{
+    const ph_http_request *r = t->c->r;
+    bool ok = SET(h, URL, url);
+    if (strcmp(r->method, "HEAD") == 0)
+        return ok && SET(h, NOBODY, 1L);
+    if (r->read)
+        ok = ok && SET(h, UPLOAD, 1L) && SET(h, READFUNCTION, on_read) && SET(h, READDATA, t) &&
+             SET(h, SEEKFUNCTION, on_seek) && SET(h, SEEKDATA, t) &&
+             SET(h, INFILESIZE_LARGE,
+                 r->length == PROPHET_WHOLE ? (curl_off_t)-1 : (curl_off_t)r->length);
+    else if (strcmp(r->method, "POST") == 0) /* says that it has no body */
+        ok = ok && SET(h, POST, 1L) && SET(h, POSTFIELDSIZE, 0L) && SET(h, POSTFIELDS, "");
+    return ok && SET(h, CUSTOMREQUEST, r->method);
+}
+
+static bool add_header(ph_http *h, struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = h->curl->slist_append(*list, line);
+    if (longer)
+        *list = longer;
+    return longer != NULL;
+}
+
+static bool set_bearer(ph_http *h, struct curl_slist **list)
+{
+    ph_buf line = PH_BUF_INIT;
+    ph_buf_printf(&line, "Authorization: Bearer %s", h->options.token);
+    ph_buf_byte(&line, 0);
+    bool ok = !line.failed && add_header(h, list, (const char *)line.data);
+    ph_buf_clear(&line);
+    return ok;
+}
+
+static bool set_headers(ph_http *h, const http_call *c, struct curl_slist **list)
+{
+    bool ok = true;
+    for (size_t i = 0; i < c->r->header_count; i++)
+        ok = ok && add_header(h, list, c->r->headers[i]);
+    if (c->own && h->login)
+        ok = ok && SET(h, USERPWD, h->login) &&
+             (h->sigv4[0] ? SET(h, AWS_SIGV4, h->sigv4) : SET(h, HTTPAUTH, (long)CURLAUTH_BASIC));
+    else if (c->own && h->options.token && h->options.token[0] && !h->sigv4[0])
+        ok = ok && set_bearer(h, list);
+    return ok && SET(h, HTTPHEADER, *list);
+}
+
+/* ---- how it went ------------------------------------------------------------------------------------------------------ */
+
+typedef struct verdict {
+    CURLcode from;
+    prophet_code to;
+    bool
+        temporary; /* a refused connection or an unknown name is not: whoever is offline wants to hear it at once */
+    const char *hint;
+} verdict;
+
+static const verdict verdicts[] = {
+    { CURLE_UNSUPPORTED_PROTOCOL, PROPHET_EREMOTE, false, NULL }, /* HTTP/0.9: no status line */
+    { CURLE_URL_MALFORMAT, PROPHET_EUSAGE, false, NULL },
+    { CURLE_LOGIN_DENIED, PROPHET_EUSAGE, false, "the URL must have no user in it" },
+    { CURLE_SSL_CACERT_BADFILE, PROPHET_EUSAGE, false,
+      "cacert names a file of certificates (PEM)" },
+    { CURLE_BAD_FUNCTION_ARGUMENT, PROPHET_EUSAGE, false, NULL },
+    { CURLE_PEER_FAILED_VERIFICATION, PROPHET_EREMOTE, false,
+      "if you know its certificate, or the authority that signed it, give that as cacert" },
+    { CURLE_SSL_CONNECT_ERROR, PROPHET_EREMOTE, false, NULL },
+    { CURLE_WEIRD_SERVER_REPLY, PROPHET_EREMOTE, false, NULL },
+    { CURLE_OUT_OF_MEMORY, PROPHET_EMEMORY, false, NULL },
+    { CURLE_PARTIAL_FILE, PROPHET_ENETWORK, true, NULL },
+    { CURLE_GOT_NOTHING, PROPHET_ENETWORK, true, NULL },
+    { CURLE_SEND_ERROR, PROPHET_ENETWORK, true, NULL },
+    { CURLE_RECV_ERROR, PROPHET_ENETWORK, true, NULL },
+    { CURLE_HTTP2, PROPHET_ENETWORK, true, NULL },
+    { CURLE_HTTP2_STREAM, PROPHET_ENETWORK, true, NULL },
+    { CURLE_SEND_FAIL_REWIND, PROPHET_ENETWORK, false, NULL },
+};
+
+/* libcurl's own words, as one of ours: printable, without a capital. */
+static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_error *err)
+{
+    char words[CURL_ERROR_SIZE];
+    const verdict *v = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++)
+        if (verdicts[i].from == code)
+            v = &verdicts[i];
+    const char *from = h->error[0] ? h->error : h->curl->easy_strerror(code);
+    for (; from[n] && n < sizeof words - 1; n++)
+        words[n] = (char)(from[n] >= ' ' && from[n] < 127 ? from[n] : '?');
+    words[n] = 0;
+    if (words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a')
+        words[0] = (char)(words[0] | 0x20);
+    c->temporary = v && v->temporary;
+    prophet_code rc = ph_fail(err, v ? v->to : PROPHET_ENETWORK, "%s", words);
+    if (v && v->hint)
+        ph_hint(err, "%s", v->hint);
+    return rc;
+}
+
+/* A server that repeats what it was sent must not bring a secret into a message: not the token, nor what follows a word by which one is sent. */
+static void scrub(char *text, const char *secret)
+{
+    static const char *const words[] = { "Bearer ", "Basic ", "Signature=" };
+    size_t len = secret ? strlen(secret) : 0;
+    for (char *at = text; len > 0 && (at = strstr(at, secret)) != NULL; at += len)
+        memset(at, '*', len);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (char *at = text; (at = strcasestr(at, words[i])) != NULL;)
+            for (at += strlen(words[i]); *at > ' ' && *at != ',' && *at != '"'; at++)
+                *at = '*';
+}
+
+static prophet_code judge(ph_http *h, turn *t, CURLcode code, prophet_error *err)
+{
+    ph_http_request *r = t->c->r;
+    char *redirect = NULL;
+
+    r->status = t->answered ? (int)status_of(h) : 0;
+    r->message[t->message] = 0;
+    scrub(r->message, h->options.token);
+    if (t->rc < 0)
+        return t->rc;
+    if (code == CURLE_OUT_OF_MEMORY && t->answered) /* what libcurl calls a line without an end */
+        return ph_fail(err, PROPHET_EREMOTE, "a header that is too long, or memory is out");
+    if (code != CURLE_OK) {
+        r->status = 0;
+        return explain(h, code, t->c, err);
+    }
+    t->c->temporary = http_temporary(r->status);
+    if (h->curl->easy_getinfo(h->easy, CURLINFO_REDIRECT_URL, &redirect) == CURLE_OK && redirect &&
+        strlen(redirect) < sizeof t->c->redirect)
+        (void)snprintf(t->c->redirect, sizeof t->c->redirect, "%s", redirect);
+    return PROPHET_OK;
+}
+
+prophet_code http_once(ph_http *h, http_call *c, const char *url, prophet_error *err)
+{
+    turn t = { .h = h, .c = c, .err = err };
+    struct curl_slist *headers = NULL;
+    prophet_code rc;
+
+    c->r->status = 0;
+    c->r->message[0] = 0;
+    c->temporary = false;
+    c->after_s = 0;
+    c->redirect[0] = 0;
+    h->error[0] = 0;
+    h->curl->easy_reset(h->easy);
+    if (!set_trust(h) || !set_callbacks(h, &t) || !set_request(h, &t, url) ||
+        !set_headers(h, c, &headers))
+        rc = ph_fail(err, PROPHET_ENOTFOUND, "libcurl is too old, or memory is out");
+    else
+        rc = judge(h, &t, h->curl->easy_perform(h->easy), err);
+    h->curl->easy_reset(h->easy); /* it points at our frame */
+    h->curl->slist_free_all(headers);
+    return rc;
+}
