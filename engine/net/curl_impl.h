@@ -7,7 +7,7 @@
 #define CURL_FUNCTIONS(X)                                                                          \
     X(global_init) X(easy_init) X(easy_cleanup) X(easy_reset) X(easy_setopt) X(easy_perform)       \
     X(easy_getinfo) X(easy_strerror) X(slist_append) X(slist_free_all)                             \
-    X(url) X(url_cleanup) X(url_get) X(url_set) X(free)
+    X(url) X(url_cleanup) X(url_get) X(url_set) X(free) X(getdate)
 
 typedef struct curl_functions {
 #define X(name) __typeof__(&curl_##name) name;

@@ -108,7 +108,8 @@ static uint64_t jittered_us(uint32_t tried)
 
 prophet_code http_wait(ph_http *h, http_call *c, uint32_t tried, prophet_error *err)
 {
-    if (!c->temporary || tried > h->options.retries || c->after_s > AFTER_MAX_S)
+    uint32_t most = h->options.retries == PROPHET_NO_RETRY ? 0 : h->options.retries;
+    if (!c->temporary || tried > most || c->after_s > AFTER_MAX_S)
         return PROPHET_DONE;
     uint64_t us = c->after_s ? (uint64_t)c->after_s * 1000000 : jittered_us(tried);
     uint64_t until = ph_monotonic_us() + us;

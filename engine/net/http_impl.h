@@ -42,6 +42,19 @@ static inline bool http_temporary(int status)
 /* An error for a status that nobody can do anything with: "answers 403: .." */
 prophet_code http_refused(const ph_http_request *r, prophet_error *err);
 
+/* ---- reading (http_get.c) --------------------------------------------------------------------------------------- */
+
+#define HTTP_HEADERS_MAX 4
+typedef struct http_how {
+    bool follow;                /* redirects */
+    bool dated;                 /* etags may be made of a time in seconds: they are told when that is over */
+    const char *const *headers; /* to go with each request; NULL at the end; NULL: none */
+} http_how;
+/* As a transport's get. */
+prophet_code http_get(ph_http *h, const char *url, const http_how *how, prophet_net_get *g, prophet_error *err);
+/* "..": a strong one. */
+bool http_is_etag(const char *etag);
+
 /* ---- URLs (http_url.c) ------------------------------------------------------------------------------------------ */
 
 bool         http_same_origin(const curl_functions *curl, const char *a, const char *b);
@@ -50,5 +63,9 @@ bool         http_may_redirect(const curl_functions *curl, const char *from, con
 /* The base of a place: `scheme` instead of the URL's own (NULL: keep), no user, no query, no fragment, one "/" at the end. user (NULL: refused) gets the
  * user, decoded; "": none. Both are the caller's, by ph_free. EUSAGE. */
 prophet_code http_base(const curl_functions *curl, const char *url, const char *scheme, char **base, char **user, prophet_error *err);
+/* base and name, which is a name of ours; the caller's, by ph_free. */
+prophet_code http_join(const char *base, const char *name, char **url, prophet_error *err);
+/* From now on requests go with the user's password (Basic); no user: with the token, as they would anyway. */
+prophet_code http_login(ph_http *h, const char *user, const char *password, prophet_error *err);
 
 #endif

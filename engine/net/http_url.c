@@ -95,7 +95,7 @@ prophet_code http_base(const curl_functions *curl, const char *url, const char *
 
     ph_net_show(url, shown, sizeof shown);
     const char *rest = strstr(url, "://");
-    if (!rest)
+    if (!rest || rest[3] == '/') /* libcurl would take the next word for the host */
         return ph_fail(err, PROPHET_EUSAGE, "%s is not of the form scheme://host/path", shown);
     if (scheme)
         ph_buf_printf(&whole, "%s%s", scheme, rest);
@@ -133,4 +133,27 @@ done:
     curl->url_cleanup(u);
     ph_buf_clear(&whole);
     return rc;
+}
+
+prophet_code http_join(const char *base, const char *name, char **url, prophet_error *err)
+{
+    size_t len = strlen(base) + strlen(name) + 1;
+    if (!(*url = ph_alloc(len)))
+        return ph_nomem(err);
+    (void)snprintf(*url, len, "%s%s", base, name);
+    return PROPHET_OK;
+}
+
+prophet_code http_login(ph_http *h, const char *user, const char *password, prophet_error *err)
+{
+    if (!user[0])
+        return PROPHET_OK;
+    for (const char *c = user; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127 || *c == ':')
+            return ph_fail(err, PROPHET_EUSAGE, "the user of that URL cannot be");
+    size_t len = strlen(user) + (password ? strlen(password) : 0) + 2;
+    if (!(h->login = ph_alloc(len)))
+        return ph_nomem(err);
+    (void)snprintf(h->login, len, "%s:%s", user, password ? password : "");
+    return PROPHET_OK;
 }

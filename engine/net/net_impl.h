@@ -5,11 +5,13 @@
 
 /* ---- the transports that come with the library: one line and one file each ---------------------------------------- */
 
-/* HERE: part of the library. */
+/* What else they need (libcurl, programs) is loaded or started on first use. */
 #define PH_NET_TRANSPORTS(HERE) \
-    HERE("file", file)
+    HERE("file", file)     \
+    HERE("http", http)     \
+    HERE("https", http)
 
-#define PH_NET_DECLARE(scheme, name) extern const prophet_transport ph_net_##name;
+#define PH_NET_DECLARE(scheme, name) extern const prophet_transport ph_net_##name; /* several schemes may share one */
 PH_NET_TRANSPORTS(PH_NET_DECLARE)
 
 /* ---- schemes (schemes.c) --------------------------------------------------------------------------------------------- */
@@ -42,7 +44,7 @@ prophet_code net_url_parse(const char *url, net_url *out, prophet_error *err);
 #define NET_CHUNK      65536u /* how much goes to a sink at once */
 #define NET_NAME_MAX   255u
 
-/* The options with every default filled in. */
+/* The options with every default filled in; a second time changes nothing. */
 prophet_net_options net_options(const prophet_net_options *o);
 static inline prophet_code net_tick(const prophet_net_options *o, const char *stage, uint64_t done, uint64_t total, prophet_error *err)
 {

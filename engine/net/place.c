@@ -17,7 +17,7 @@ prophet_net_options net_options(const prophet_net_options *o)
         all = *o;
     all.connect_ms = all.connect_ms ? all.connect_ms : NET_CONNECT_MS;
     all.stall_ms = all.stall_ms ? all.stall_ms : NET_STALL_MS;
-    all.retries = !all.retries ? NET_RETRIES : all.retries == PROPHET_NO_RETRY ? 0 : all.retries;
+    all.retries = all.retries ? all.retries : NET_RETRIES;
     return all;
 }
 
