@@ -524,7 +524,7 @@ PROPHET_API prophet_code prophet_serve_pipe(prophet_db *db, int in, int out, boo
 
 /* ---- transports: named bytes somewhere else ------------------------------------------------------------------------ */
 
-/* A transport reads and writes named bytes at a place that a URL names; it knows nothing of records. file, http, https, s3, dav, davs, rsync and rsync+ssh come
+/* A transport reads and writes named bytes at a place that a URL names; it knows nothing of records. file, http(s), dav(s), s3, s3+http(s), rsync and rsync+ssh come
  * with the library. Names are segments of [A-Za-z0-9._-], none with a leading dot, with "/" between them, at most 255 bytes: the library checks them before a
  * transport sees one, and whatever a transport gives back. */
 

@@ -9,6 +9,10 @@ void         ph_hasher_free(ph_hasher *h);
 /* SHA-256 of the parts one after the other. Fails only for lack of memory inside OpenSSL. */
 prophet_code ph_hash_sha256(ph_hasher *h, const prophet_slice *parts, size_t count, uint8_t out[32],
                             prophet_error *err);
+/* SHA-256 of what comes in pieces. The hasher does nothing else between begin and end. */
+prophet_code ph_hash_begin(ph_hasher *h, prophet_error *err);
+prophet_code ph_hash_more(ph_hasher *h, prophet_slice bytes, prophet_error *err);
+prophet_code ph_hash_end(ph_hasher *h, uint8_t out[32], prophet_error *err);
 /* SHA-1, for UUIDv5 only (RFC 9562). */
 prophet_code ph_hash_sha1(ph_hasher *h, const prophet_slice *parts, size_t count, uint8_t out[20],
                           prophet_error *err);

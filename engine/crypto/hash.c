@@ -66,6 +66,24 @@ prophet_code ph_hash_sha256(ph_hasher *h, const prophet_slice *parts, size_t cou
     return hash(h->ctx256, h->sha256, parts, count, out, err);
 }
 
+prophet_code ph_hash_begin(ph_hasher *h, prophet_error *err)
+{
+    return EVP_DigestInit_ex2(h->ctx256, h->sha256, NULL) == 1 ? PROPHET_OK
+                                                               : ph_crypto_fail(err, "hash");
+}
+
+prophet_code ph_hash_more(ph_hasher *h, prophet_slice bytes, prophet_error *err)
+{
+    return bytes.len == 0 || EVP_DigestUpdate(h->ctx256, bytes.data, bytes.len) == 1
+               ? PROPHET_OK
+               : ph_crypto_fail(err, "hash");
+}
+
+prophet_code ph_hash_end(ph_hasher *h, uint8_t out[32], prophet_error *err)
+{
+    return EVP_DigestFinal_ex(h->ctx256, out, NULL) == 1 ? PROPHET_OK : ph_crypto_fail(err, "hash");
+}
+
 prophet_code ph_hash_sha1(ph_hasher *h, const prophet_slice *parts, size_t count, uint8_t out[20],
                           prophet_error *err)
 {

@@ -1,7 +1,7 @@
 /* The functions of libcurl by their own names, loaded when the first URL needs them (curl_load.c): what never syncs over the net does not pay for them. */
 #ifndef PH_NET_CURL_IMPL_H
 #define PH_NET_CURL_IMPL_H
-#include "base/base.h"
+#include "net/net_impl.h"
 #include <curl/curl.h>
 
 #define CURL_FUNCTIONS(X)                                                                          \

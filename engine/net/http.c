@@ -148,17 +148,8 @@ prophet_code ph_http_send(ph_http *h, ph_http_request *r, prophet_error *err)
     char shown[256];
     prophet_code rc;
 
-    for (uint32_t tried = 1;; tried++) {
-        rc = http_exchange(h, &c, err);
-        /* Once the sink has bytes they cannot be taken back; what is not a GET may have been done. */
-        if (!get || !c.temporary || c.got > 0)
-            break;
-        prophet_code wait = http_wait(h, &c, tried, err);
-        if (wait < 0)
-            rc = wait;
-        if (wait != PROPHET_OK)
-            break;
-    }
+    /* What is not a GET may have been done, whatever the answer: the caller decides. */
+    rc = get ? http_try(h, &c, true, err) : http_exchange(h, &c, err);
     if (rc < 0 && rc != PROPHET_EINTERRUPTED && rc != PROPHET_EMEMORY) {
         ph_net_show(r->url, shown, sizeof shown);
         ph_context(err, "%s %s", r->method, shown);

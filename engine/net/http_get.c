@@ -27,6 +27,7 @@ typedef struct reading {
     bool begun;                  /* this answer's headers were looked at */
     bool enough;                 /* stopped because all is there */
     bool ranged;                 /* a part was asked for */
+    bool behind;                 /* the server says that there is no such part, not why */
 } reading;
 
 /* ---- what the headers say -------------------------------------------------------------------------------------------- */
@@ -244,11 +245,15 @@ static prophet_code judge(reading *d)
                             : PROPHET_DONE;
     case 412: return ph_fail(d->err, PROPHET_ESTALE, "it has changed meanwhile");
     case 416:
-        if (!parse_range(d->wanted[H_RANGE].value, &first, &end, &total) || end > 0 ||
-            total == PROPHET_WHOLE)
-            break;
         if (d->given > 0)
             return ph_fail(d->err, PROPHET_ESTALE, "it has changed meanwhile");
+        if (!d->ranged)
+            break;
+        if (!parse_range(d->wanted[H_RANGE].value, &first, &end, &total) || end > 0 ||
+            total == PROPHET_WHOLE) {
+            d->behind = true; /* Apache does not say */
+            return PROPHET_OK;
+        }
         if (total > d->g->offset)
             break;
         d->g->total = total;
@@ -274,13 +279,26 @@ static prophet_code attempt(reading *d)
     if (rc < 0 || d->c.temporary)
         return rc;
     rc = judge(d);
-    if (rc != PROPHET_OK || d->g->unchanged || strcmp(d->r.method, "HEAD") == 0)
+    if (rc != PROPHET_OK || d->g->unchanged || d->behind || strcmp(d->r.method, "HEAD") == 0)
         return rc;
     /* Chunked answers have no length of their own that libcurl could hold them to. */
     if (d->part != PROPHET_WHOLE && d->came < d->part && d->r.status == 206) {
         d->c.temporary = true;
         return ph_fail(d->err, PROPHET_ENETWORK, "the answer ends before its end");
     }
+    return PROPHET_OK;
+}
+
+/* Asks how long it is, when a part was refused: behind the end there is nothing, and that is no error. */
+static prophet_code look_behind(reading *d)
+{
+    d->r.method = "HEAD";
+    d->want = 0;
+    prophet_code rc = attempt(d);
+    if (rc != PROPHET_OK || d->g->unchanged)
+        return rc;
+    if (d->c.temporary || d->g->total > d->g->offset)
+        return ph_fail(d->err, PROPHET_EREMOTE, "the server refuses a part that is there");
     return PROPHET_OK;
 }
 
@@ -303,6 +321,8 @@ prophet_code http_get(ph_http *h, const char *url, const http_how *how, prophet_
     d.c = (http_call){ .r = &d.r, .stage = "get", .total = PROPHET_WHOLE, .follow = how->follow };
     for (uint32_t tried = 1;; tried++) {
         rc = attempt(&d);
+        if (rc == PROPHET_OK && d.behind)
+            return look_behind(&d);
         if (!d.c.temporary || d.enough)
             return rc;
         if (d.given > 0 && !d.etag[0]) /* nothing proves that the rest belongs to it */

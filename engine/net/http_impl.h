@@ -33,6 +33,8 @@ typedef struct http_call {
 prophet_code http_once(ph_http *h, http_call *c, const char *url, prophet_error *err);
 /* With redirects if c->follow. */
 prophet_code http_exchange(ph_http *h, http_call *c, prophet_error *err);
+/* The same, again while it fails for a while and the sink has nothing; again: also when nobody knows whether it was done. (http_put.c) */
+prophet_code http_try(ph_http *h, http_call *c, bool again, prophet_error *err);
 /* After a temporary failure number `tried` (from 1): waits, or says PROPHET_DONE when it is enough. */
 prophet_code http_wait(ph_http *h, http_call *c, uint32_t tried, prophet_error *err);
 static inline bool http_temporary(int status)
@@ -55,6 +57,13 @@ prophet_code http_get(ph_http *h, const char *url, const http_how *how, prophet_
 /* "..": a strong one. */
 bool http_is_etag(const char *etag);
 
+/* ---- writing (http_put.c) ------------------------------------------------------------------------------------------ */
+
+/* PUT with these headers (NULL at the end); the caller judges r->status, and sets what else of r it wants. */
+prophet_code http_put(ph_http *h, const char *url, const char *const *headers, prophet_net_put *p, ph_http_request *r, prophet_error *err);
+/* A request that may be made again. */
+prophet_code http_ask(ph_http *h, ph_http_request *r, const char *stage, prophet_error *err);
+
 /* ---- URLs (http_url.c) ------------------------------------------------------------------------------------------ */
 
 bool         http_same_origin(const curl_functions *curl, const char *a, const char *b);
@@ -63,6 +72,8 @@ bool         http_may_redirect(const curl_functions *curl, const char *from, con
 /* The base of a place: `scheme` instead of the URL's own (NULL: keep), no user, no query, no fragment, one "/" at the end. user (NULL: refused) gets the
  * user, decoded; "": none. Both are the caller's, by ph_free. EUSAGE. */
 prophet_code http_base(const curl_functions *curl, const char *url, const char *scheme, char **base, char **user, prophet_error *err);
+/* The path of a base, decoded. */
+prophet_code http_path(const curl_functions *curl, const char *base, char **path, prophet_error *err);
 /* base and name, which is a name of ours; the caller's, by ph_free. */
 prophet_code http_join(const char *base, const char *name, char **url, prophet_error *err);
 /* From now on requests go with the user's password (Basic); no user: with the token, as they would anyway. */

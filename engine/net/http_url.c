@@ -135,6 +135,17 @@ done:
     return rc;
 }
 
+prophet_code http_path(const curl_functions *curl, const char *base, char **path,
+                       prophet_error *err)
+{
+    CURLU *u = parse(curl, base);
+    char *s = u ? part_of(curl, u, CURLUPART_PATH, CURLU_URLDECODE) : NULL;
+    *path = s ? ph_strdup(s) : NULL;
+    curl->free(s);
+    curl->url_cleanup(u);
+    return *path ? PROPHET_OK : ph_nomem(err);
+}
+
 prophet_code http_join(const char *base, const char *name, char **url, prophet_error *err)
 {
     size_t len = strlen(base) + strlen(name) + 1;

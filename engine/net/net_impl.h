@@ -9,7 +9,12 @@
 #define PH_NET_TRANSPORTS(HERE) \
     HERE("file", file)     \
     HERE("http", http)     \
-    HERE("https", http)
+    HERE("https", http)    \
+    HERE("dav", dav)       \
+    HERE("davs", dav)      \
+    HERE("s3", s3)         \
+    HERE("s3+http", s3)    \
+    HERE("s3+https", s3)
 
 #define PH_NET_DECLARE(scheme, name) extern const prophet_transport ph_net_##name; /* several schemes may share one */
 PH_NET_TRANSPORTS(PH_NET_DECLARE)
@@ -35,6 +40,12 @@ typedef struct net_url { /* the parts of scheme://user@host:port/path, decoded w
 } net_url;
 /* Strict: no control characters, no host or user that a program could take for an option. EUSAGE. Queries and fragments are refused. */
 prophet_code net_url_parse(const char *url, net_url *out, prophet_error *err);
+
+/* ---- libraries on first use (load.c) ------------------------------------------------------------------------------------ */
+
+typedef struct net_symbol { const char *name; size_t offset; } net_symbol; /* where its address goes in the table */
+/* ENOTFOUND: the library is not here (`package` has it), or lacks a symbol. Never unloaded. */
+prophet_code net_load(const char *library, const char *package, const net_symbol *symbols, size_t count, void *table, prophet_error *err);
 
 /* ---- limits ------------------------------------------------------------------------------------------------------------- */
 

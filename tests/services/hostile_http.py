@@ -5,12 +5,12 @@ import hashlib
 import os
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import certs
 
 lock = threading.Lock()
 hits = {}
@@ -129,6 +129,13 @@ class Hostile(BaseHTTPRequestHandler):
     def do_ignores_range(self, name, n):
         self.give(200, body(name), ETag='"v1"')
 
+    def do_shy(self, name, n):
+        """Like Apache: does not say how long it is when a part is behind its end."""
+        if self.headers.get("Range") and not self.headers["Range"].startswith("bytes=0"):
+            self.give(416, b"")
+        else:
+            self.part(body(name), '"v1"')
+
     def do_generous(self, name, n):
         self.give(206, body(name)[10:], Content_Range="bytes 10-19/200000", ETag='"v1"')
 
@@ -233,17 +240,6 @@ class Hostile(BaseHTTPRequestHandler):
         self.give(200, text.encode())
 
 
-def certificates(folder):
-    def openssl(*args):
-        subprocess.run(("openssl",) + args, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    openssl("req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=test authority", "-keyout", "ca.key", "-out", "ca.pem")
-    openssl("req", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost", "-keyout", "host.key", "-out", "host.csr")
-    with open(os.path.join(folder, "san"), "w", encoding="ascii") as f:
-        f.write("subjectAltName=DNS:localhost")
-    openssl("x509", "-req", "-in", "host.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "san", "-out", "host.pem")
-
-
 class Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -254,7 +250,7 @@ class Quiet(ThreadingHTTPServer):
 ended = threading.Event()
 ports = []
 with tempfile.TemporaryDirectory() as work:
-    certificates(work)
+    certs.make(work)
     servers = [Quiet(("127.0.0.1", 0), Hostile) for _ in range(3)]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(os.path.join(work, "host.pem"), os.path.join(work, "host.key"))

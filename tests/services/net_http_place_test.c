@@ -199,6 +199,8 @@ TEST(answers_that_do_not_fit_are_errors)
         { "status", "410", 0, PROPHET_WHOLE, PROPHET_DONE },
         { "status", "401", 0, PROPHET_WHOLE, PROPHET_EREMOTE },
         { "status", "416", 5, PROPHET_WHOLE, PROPHET_EREMOTE },
+        { "shy", "a", 5, PROPHET_WHOLE, PROPHET_EREMOTE }, /* refuses what is there */
+        { "shy", "a", 200000, PROPHET_WHOLE, PROPHET_OK },
         { "status", "503", 0, PROPHET_WHOLE, PROPHET_ENETWORK },
         { "stalls", "a", 0, PROPHET_WHOLE, PROPHET_ENETWORK },
         { "endless", "a", 0, PROPHET_WHOLE, PROPHET_EREMOTE }, /* more than `most` */

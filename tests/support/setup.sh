@@ -8,7 +8,7 @@ cmake ninja-build
 liblmdb-dev
 libssl-dev
 libjansson-dev
-libcurl4-openssl-dev
+libcurl4-openssl-dev libexpat1-dev
 libmicrohttpd-dev
 liblua5.4-dev lua5.4"
 # To test it: git, busted, luacheck, an independent CBOR, the formatter and checker, libFuzzer, nm, and the
@@ -17,10 +17,12 @@ TEST_PACKAGES="
 git
 lua-busted lua-check
 python3 python3-cbor2
-openssl
+openssl nginx-light libnginx-mod-http-dav-ext apache2-bin rsync openssh-server openssh-client
 clang-format clang-tidy
 clang libclang-rt-14-dev llvm
 binutils pkg-config make"
+# The object store of tests/services, with tests/run --services.
+SERVICE_PACKAGES="radosgw ceph-mon ceph-mgr ceph-osd ceph-common"
 # To compare it in bench/.
 BENCH_PACKAGES="libsqlite3-dev"
 
