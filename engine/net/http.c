@@ -1,15 +1,8 @@
 /* http: requests of live peers and of the transports over HTTP: redirects, and trying again what failed for a while. Called by sync and by the transports;
  * http_once.c does a single exchange. */
 #include "net/http_impl.h"
-#include "crypto/crypto.h"
-#include <errno.h>
-#include <time.h>
 
-#define REDIRECTS    5
-#define BACK_OFF_MS  250u  /* doubles with every try .. */
-#define BACK_OFF_MAX 8000u /* .. up to this */
-#define AFTER_MAX_S  30u   /* who asks for a longer break than this is told about, not waited for */
-#define TICK_MS      200u
+#define REDIRECTS 5
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------- */
 
@@ -93,36 +86,7 @@ prophet_code http_exchange(ph_http *h, http_call *c, prophet_error *err)
     return ph_fail(err, PROPHET_EREMOTE, "more than %d redirects", REDIRECTS);
 }
 
-/* ---- again ----------------------------------------------------------------------------------------------------------------- */
-
-/* Between half of it and all of it, so that many who lost one server do not come back at one moment. */
-static uint64_t jittered_us(uint32_t tried)
-{
-    uint32_t r = 0;
-    uint64_t most = BACK_OFF_MS;
-    for (; tried > 1 && most < BACK_OFF_MAX; tried--)
-        most *= 2;
-    (void)ph_random(&r, sizeof r, NULL); /* without randomness: without jitter */
-    return most * 500 + most * 500 * r / UINT32_MAX;
-}
-
-prophet_code http_wait(ph_http *h, http_call *c, uint32_t tried, prophet_error *err)
-{
-    uint32_t most = h->options.retries == PROPHET_NO_RETRY ? 0 : h->options.retries;
-    if (!c->temporary || tried > most || c->after_s > AFTER_MAX_S)
-        return PROPHET_DONE;
-    uint64_t us = c->after_s ? (uint64_t)c->after_s * 1000000 : jittered_us(tried);
-    uint64_t until = ph_monotonic_us() + us;
-    for (uint64_t now; (now = ph_monotonic_us()) < until;) {
-        uint64_t left = until - now < TICK_MS * 1000 ? until - now : TICK_MS * 1000;
-        struct timespec t = { 0, (long)left * 1000 };
-        prophet_code rc = net_tick(&h->options, "wait", c->base, c->total, err);
-        if (rc < 0)
-            return rc;
-        (void)nanosleep(&t, NULL); /* a signal only makes it shorter */
-    }
-    return PROPHET_OK;
-}
+/* ---- statuses that are errors ------------------------------------------------------------------------------------- */
 
 prophet_code http_refused(const ph_http_request *r, prophet_error *err)
 {

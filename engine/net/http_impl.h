@@ -36,7 +36,10 @@ prophet_code http_exchange(ph_http *h, http_call *c, prophet_error *err);
 /* The same, again while it fails for a while and the sink has nothing; again: also when nobody knows whether it was done. (http_put.c) */
 prophet_code http_try(ph_http *h, http_call *c, bool again, prophet_error *err);
 /* After a temporary failure number `tried` (from 1): waits, or says PROPHET_DONE when it is enough. */
-prophet_code http_wait(ph_http *h, http_call *c, uint32_t tried, prophet_error *err);
+static inline prophet_code http_wait(const ph_http *h, const http_call *c, uint32_t tried, prophet_error *err)
+{
+    return c->temporary ? net_back_off(&h->options, tried, c->after_s, err) : PROPHET_DONE;
+}
 static inline bool http_temporary(int status)
 {
     return status == 408 || status == 425 || status == 429 || status == 500 || (status >= 502 && status <= 504);

@@ -14,7 +14,9 @@
     HERE("davs", dav)      \
     HERE("s3", s3)         \
     HERE("s3+http", s3)    \
-    HERE("s3+https", s3)
+    HERE("s3+https", s3)   \
+    HERE("rsync", rsync)   \
+    HERE("rsync+ssh", rsync)
 
 #define PH_NET_DECLARE(scheme, name) extern const prophet_transport ph_net_##name; /* several schemes may share one */
 PH_NET_TRANSPORTS(PH_NET_DECLARE)
@@ -46,6 +48,9 @@ prophet_code net_url_parse(const char *url, net_url *out, prophet_error *err);
 typedef struct net_symbol { const char *name; size_t offset; } net_symbol; /* where its address goes in the table */
 /* ENOTFOUND: the library is not here (`package` has it), or lacks a symbol. Never unloaded. */
 prophet_code net_load(const char *library, const char *package, const net_symbol *symbols, size_t count, void *table, prophet_error *err);
+
+/* Waits before try number tried + 1 (after_s: as long as the other side asks for; 0: it does not). PROPHET_DONE: it was tried often enough. (back_off.c) */
+prophet_code net_back_off(const prophet_net_options *o, uint32_t tried, uint32_t after_s, prophet_error *err);
 
 /* ---- limits ------------------------------------------------------------------------------------------------------------- */
 
