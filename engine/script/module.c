@@ -203,6 +203,7 @@ static void push_core(lua_State *L)
     luaL_setfuncs(L, own, 0);
     luaL_setfuncs(L, script_core_open, 0);
     luaL_setfuncs(L, script_core_files, 0);
+    luaL_setfuncs(L, script_core_transport, 0);
     script_push_kinds(L);
     lua_setfield(L, -2, "kinds");
     script_push_unset(L);

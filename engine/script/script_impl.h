@@ -225,6 +225,7 @@ extern const luaL_Reg script_core_open[];       /* handle.c: functions of prophe
 extern const luaL_Reg script_handle_policies[]; /* policy.c */
 extern const luaL_Reg script_handle_past[];     /* past.c */
 extern const luaL_Reg script_core_files[];      /* files.c: functions of prophet.core */
+extern const luaL_Reg script_core_transport[];  /* transport.c: functions of prophet.core */
 
 /* ---- sealed states (sandbox*.c) ----------------------------------------------------------------------------------------- */
 

@@ -61,6 +61,12 @@ function M.clone(source, path, options)
   return require "prophet.db".clone(source, path, options)
 end
 
+--- Adds a transport: places whose URLs begin with its scheme are read and written by its functions.
+---@param transport table
+function M.transport(transport)
+  require "prophet.transport".add(transport)
+end
+
 local lazy = { fields = "prophet.fields", csv = "prophet.csv" }
 
 return setmetatable(M, {

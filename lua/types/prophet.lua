@@ -67,6 +67,38 @@ function prophet.uuid(text) end
 ---@return prophet.Error?
 function prophet.try(f, ...) end
 
+---@class prophet.TransportOptions  how a place is to be reached
+---@field token? string
+---@field cacert? string
+---@field proxy? string              "": none
+---@field connect number             seconds
+---@field stall number               seconds
+---@field retries integer
+
+---@class prophet.TransportWant      what is to be read
+---@field offset integer             the first byte, from 0
+---@field length? integer            nil: to the end
+---@field known? string              the etag of what the caller has
+---@field expect? string             the etag it must have, else raise `stale`
+
+---@class prophet.TransportBody      what is to be written; only while put runs
+---@field length integer
+---@field read fun(self, offset: integer, length: integer): string
+---@field all fun(self): string
+
+---@class prophet.Transport
+---@field scheme string              what URLs begin with
+---@field open? fun(url: string, options: prophet.TransportOptions): any  gives the place; nil: takes the transport away
+---@field get? fun(place: any, name: string, want: prophet.TransportWant): (string|true|nil|fun(): string?), string?, integer?  bytes (or a function that gives pieces), true: unchanged, nil: there is none; then etag and total
+---@field put? fun(place: any, name: string, body: prophet.TransportBody, how: {absent: boolean, etag: string?}): string?, boolean?  etag; whether the condition was only looked at. Raises `exists`, `stale`
+---@field list? fun(place: any, folder: string): any  names: a list, or an iterator of name and size; nil: cannot
+---@field remove? fun(place: any, name: string): boolean  whether it was there
+---@field close? fun(place: any)
+
+--- Adds a transport for the whole process: places whose URLs begin with its scheme are read and written by its functions. It ends with this script.
+---@param transport prophet.Transport
+function prophet.transport(transport) end
+
 ---@alias prophet.Code
 ---| "usage" | "not_found" | "ambiguous" | "unknown_type" | "unknown_field" | "validation" | "immutable" | "schema"
 ---| "stale" | "readonly" | "busy" | "needs_scan" | "forked" | "unrelated" | "untrusted" | "network" | "remote"
