@@ -63,3 +63,17 @@ char *ph_strdup(const char *s)
         memcpy(copy, s, size);
     return copy;
 }
+
+bool ph_list_grow(void *at, size_t *cap, size_t count, size_t size)
+{
+    if (count < *cap)
+        return true;
+    size_t more = *cap ? *cap * 2 : 16;
+    void *old, *grown;
+    memcpy(&old, at, sizeof old);
+    if (!(grown = ph_realloc(old, more * size)))
+        return false;
+    memcpy(at, &grown, sizeof grown);
+    *cap = more;
+    return true;
+}

@@ -135,6 +135,13 @@ static inline prophet_slice ph_buf_slice(const ph_buf *b)
     return ph_slice(b->data, b->len);
 }
 
+/* ---- lists that grow ------------------------------------------------------------------------------- */
+
+#define PH_LIST(T) struct { T *at; size_t count, cap; } /* all zero: empty; ph_free(list.at) */
+bool ph_list_grow(void *at, size_t *cap, size_t count, size_t size); /* room for one more; false: no memory */
+#define PH_PUSH(list, item) \
+    (ph_list_grow(&(list).at, &(list).cap, (list).count, sizeof *(list).at) ? ((list).at[(list).count++] = (item), true) : false)
+
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
 /* Reads a LEB128 integer at *p, not past end; false when cut, over-long or above 64 bits. */

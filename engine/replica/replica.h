@@ -379,6 +379,10 @@ typedef prophet_code (*ph_frame_sink)(void *ctx, ph_frame_type type, prophet_sli
 prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all,
                             ph_frame_sink sink, void *ctx, prophet_error *err);
 
+/* A part of a stream: `stream` goes from call to call, all zero before the first. */
+prophet_code ph_view_stream_on(ph_view *v, ph_frame_context *stream, const uint64_t *versions,
+                               size_t count, ph_frame_sink sink, void *ctx, prophet_error *err);
+
 /* The whole log as it lies, up to the state of v, a frame at a time; v may end before it. */
 typedef struct ph_stream ph_stream;
 prophet_code ph_stream_begin(ph_view *v, ph_stream **out, prophet_error *err);

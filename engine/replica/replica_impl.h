@@ -77,12 +77,6 @@ typedef struct ph_new_signature {
     ph_position position;
 } ph_new_signature;
 
-#define PH_LIST(T) \
-    struct { \
-        T *at; \
-        size_t count, cap; \
-    }
-
 typedef struct ph_ix_op { /* a row of a secondary index to write or remove */
     prophet_slice key;
     bool add;
@@ -118,13 +112,6 @@ typedef struct ph_session {
     ph_buf ix_key, ix_number;
     ph_arena row_arena; /* reset per record while flushing */
 } ph_session;
-
-bool ph_list_grow(void *at, size_t *cap, size_t count,
-                  size_t size); /* room for one more; false: no memory */
-#define PH_PUSH(list, item) \
-    (ph_list_grow(&(list).at, &(list).cap, (list).count, sizeof *(list).at) \
-         ? ((list).at[(list).count++] = (item), true) \
-         : false)
 
 /* session.c */
 prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *err);

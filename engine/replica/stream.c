@@ -136,21 +136,26 @@ static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all,
-                            ph_frame_sink sink, void *ctx, prophet_error *err)
+prophet_code ph_view_stream_on(ph_view *v, ph_frame_context *stream, const uint64_t *versions,
+                               size_t count, ph_frame_sink sink, void *ctx, prophet_error *err)
 {
-    ph_frame_context stream = { .has_last = false };
     ph_arena a = PH_ARENA_INIT;
     ph_buf buf = PH_BUF_INIT, out = PH_BUF_INIT;
     prophet_code rc = PROPHET_OK;
-    if (all)
-        return send_all(v, sink, ctx, err);
     for (size_t i = 0; i < count && rc == PROPHET_OK; i++) {
         ph_arena_reset(&a);
-        rc = send_one(v, versions[i], &stream, &a, &buf, &out, sink, ctx, err);
+        rc = send_one(v, versions[i], stream, &a, &buf, &out, sink, ctx, err);
     }
     ph_arena_clear(&a);
     ph_buf_clear(&buf);
     ph_buf_clear(&out);
     return rc < 0 ? rc : PROPHET_OK;
+}
+
+prophet_code ph_view_stream(ph_view *v, const uint64_t *versions, size_t count, bool all,
+                            ph_frame_sink sink, void *ctx, prophet_error *err)
+{
+    ph_frame_context stream = { .has_last = false };
+    return all ? send_all(v, sink, ctx, err)
+               : ph_view_stream_on(v, &stream, versions, count, sink, ctx, err);
 }

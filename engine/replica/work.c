@@ -5,20 +5,6 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
-bool ph_list_grow(void *at, size_t *cap, size_t count, size_t size)
-{
-    if (count < *cap)
-        return true;
-    size_t more = *cap ? *cap * 2 : 16;
-    void *old, *grown;
-    memcpy(&old, at, sizeof old);
-    if (!(grown = ph_realloc(old, more * size)))
-        return false;
-    memcpy(at, &grown, sizeof grown);
-    *cap = more;
-    return true;
-}
-
 static void record_key(uint8_t key[20], uint32_t type, const ph_uuid *uuid)
 {
     ph_u32be_put(key, type);
