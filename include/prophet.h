@@ -472,7 +472,7 @@ typedef struct prophet_exchange {
     void    *ctx;
 } prophet_exchange;
 #define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL }
-/* source: the directory of another replica (read-only ones too). Brings what is missing, then lets the policies vote. report (NULL is fine):
+/* source: the directory of another replica (read-only ones too), or a bundle. Brings what is missing, then lets the policies vote. report (NULL is fine):
  * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?};
  * where policies were asked, also abstained and notes as prophet_poll gives them.
  * options NULL: defaults. EUNRELATED (another database), EUNTRUSTED (a signature does not fit), ECORRUPT, EVERSION, ENOTFOUND, EUSAGE inside a change. */
@@ -481,6 +481,13 @@ PROPHET_API prophet_code prophet_pull(prophet_db *db, const char *source, const 
 PROPHET_API prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 /* Pull, then push: {pull: a report, push: a report}. */
 PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
+
+/* Writes a bundle, a file for prophet_apply, prophet_pull and prophet_clone: everything (since NULL), or what came after a version ("41"), after a changeset and all
+ * it had seen (64 hex digits), or what a place had when it was last pulled from or pushed to. A bundle in its place is replaced, another file is EEXISTS.
+ * The report counts what is in it; a bundle names first what a receiver must have. ENOTFOUND: no such point. */
+PROPHET_API prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since, prophet_doc **report, prophet_error *err);
+/* As prophet_pull, but from a bundle only. ENOTFOUND: it needs changesets that are not here, and nothing was changed. */
+PROPHET_API prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 
 /* ---- serving: a live peer ---------------------------------------------------------------------------------------- */
 

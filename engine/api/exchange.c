@@ -84,7 +84,11 @@ static prophet_code begin(prophet_db *db, const prophet_exchange *o, const char 
     return api_not_inside(db, what, err);
 }
 
-static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, prophet_error *err)
+typedef prophet_code (*pull_fn)(ph_replica *r, const char *source, const ph_sync_options *o,
+                                ph_sync_report *rep, prophet_error *err);
+
+static prophet_code pull_by(exchange *x, pull_fn fn, const char *source, ph_sync_report *rep,
+                            prophet_error *err)
 {
     const ph_sync_options so = { x->o.dry_run, progress, x };
     prophet_db *db = x->db;
@@ -92,7 +96,7 @@ static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, p
     ph_view *v;
     uint64_t open, decided;
     db->busy = true;
-    prophet_code rc = ph_sync_pull(db->r, source, &so, rep, err);
+    prophet_code rc = fn(db->r, source, &so, rep, err);
     db->busy = false;
     if (rc < 0 || x->o.dry_run || !db->policies)
         return rc;
@@ -106,6 +110,11 @@ static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, p
     ph_view_end(v);
     rep->decided = decided < rep->conflicts ? decided : rep->conflicts;
     return rc;
+}
+
+static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, prophet_error *err)
+{
+    return pull_by(x, ph_sync_pull, source, rep, err);
 }
 
 static prophet_code push(exchange *x, const char *target, ph_sync_report *rep, prophet_error *err)
@@ -126,6 +135,30 @@ prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exch
     if (rc >= 0 && (rc = pull(&x, source, &rep, err)) >= 0 && report)
         rc = one_report(&rep, x.asked, report, err);
     prophet_doc_free(x.asked);
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
+prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_exchange *o,
+                           prophet_doc **report, prophet_error *err)
+{
+    ph_sync_report rep = { 0 };
+    exchange x;
+    prophet_code rc = begin(db, o, "applying a bundle", &x, err);
+    if (rc >= 0 && (rc = pull_by(&x, ph_sync_apply, path, &rep, err)) >= 0 && report)
+        rc = one_report(&rep, x.asked, report, err);
+    prophet_doc_free(x.asked);
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
+prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since,
+                            prophet_doc **report, prophet_error *err)
+{
+    ph_sync_report rep = { 0 };
+    prophet_code rc = api_not_inside(db, "bundling", err);
+    if (rc >= 0 && (rc = ph_sync_bundle(db->r, path, since, &rep, err)) >= 0 && report)
+        rc = api_report_doc(&rep, report, err);
     ph_sync_report_clear(&rep);
     return rc;
 }

@@ -85,6 +85,28 @@ static int l_sync(lua_State *L)
     return exchange(L, prophet_sync, "sync");
 }
 
-const luaL_Reg script_handle_exchange[] = {
-    { "pull", l_pull }, { "push", l_push }, { "sync", l_sync }, { NULL, NULL }
-};
+static int l_apply(lua_State *L)
+{
+    return exchange(L, prophet_apply, "apply");
+}
+
+/* (handle, path, since) -> report */
+static int l_bundle(lua_State *L)
+{
+    prophet_error err = { 0 };
+    script_require_unsealed(L, "bundle");
+    l_handle *h = script_handle(L, 1);
+    const char *path = script_text(L, 2, NULL, "the path of the bundle");
+    const char *since = lua_isnoneornil(L, 3) ? NULL : script_text(L, 3, NULL, "since");
+    script_no_change(L, h, "bundle");
+    script_doc_box *box = script_doc_box_push(L);
+    script_lazy_settle_all(h);
+    if (prophet_bundle(h->db, path, since, &box->doc, &err) < 0)
+        return script_raise(L, &err);
+    script_push_doc(L, box->doc);
+    return 1;
+}
+
+const luaL_Reg script_handle_exchange[] = { { "pull", l_pull },     { "push", l_push },
+                                            { "sync", l_sync },     { "apply", l_apply },
+                                            { "bundle", l_bundle }, { NULL, NULL } };

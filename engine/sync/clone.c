@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-static prophet_code temporary(const char *path, char *out, size_t size, prophet_error *err)
+prophet_code sync_temporary(const char *path, char *out, size_t size, prophet_error *err)
 {
     uint8_t random[4];
     char hex[9];
@@ -22,16 +22,29 @@ static prophet_code temporary(const char *path, char *out, size_t size, prophet_
     return PROPHET_OK;
 }
 
-static prophet_code fill(ph_replica *from, const char *tmp, ph_sync_report *rep, prophet_error *err)
+/* "x" lies in ".", "/x" in "/". */
+void sync_parent(const char *path, char *out, size_t size)
+{
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    while (len > 0 && path[len - 1] != '/')
+        len--;
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    (void)snprintf(out, size, "%.*s", len ? (int)len : 1, len ? path : ".");
+}
+
+static prophet_code fill(const sync_source *from, const ph_uuid *database, const char *tmp,
+                         ph_sync_report *rep, prophet_error *err)
 {
     const ph_replica_options o = { .relaxed = true }; /* flushed at its end */
     ph_replica *to;
-    prophet_code rc = ph_replica_create(tmp, ph_replica_database(from), err);
+    prophet_code rc = ph_replica_create(tmp, database, err);
     if (rc < 0)
         return rc;
     if ((rc = ph_replica_open(tmp, &o, &to, err)) >= 0) {
-        if ((rc = sync_transfer(to, from, NULL, rep, err)) >= 0 &&
-            (rc = sync_remember(to, from, err)) >= 0)
+        if ((rc = sync_source_pull(to, from, NULL, rep, err)) >= 0)
             rc = ph_replica_flush(to, err);
         ph_replica_close(to);
     }
@@ -49,8 +62,10 @@ static prophet_code put_in_place(const char *tmp, const char *path, prophet_erro
         rc = errno == EEXIST || errno == ENOTEMPTY
                  ? ph_fail(err, PROPHET_EEXISTS, "%s exists already", path)
                  : ph_fail_sys(err, errno, "rename %s to %s", tmp, path);
-    else if ((rc = ph_path_join(parent, sizeof parent, path, "..", err)) >= 0)
+    else {
+        sync_parent(path, parent, sizeof parent);
         rc = ph_dir_sync(parent, err);
+    }
     if (rc < 0)
         (void)ph_dir_remove(tmp, NULL); /* gone already when only the sync failed */
     return rc;
@@ -60,19 +75,19 @@ prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report 
                            prophet_error *err)
 {
     char tmp[PH_PATH_MAX];
-    ph_replica *from;
+    sync_source from;
+    ph_uuid database;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
     if (!path || !*path)
         return ph_fail(err, PROPHET_EUSAGE, "clone takes the path of the new replica");
     if (ph_path_exists(path))
         return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
-    if ((rc = temporary(path, tmp, sizeof tmp, err)) < 0 ||
-        (rc = sync_open(source, false, &from, err)) < 0)
+    if ((rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0 ||
+        (rc = sync_source_resolve(NULL, source, &from, err)) < 0 ||
+        (rc = sync_source_database(&from, &database, err)) < 0)
         return rc;
-    if ((ph_replica_readonly(from) || (rc = ph_replica_sign(from, err)) >= 0) &&
-        (rc = fill(from, tmp, rep, err)) >= 0)
+    if ((rc = fill(&from, &database, tmp, rep, err)) >= 0)
         rc = put_in_place(tmp, path, err);
-    ph_replica_close(from);
     return rc;
 }

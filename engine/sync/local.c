@@ -29,22 +29,83 @@ prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_er
 
 /* ---- what is remembered of a peer ------------------------------------------------------------------------------------------ */
 
-/* {path, digest}: under "peer <key>" */
+/* {path, heads, digest}: under "peer <key>". heads: the ids of the heads of all chains */
 static prophet_code describe(ph_replica *peer, ph_buf *out, prophet_error *err)
 {
     ph_view *v;
+    ph_chain_head *heads;
+    size_t n = 0;
     uint8_t digest[32];
+    ph_buf ids = PH_BUF_INIT;
     prophet_code rc = ph_view_begin(peer, &v, err);
     if (rc < 0)
         return rc;
-    rc = ph_view_digest(v, digest, err);
+    if ((rc = ph_view_digest(v, digest, err)) >= 0)
+        rc = ph_view_chains(v, &v->arena, &heads, &n, err);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        ph_buf_put(&ids, heads[i].id.b, sizeof heads[i].id.b);
     ph_view_end(v);
-    ph_put_map(out, 2);
+    ph_put_map(out, 3);
     ph_put_text(out, ph_slice_str("path"));
     ph_put_text(out, ph_slice_str(ph_replica_path(peer)));
+    ph_put_text(out, ph_slice_str("heads"));
+    ph_put_bytes(out, ph_buf_slice(&ids));
     ph_put_text(out, ph_slice_str("digest"));
     ph_put_bytes(out, ph_slice(digest, sizeof digest));
+    out->failed = out->failed || ids.failed;
+    ph_buf_clear(&ids);
     return rc < 0 ? rc : out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+/* Do two paths name one thing? */
+static bool same_place(prophet_slice path, const char *place)
+{
+    char known[PH_PATH_MAX];
+    struct stat a, b;
+    if (ph_slice_eq(path, ph_slice_str(place)))
+        return true;
+    if (path.len >= sizeof known)
+        return false;
+    memcpy(known, path.data, path.len);
+    known[path.len] = 0;
+    return stat(known, &a) == 0 && stat(place, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+static bool member(prophet_slice map, const char *name, ph_item *out)
+{
+    ph_item whole, key;
+    if (!ph_value_open(map, &whole) || whole.kind != PH_MAP)
+        return false;
+    ph_reader r = ph_reader_of(whole.s);
+    while (ph_read_item(&r, &key) && ph_read_item(&r, out))
+        if (key.kind == PH_TEXT && ph_slice_eq(key.s, ph_slice_str(name)))
+            return true;
+    return false;
+}
+
+prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
+{
+    const prophet_slice from = ph_slice_str("peer ");
+    prophet_slice key, value;
+    ph_item path, ids;
+    ph_cursor *c;
+    prophet_code rc = ph_cursor_open(v->txn, PH_T_LOCAL, &c, err);
+    if (rc < 0)
+        return rc;
+    for (rc = ph_cursor_seek(c, from, &key, &value, err);
+         rc == PROPHET_OK && key.len > from.len && memcmp(key.data, from.data, from.len) == 0;
+         rc = ph_cursor_next(c, &key, &value, err)) {
+        if (!member(value, "path", &path) || !member(value, "heads", &ids) ||
+            !same_place(path.s, place))
+            continue;
+        bool ok = true;
+        *heads = ph_arena_copy(&v->arena, ids.s, &ok);
+        ph_cursor_close(c);
+        return ok ? PROPHET_OK : ph_nomem(err);
+    }
+    ph_cursor_close(c);
+    return rc < 0 ? rc : PROPHET_DONE;
 }
 
 static prophet_code is_news(ph_replica *r, prophet_slice name, prophet_slice value, bool *news,
@@ -101,14 +162,11 @@ static prophet_code sign_if_possible(ph_replica *r, const ph_sync_options *o, pr
     return ph_replica_readonly(r) || (o && o->dry_run) ? PROPHET_OK : ph_replica_sign(r, err);
 }
 
-prophet_code ph_sync_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
-                          ph_sync_report *rep, prophet_error *err)
+prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
+                               ph_sync_report *rep, prophet_error *err)
 {
     ph_replica *other;
     prophet_code rc;
-    *rep = (ph_sync_report){ 0 };
-    if (ph_replica_readonly(r) && !(o && o->dry_run))
-        return ph_fail(err, PROPHET_EREADONLY, "%s is open for reading only", ph_replica_path(r));
     if ((rc = check_other(r, dir, err)) < 0 || (rc = sync_open(dir, false, &other, err)) < 0)
         return rc;
     if ((rc = sign_if_possible(other, o, err)) >= 0 &&
@@ -118,12 +176,11 @@ prophet_code ph_sync_pull(ph_replica *r, const char *dir, const ph_sync_options 
     return rc;
 }
 
-prophet_code ph_sync_push(ph_replica *r, const char *dir, const ph_sync_options *o,
-                          ph_sync_report *rep, prophet_error *err)
+prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_options *o,
+                               ph_sync_report *rep, prophet_error *err)
 {
     ph_replica *other;
     prophet_code rc;
-    *rep = (ph_sync_report){ 0 };
     if ((rc = check_other(r, dir, err)) < 0 || (rc = sync_open(dir, true, &other, err)) < 0)
         return rc;
     if ((rc = sign_if_possible(r, o, err)) >= 0 &&

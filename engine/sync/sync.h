@@ -32,7 +32,7 @@ prophet_code ph_sync_want_make(ph_view *v, const ph_sync_offer *offer, ph_arena 
 prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, uint64_t **versions,
                             size_t *count, prophet_error *err);
 
-/* ---- between two directories --------------------------------------------------------------------------------- */
+/* ---- exchanges --------------------------------------------------------------------------------- */
 
 typedef struct ph_sync_report {
     uint64_t changesets, replicas, conflicts, decided, votes, forks;
@@ -56,16 +56,25 @@ typedef struct ph_sync_options {
     void *ctx;
 } ph_sync_options;
 
-/* Brings what the replica in `dir` has into r. What can be written is signed first; else an unsigned tail waits. The report is
- * filled as far as it came. EUNRELATED, ENOTFOUND, EUSAGE (itself), EUNTRUSTED, ECORRUPT. */
-prophet_code ph_sync_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
+/* The other side of an exchange is the directory of a replica or a bundle (source.c). The report is filled as far as it came. */
+
+/* Brings what the source has into r. What can be written is signed first; else an unsigned tail waits. EUNRELATED, ENOTFOUND, EUSAGE (itself),
+ * EUNTRUSTED, EUNSIGNED, ECORRUPT. */
+prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_options *o,
                           ph_sync_report *rep, prophet_error *err);
 /* The other way; the report is about the other side. EREADONLY when it cannot be written. */
-prophet_code ph_sync_push(ph_replica *r, const char *dir, const ph_sync_options *o,
+prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_options *o,
                           ph_sync_report *rep, prophet_error *err);
 /* A new replica at `path` (EEXISTS) with all that `source` has. Made beside it and renamed: nothing is left behind on failure. */
 prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
                            prophet_error *err);
+/* Writes a bundle: everything (since NULL), or what came after a version ("41"), a changeset with all it had seen (64 hex digits), or what a place had when
+ * it was met last. The report counts what is in it. ENOTFOUND: no such point; EEXISTS: a file that is no bundle is in the way. */
+prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since,
+                            ph_sync_report *rep, prophet_error *err);
+/* As ph_sync_pull, from bundles only. ENOTFOUND: what it needs is not here; nothing was changed. */
+prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_options *o,
+                           ph_sync_report *rep, prophet_error *err);
 
 /* ---- the messages as bytes (message.c; drawn in docs/formats.md) ------------------------------------------------ */
 

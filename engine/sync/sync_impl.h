@@ -14,9 +14,39 @@ prophet_code sync_check_related(const ph_replica *r, const ph_uuid *other, const
 prophet_code sync_progress(const ph_sync_options *o, const char *stage, uint64_t done,
                            uint64_t total, prophet_error *err);
 
+/* source.c */
+typedef enum sync_kind { SYNC_REPLICA, SYNC_BUNDLE } sync_kind;
+typedef struct sync_source {
+    sync_kind kind;
+    const char *text; /* as it was given: a path */
+} sync_source;
+/* r (NULL: none) knows remotes. ENOTFOUND. */
+prophet_code sync_source_resolve(ph_replica *r, const char *text, sync_source *out,
+                                 prophet_error *err);
+/* Brings all of it into r, and remembers it there. */
+prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync_options *o,
+                              ph_sync_report *rep, prophet_error *err);
+prophet_code sync_source_database(const sync_source *s, ph_uuid *out, prophet_error *err);
+
 /* local.c: a replica in a directory. `write`: it must be writable; else it is opened for reading when it cannot be written. */
 prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_error *err);
 /* Remembers in r what was seen of a peer, if that is news. */
 prophet_code sync_remember(ph_replica *r, ph_replica *peer, prophet_error *err);
+/* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
+prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
+prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
+                               ph_sync_report *rep, prophet_error *err);
+prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_options *o,
+                               ph_sync_report *rep, prophet_error *err);
+
+/* clone.c: PATH.tmp-<8 hex digits>, and the directory a path lies in */
+prophet_code sync_temporary(const char *path, char *out, size_t size, prophet_error *err);
+void sync_parent(const char *path, char *out, size_t size);
+
+/* bundle.c */
+prophet_code sync_bundle_open(const char *path, int *fd, ph_uuid *database, prophet_error *err);
+void sync_bundle_close(int fd);
+prophet_code sync_bundle_pull(ph_replica *r, const char *path, const ph_sync_options *o,
+                              ph_sync_report *rep, prophet_error *err);
 
 #endif

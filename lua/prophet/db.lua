@@ -290,6 +290,21 @@ end
 methods.pull = exchange "pull"
 methods.push = exchange "push"
 methods.sync = exchange "sync"
+methods.apply = exchange "apply"
+
+--- Writes a bundle: a file with everything, or what came after `since`.
+function methods.bundle(db, path, options)
+  local since = strict.options("bundle", options, { since = true }).since
+  if type(path) ~= "string" then
+    e.raise { code = "usage", message = ("bundle wants the path of a file, not a %s"):format(type(path)), value = path }
+  end
+  if math.type(since) == "integer" then
+    since = tostring(since)
+  elseif since ~= nil and type(since) ~= "string" then
+    e.raise { code = "usage", message = ("option since is a %s, not a version, an id or a place"):format(type(since)), value = since }
+  end
+  return report.bundle(state_of(db).handle:bundle(path, since))
+end
 
 --- Answers other replicas over HTTP: until interrupted, or with background = true until the server that it gives is closed.
 function methods.serve(db, options)

@@ -48,6 +48,21 @@ function M.new(r)
   return setmetatable(r, exchange_mt)
 end
 
+local bundle_mt = {
+  __name = "prophet.report",
+  __tostring = function(r)
+    return ("%s, %s%s"):format(count(r.changesets, "changeset"), count(r.bytes, "byte"),
+      (r.unsigned or 0) > 0 and (", %d left out: being written"):format(r.unsigned) or "")
+  end,
+}
+
+--- What went into a bundle.
+---@param r table
+---@return table
+function M.bundle(r)
+  return setmetatable(r, bundle_mt)
+end
+
 local check_mt = {
   __name = "prophet.check",
   __tostring = function(r)

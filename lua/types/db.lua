@@ -148,6 +148,21 @@ function db:serve(options) end
 ---@param readonly? boolean
 function db:serve_pipe(readonly) end
 
+---@class prophet.BundleOptions
+---@field since? integer|string  a version, the id of a changeset, or a place that was met before; else everything
+
+--- Writes a bundle: a file that `apply`, `pull` and `clone` take.
+---@param path string
+---@param options? prophet.BundleOptions
+---@return prophet.Report
+function db:bundle(path, options) end
+
+--- Takes in a bundle; one that needs what is not here changes nothing.
+---@param path string
+---@param options? prophet.ExchangeOptions
+---@return prophet.Report
+function db:apply(path, options) end
+
 ---@class prophet.ConflictOptions
 ---@field status? "open"|"closed"
 ---@field type? string

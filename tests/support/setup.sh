@@ -7,6 +7,7 @@ gcc libc6-dev
 cmake ninja-build
 liblmdb-dev
 libssl-dev
+libzstd-dev
 libjansson-dev
 libcurl4-openssl-dev libexpat1-dev
 libmicrohttpd-dev

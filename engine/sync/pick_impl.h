@@ -1,0 +1,22 @@
+/* Which versions go into a segment. */
+#ifndef PH_SYNC_PICK_IMPL_H
+#define PH_SYNC_PICK_IMPL_H
+#include "sync/segment_impl.h"
+
+typedef PH_LIST(sync_span) sync_spans;
+
+/* Ascending versions become spans. */
+prophet_code sync_spans_of(const uint64_t *versions, size_t count, sync_spans *out,
+                           prophet_error *err);
+/* All there is, but what of the own chain is not signed yet; *left: how many these are. */
+prophet_code sync_pick_all(ph_view *v, sync_spans *out, uint64_t *left, prophet_error *err);
+/* What is not among the chain-ancestors of `known` (ids that are not here are passed over), as above. */
+prophet_code sync_pick_since(ph_view *v, const ph_id *known, size_t known_count, sync_spans *out,
+                             uint64_t *left, prophet_error *err);
+
+/* The heads of all chains of a base: "41" (a version), 64 hex digits (a changeset and all it had seen), else a place that was pulled from or
+ * pushed to. Sorted. ENOTFOUND, EUSAGE. */
+prophet_code sync_base_of(ph_view *v, const char *since, ph_arena *a, ph_id **out, size_t *count,
+                          prophet_error *err);
+
+#endif
