@@ -25,9 +25,16 @@ bool ph_net_is_url(const char *url, char scheme[32])
     return true;
 }
 
+/* Nothing that a terminal would obey. */
+static char plain(char c)
+{
+    return (char)((unsigned char)c < ' ' || c == 127 ? '?' : c);
+}
+
 void ph_net_show(const char *url, char *out, size_t size)
 {
-    const char *slashes = ph_net_is_url(url, NULL) ? strstr(url, "://") : NULL;
+    bool is_url = ph_net_is_url(url, NULL);
+    const char *slashes = is_url ? strstr(url, "://") : NULL; /* also in rt:https://.. */
     const char *from = url;
     size_t n = 0;
 
@@ -38,11 +45,11 @@ void ph_net_show(const char *url, char *out, size_t size)
             if (host[i] == '@')
                 skip = i + 1;
         for (; from < host && n + 1 < size; from++)
-            out[n++] = *from;
+            out[n++] = plain(*from);
         from = host + skip;
     }
-    for (; *from && n + 1 < size && !(slashes && (*from == '?' || *from == '#')); from++)
-        out[n++] = (char)((unsigned char)*from < ' ' || *from == 127 ? '?' : *from);
+    for (; *from && n + 1 < size && !(is_url && (*from == '?' || *from == '#')); from++)
+        out[n++] = plain(*from);
     out[n] = 0;
 }
 

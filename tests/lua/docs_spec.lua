@@ -15,7 +15,7 @@ local function blocks(path)
 end
 
 describe("the guides", function()
-  for _, path in ipairs { "README.md", "docs/lua.md", "docs/resolvers.md" } do
+  for _, path in ipairs { "README.md", "docs/lua.md", "docs/resolvers.md", "docs/transports.md" } do
     it(path .. " has Lua that parses", function()
       local all = blocks(path)
       assert.is_true(#all > 0)

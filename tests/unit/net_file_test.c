@@ -1,5 +1,6 @@
 /* Places that are directories, and the contract that place.c holds for all transports. */
 #include "support/net_conform.h"
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -162,4 +163,19 @@ TEST(progress_can_end_what_runs)
     ph_net_close(n);
     ph_buf_clear(&big);
     ph_buf_clear(&b);
+}
+
+/* What a program without a network does not use, it does not load. */
+TEST(a_directory_needs_no_library)
+{
+    prophet_error e = { 0 };
+    ph_net *n = NULL;
+    REQUIRE_OK(ph_net_open(test_dir(), NULL, &n, &e), &e);
+    CHECK_OK(ph_net_put_bytes(n, "a", ph_slice("x", 1), NULL, &e), &e);
+    ph_net_close(n);
+    CHECK(dlopen("libcurl.so.4", RTLD_LAZY | RTLD_NOLOAD) == NULL);
+    CHECK(dlopen("libexpat.so.1", RTLD_LAZY | RTLD_NOLOAD) == NULL);
+    REQUIRE_OK(ph_net_open("http://127.0.0.1:1/", NULL, &n, &e), &e); /* now it does */
+    ph_net_close(n);
+    CHECK(dlopen("libcurl.so.4", RTLD_LAZY | RTLD_NOLOAD) != NULL);
 }

@@ -101,6 +101,23 @@ TEST(a_transport_of_a_script_keeps_the_contract)
     CHECK_CODE(ph_net_open("mem://x", NULL, &n, &err), PROPHET_ENOTFOUND, &err);
 }
 
+/* The one in docs/transports.md. */
+TEST(the_transport_that_is_taught_keeps_the_contract)
+{
+    prophet_error e = { 0 };
+    ph_buf b = PH_BUF_INIT;
+    REQUIRE_OK(ph_file_slurp(test_source("docs/transports.md"), 1 << 20, &b, &e), &e);
+    ph_buf_byte(&b, 0);
+    char *from = strstr((char *)b.data, "\n```lua\n"),
+         *to = from ? strstr(from + 8, "\n```\n") : NULL;
+    REQUIRE(to != NULL);
+    *to = 0;
+    lua_State *L = state(from + 8);
+    net_conform(&(net_conform_place){ .url = "mem:taught" });
+    lua_close(L);
+    ph_buf_clear(&b);
+}
+
 static const char broken[] =
     "closed = 0\n"
     "local ways = {\n"
