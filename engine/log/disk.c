@@ -108,6 +108,12 @@ prophet_code ph_disk_sync(int fd, const char *path, prophet_error *err)
     return sys ? disk_fail(err, sys, "flush", path) : PROPHET_OK;
 }
 
+void ph_disk_sync_start(int fd, uint64_t offset, uint64_t size)
+{
+    /* an error stays with the file and is told by its fdatasync */
+    (void)sync_file_range(fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 prophet_code ph_disk_truncate(int fd, uint64_t size, const char *path, prophet_error *err)
 {
     while (ftruncate(fd, (off_t)size) != 0)

@@ -64,6 +64,16 @@ static prophet_code flush_now(ph_log *log, prophet_error *err)
     return PROPHET_OK;
 }
 
+void ph_log_flush_start(ph_log *log)
+{
+    ph_page_mark end;
+    ph_log_file *f;
+
+    ph_page_end(log, &end);
+    if (log->can_undo && ph_log_file_get(log, log->file_count, &f, NULL) >= 0)
+        ph_disk_sync_start(f->fd, ph_log_offset(f, end.last), end.position - end.last);
+}
+
 prophet_code ph_log_flush_locked(ph_log *log, prophet_error *err)
 {
     prophet_code rc;

@@ -95,6 +95,9 @@ ph_position  ph_log_frame_position(ph_position batch, size_t payload_offset);
 /* Takes the last append back: zeroes it, flushes the zeros. If that fails the outcome is unknown: EIO says so. */
 prophet_code ph_log_undo(ph_log *log, prophet_error *err);
 
+/* After an append, with the write lock: the disk begins to write the batch while its rows are made, so that the flush
+ * has less to wait for. */
+void ph_log_flush_start(ph_log *log);
 /* Without the write lock: returns when everything below `upto` is on disk; waiters share one fdatasync.
  * A failed flush sets `failed` first; see docs/storage.md for the way back. */
 prophet_code ph_log_flush(ph_log *log, ph_position upto, prophet_error *err);

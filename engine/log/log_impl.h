@@ -136,6 +136,7 @@ static inline uint64_t ph_log_offset(const ph_log_file *f, ph_position at)
 prophet_code ph_disk_write(int fd, const prophet_slice *parts, size_t count, uint64_t offset,
                            const char *path, prophet_error *err);
 prophet_code ph_disk_sync(int fd, const char *path, prophet_error *err);
+void ph_disk_sync_start(int fd, uint64_t offset, uint64_t size); /* only begins: nothing is on disk by it */
 prophet_code ph_disk_truncate(int fd, uint64_t size, const char *path, prophet_error *err);
 /* Makes sure offset .. offset+size can be written; *allocated is where the preallocated part ends. */
 prophet_code ph_disk_reserve(int fd, uint64_t offset, size_t size, uint32_t *allocated,

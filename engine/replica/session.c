@@ -359,6 +359,8 @@ prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_err
     if (rc >= 0 && s->payload_frames)
         rc = ph_log_append(r->log, ph_buf_slice(&s->payload), s->payload_frames, &batch, err);
     bool appended = rc >= 0 && batch;
+    if (appended && !r->options.relaxed)
+        ph_log_flush_start(r->log);
     if (rc >= 0) {
         ph_log_end(r->log, &end);
         s->state.position = end.position;

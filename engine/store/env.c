@@ -111,7 +111,7 @@ static int env_open_map(ph_env *e, const char *path, const ph_store_options *o)
             return 0;
         mdb_env_close(e->env);
         e->env = NULL;
-        if (rc != ENOMEM || size <= PH_STORE_MAP_LEAST)
+        if ((rc != ENOMEM && rc != EINVAL) || size <= PH_STORE_MAP_LEAST) /* valgrind says EINVAL */
             return rc;
     }
 }
