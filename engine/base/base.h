@@ -172,6 +172,11 @@ bool ph_utf8_valid(const void *data, size_t len); /* RFC 3629: no surrogates, no
 /* Closest of `names` to `name` within an edit distance of 1 + len/4 (Damerau), or NULL. */
 const char *ph_closest(const char *name, const char *const *names, size_t count);
 
+/* ---- sorting ---------------------------------------------------------------------------------------------------- */
+
+/* qsort that looks first: what is in order already, as most lists of a transaction are, costs one comparison an element. */
+void ph_sort(void *at, size_t count, size_t size, int (*cmp)(const void *, const void *));
+
 /* ---- time ------------------------------------------------------------------------------------ */
 
 int64_t  ph_now_ms(void);      /* wall clock, milliseconds since 1970 UTC */

@@ -23,11 +23,22 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t load(const uint8_t *p, size_t n)
+static inline uint64_t load(const uint8_t *p, size_t n) /* n: 8 */
 {
-    uint64_t v = 0;
+    uint64_t v;
     memcpy(&v, p, n);
     return v;
+}
+
+/* 1 to 8 bytes, without a call: two halves that may overlap, or three bytes of up to three. */
+static inline uint64_t load_few(const uint8_t *p, size_t n)
+{
+    uint32_t low, high;
+    if (n < 4)
+        return (uint64_t)p[0] << 16 | (uint64_t)p[n / 2] << 8 | p[n - 1];
+    memcpy(&low, p, 4);
+    memcpy(&high, p + n - 4, 4);
+    return (uint64_t)high << 32 | low;
 }
 
 /* Multiply and fold, 16 bytes a step, as in wyhash; never 0. */
@@ -41,9 +52,9 @@ static uint64_t hash_of(uint64_t seed, prophet_slice key)
     for (; left > 16; p += 16, left -= 16)
         h = mix(load(p, 8) ^ k1, load(p + 8, 8) ^ h);
     if (left > 8)
-        h = mix(load(p, 8) ^ k1, load(p + 8, left - 8) ^ h);
+        h = mix(load(p, 8) ^ k1, load_few(p + 8, left - 8) ^ h);
     else if (left > 0)
-        h = mix(load(p, left) ^ k1, h);
+        h = mix(load_few(p, left) ^ k1, h);
     h = mix(h ^ k1, key.len ^ seed ^ k1);
     return h ? h : 1;
 }

@@ -31,15 +31,19 @@ ph_cell *ph_record_cell(ph_record *r, uint32_t field)
 prophet_code ph_record_cell_make(ph_record *r, uint32_t field, ph_arena *a, ph_cell **out,
                                  prophet_error *err)
 {
-    ph_cell *found = ph_record_cell(r, field);
-
     if (!r->arena)
         r->arena = a;
-    if (found) {
-        *out = found;
+    if (field == PH_LIFE) {
+        *out = &r->life;
         return PROPHET_OK;
     }
-    uint32_t at = cell_place(r, field);
+    uint32_t last = r->cell_count, at = last;
+    if (last > 0 && r->cells[last - 1].field >= field)
+        at = cell_place(r, field); /* else behind all others, as mostly */
+    if (at < last && r->cells[at].field == field) {
+        *out = &r->cells[at];
+        return PROPHET_OK;
+    }
     if (r->cell_count == r->cell_cap) {
         uint32_t cap = r->cell_cap ? 2 * r->cell_cap : 12;
         ph_cell *cells = ph_arena_alloc(a, cap * sizeof *cells);
@@ -50,7 +54,8 @@ prophet_code ph_record_cell_make(ph_record *r, uint32_t field, ph_arena *a, ph_c
         r->cells = cells;
         r->cell_cap = cap;
     }
-    memmove(&r->cells[at + 1], &r->cells[at], (r->cell_count - at) * sizeof *r->cells);
+    if (at < last)
+        memmove(&r->cells[at + 1], &r->cells[at], (last - at) * sizeof *r->cells);
     r->cell_count++;
     r->cells[at] = (ph_cell){ .field = field, .loaded = true };
     *out = &r->cells[at];

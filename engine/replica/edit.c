@@ -348,37 +348,78 @@ static bool plain_register(const ph_field_def *f, const ph_edit *e)
     return f && f->id && e->kind == PH_E_SET && f->kind != PH_F_SET && f->kind != PH_F_COUNTER;
 }
 
+typedef struct fresh {
+    uint32_t id;
+    const ph_edit *edit;
+} fresh;
+
+static bool is_among(const ph_edit *const *list, size_t count, prophet_slice field)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ph_slice_eq(list[i]->field, field))
+            return true;
+    return false;
+}
+
+/* The first edits of plain registers, by the ids of their fields, so that cells are added at the end; *rest gets the other
+ * edits, in their order. */
+static size_t sort_fresh(const ph_schema *schema, const ph_edit *edits, size_t count, fresh *out,
+                         const ph_edit **rest, size_t *rest_count)
+{
+    size_t n = 0;
+    *rest_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const ph_field_def *f = ph_schema_field(schema, edits[i].field);
+        size_t at = n;
+        if (plain_register(f, &edits[i]) && !is_among(rest, *rest_count, edits[i].field)) {
+            while (at > 0 && out[at - 1].id > f->id)
+                at--;
+            if (at == 0 || out[at - 1].id != f->id) {
+                memmove(&out[at + 1], &out[at], (n - at) * sizeof *out);
+                out[at] = (fresh){ f->id, &edits[i] };
+                n++;
+                continue;
+            }
+        }
+        rest[(*rest_count)++] = &edits[i];
+    }
+    return n;
+}
+
 /* The fields of a record that was not there: registers go straight into cells and operations, the rest as edits. */
 static prophet_code fill_fresh(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema,
                                const ph_edit *edits, size_t count, prophet_error *err)
 {
-    size_t create = c->notes.count - 1, n = 0;
+    size_t create = c->notes.count - 1, rest_count = 0;
     ph_op *ops = ph_arena_alloc(&c->arena, (count + 1) * sizeof *ops);
     ph_head *heads = ph_arena_alloc(&c->s->arena, (count + 1) * sizeof *heads);
-    prophet_code rc = ops && heads ? PROPHET_OK : ph_nomem(err);
-    for (size_t i = 0; i < count && rc >= 0; i++) {
-        const ph_field_def *f = ph_schema_field(schema, edits[i].field);
-        bool wrote = false;
+    fresh *at = ph_arena_alloc(&c->s->arena, (count + 1) * sizeof *at);
+    const ph_edit **rest = ph_arena_alloc(&c->s->arena, (count + 1) * sizeof *rest);
+    if (!ops || !heads || !at || !rest)
+        return ph_nomem(err);
+    size_t n = sort_fresh(schema, edits, count, at, rest, &rest_count);
+    for (size_t i = 0; i < n; i++) {
         ph_cell *cell;
-        if (!plain_register(f, &edits[i]) || ph_record_cell(&wr->rec, f->id)) {
-            rc = ph_change_edit(c, wr, schema, &edits[i], true, &wrote, err);
-            continue;
-        }
-        ops[n] = (ph_op){ .kind = PH_SET, .field = ph_names_get(c->r->names, f->id) };
-        if ((rc = keep(c, edits[i].value, &ops[n].value, err)) < 0 ||
-            (rc = ph_record_cell_make(&wr->rec, f->id, &c->s->arena, &cell, err)) < 0)
-            break;
-        heads[n] = (ph_head){ c->version, ops[n].value };
-        cell->heads = &heads[n];
+        prophet_code rc;
+        ops[i] = (ph_op){ .kind = PH_SET, .field = ph_names_get(c->r->names, at[i].id) };
+        if ((rc = keep(c, at[i].edit->value, &ops[i].value, err)) < 0 ||
+            (rc = ph_record_cell_make(&wr->rec, at[i].id, &c->s->arena, &cell, err)) < 0)
+            return rc;
+        heads[i] = (ph_head){ c->version, ops[i].value };
+        cell->heads = &heads[i];
         cell->head_count = cell->head_cap = 1;
         cell->is_register = cell->dirty = true;
-        cell->shown = ops[n++].value;
+        cell->shown = ops[i].value;
     }
-    if (rc >= 0) {
-        c->notes.at[create].ops = ops;
-        c->notes.at[create].op_count = n;
+    c->notes.at[create].ops = ops;
+    c->notes.at[create].op_count = n;
+    for (size_t i = 0; i < rest_count; i++) {
+        bool wrote = false;
+        prophet_code rc = ph_change_edit(c, wr, schema, rest[i], true, &wrote, err);
+        if (rc < 0)
+            return rc;
     }
-    return rc;
+    return PROPHET_OK;
 }
 
 prophet_code ph_change_create(ph_change_txn *c, prophet_slice type, const ph_uuid *id,

@@ -118,8 +118,7 @@ static prophet_code store_record(ph_session *s, ph_work_record *wr, prophet_erro
 static prophet_code store_records(ph_session *s, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
-    if (s->queue.count > 1)
-        qsort(s->queue.at, s->queue.count, sizeof *s->queue.at, by_key);
+    ph_sort(s->queue.at, s->queue.count, sizeof *s->queue.at, by_key);
     for (size_t i = 0; i < s->queue.count && rc >= 0; i++)
         rc = store_record(s, s->queue.at[i], err);
     s->queue.count = 0;
@@ -144,8 +143,7 @@ prophet_code ph_work_store_reserved(ph_session *s, prophet_error *err)
 static prophet_code store_history(ph_session *s, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
-    if (s->history.count > 1)
-        qsort(s->history.at, s->history.count, sizeof *s->history.at, by_history);
+    ph_sort(s->history.at, s->history.count, sizeof *s->history.at, by_history);
     for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
         const ph_new_history *h = &s->history.at[i];
         rc = h->fresh

@@ -90,6 +90,13 @@ local function compile_value(c, v)
   if type(v) == "table" and not getmetatable(v) then
     if q.is(v[1]) then return of_field.all(c, { list = v }) end -- several conditions on one field: all of them
     if c.element or c.kind ~= "list" and c.kind ~= "map" then
+      for key in pairs(v) do
+        if math.type(key) ~= "integer" then
+          e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = key,
+            message = ("the condition on %q is a table with %q in it, not a list of values"):format(c.path, tostring(key)),
+            hint = of_field[key] and ("%s = q.%s(..)"):format(c.path, key) or "an operator comes from q, as in q.ge(2)" }
+        end
+      end
       return of_field[c.element and "has_any" or "one_of"](c, { list = v })
     end
   end

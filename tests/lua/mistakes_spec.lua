@@ -41,6 +41,11 @@ describe("a mistake in Lua", function()
     says("usage", function() return t:set("status", "open") end, "t:set { status")
   end)
 
+  it("that writes an operator as the name in a table", function()
+    says("usage", function() return ticket:find { severity = { ge = 2 } } end, '"ge" in it', "severity = q.ge(..)")
+    says("usage", function() return ticket:find { severity = { from = 2 } } end, '"from" in it', "q.ge(2)")
+  end)
+
   it("in a list of conditions, which would be lost", function()
     local q = prophet.q
     says("usage", function() return q.none { owner = "ann" } end, "a name in it: owner", "{ { owner")

@@ -24,6 +24,21 @@ TEST(an_empty_map_has_nothing)
     ph_map_clear(NULL);
 }
 
+TEST(keys_of_all_lengths_are_told_apart)
+{
+    static const char text[] = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+    static char values[2][40];
+    ph_map m = PH_MAP_INIT;
+
+    for (size_t len = 0; len < 40; len++)
+        for (size_t from = 0; from < 2; from++)
+            CHECK(ph_map_put(&m, ph_slice(text + from, len), &values[len ? from : 0][len]));
+    for (size_t len = 0; len < 40; len++)
+        for (size_t from = 0; from < 2; from++)
+            CHECK(ph_map_get(&m, ph_slice(text + from, len)) == &values[len ? from : 0][len]);
+    ph_map_clear(&m);
+}
+
 TEST(the_map_agrees_with_an_array)
 {
     ph_map m = PH_MAP_INIT;
