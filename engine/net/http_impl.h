@@ -11,6 +11,7 @@ struct ph_http {
     prophet_net_options   options;
     char                 *login;        /* "user:password" for Basic, or for sigv4; NULL: the token is a bearer's */
     char                  sigv4[96];    /* "aws:amz:region:s3"; "": not signed */
+    CURLcode              refused;      /* an option that libcurl did not take, or CURLE_OK */
     char                  error[CURL_ERROR_SIZE];
 };
 

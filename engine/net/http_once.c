@@ -20,8 +20,15 @@ typedef struct turn {
     size_t message;
 } turn;
 
+/* One that is refused is kept, to say why. */
+static bool took(ph_http *h, CURLcode code)
+{
+    if (code != CURLE_OK)
+        h->refused = code;
+    return code == CURLE_OK;
+}
 #define SET(h, option, value) \
-    ((h)->curl->easy_setopt((h)->easy, CURLOPT_##option, (value)) == CURLE_OK)
+    took((h), (h)->curl->easy_setopt((h)->easy, CURLOPT_##option, (value)))
 
 /* ---- what comes ---------------------------------------------------------------------------------------------------- */
 
@@ -350,10 +357,14 @@ prophet_code http_once(ph_http *h, http_call *c, const char *url, prophet_error 
     c->after_s = 0;
     c->redirect[0] = 0;
     h->error[0] = 0;
+    h->refused = CURLE_OK;
     h->curl->easy_reset(h->easy);
     if (!set_trust(h) || !set_callbacks(h, &t) || !set_request(h, &t, url) ||
         !set_headers(h, c, &headers))
-        rc = ph_fail(err, PROPHET_ENOTFOUND, "libcurl is too old, or memory is out");
+        rc = h->refused == CURLE_OK || h->refused == CURLE_OUT_OF_MEMORY
+                 ? ph_nomem(err)
+                 : ph_fail(err, PROPHET_ENOTFOUND, "libcurl is too old: %s",
+                           h->curl->easy_strerror(h->refused));
     else
         rc = judge(h, &t, h->curl->easy_perform(h->easy), err);
     h->curl->easy_reset(h->easy); /* it points at our frame */

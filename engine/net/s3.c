@@ -287,6 +287,7 @@ typedef struct listing {
     uint64_t size;
     bool more;
     char next[2048]; /* where the next page begins */
+    char last[2048]; /* where this one began */
 } listing;
 
 static prophet_code on_element(void *ctx, const char *name, const char *text, prophet_error *err)
@@ -347,6 +348,7 @@ static prophet_code list_page(listing *l, const char *folder, prophet_error *err
     put_encoded(&url, folder);
     ph_buf_byte(&url, 0);
     l->more = false;
+    memcpy(l->last, l->next, sizeof l->last);
     l->next[0] = 0;
     if (url.failed) {
         rc = ph_nomem(err);
@@ -359,7 +361,7 @@ static prophet_code list_page(listing *l, const char *folder, prophet_error *err
         rc = net_xml_feed(l->xml, ph_slice("", 0), true, err);
     else if (r.status != 404)
         rc = http_refused(&r, err);
-    if (rc >= 0 && l->more && !l->next[0])
+    if (rc >= 0 && l->more && (!l->next[0] || strcmp(l->next, l->last) == 0))
         rc = ph_fail(err, PROPHET_EREMOTE, "a list that goes on, but not where");
 
 done:
@@ -378,7 +380,7 @@ static prophet_code s3_list(void *place, const char *folder, prophet_net_name_fn
     do {
         rc = list_page(&l, folder, err);
     } while (rc >= 0 && l.more && ++pages < PAGES_MAX);
-    return rc;
+    return rc >= 0 && l.more ? ph_fail(err, PROPHET_EREMOTE, "a list without an end") : rc;
 }
 
 const prophet_transport ph_net_s3 = {

@@ -3,6 +3,7 @@
 authority's certificate, lives until its standard input ends. Two plain ports, so that there is another origin, and one with TLS."""
 import hashlib
 import os
+import re
 import socket
 import ssl
 import sys
@@ -85,11 +86,50 @@ class Hostile(BaseHTTPRequestHandler):
     def do_GET(self):
         n = self.count()
         with lock:
-            log.append("%s %s auth=%s range=%s" % (self.command, self.path, self.headers.get("Authorization"), self.headers.get("Range")))
+            log.append("%s %s auth=%s range=%s proxy=%s" % (self.command, self.path, self.headers.get("Authorization"), self.headers.get("Range"),
+                                                              self.headers.get("Proxy-Authorization")))
+        self.path = re.sub("^http://[^/]*", "", self.path)  # as a proxy gets it
         kind, name = (self.path.split("?")[0].strip("/") + "/x").split("/")[:2]
         getattr(self, "do_" + kind.replace("-", "_"), self.do_status)(name, n)
 
     do_HEAD = do_POST = do_PUT = do_GET
+
+    def do_PROPFIND(self):
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        folder = self.path.strip("/") + "/"
+        kind = folder.split("/")[0]
+        if not hasattr(self, "list_" + kind):
+            return self.give(405, b"")
+        return self.give(207, getattr(self, "list_" + kind)(folder).encode(), Content_Type="application/xml")
+
+    # ---- lists that are wrong, by the first word of the path
+
+    def multistatus(self, hrefs):
+        items = "".join("<D:response><D:href>%s</D:href><D:propstat><D:prop><D:resourcetype>%s</D:resourcetype></D:prop></D:propstat></D:response>"
+                        % (h, "<D:collection/>" if h.endswith("/") else "") for h in hrefs)
+        return "<?xml version='1.0'?><D:multistatus xmlns:D='DAV:'>%s</D:multistatus>" % items
+
+    def list_evil(self, folder):
+        return self.multistatus(["/evil/", "/evil/../../etc/passwd", "/etc/passwd", "http://elsewhere/evil/fine.x", "/evil/fine", "/evil/a%2Fb", "/evil/%00x",
+                               "/evil/.hidden", "/evil/sub/deep", "/evil/loop/", "/evil", "/evil/%zz", "/evil/a%20b", "x" * 3000, "/evil/" + "n" * 300])
+
+    def list_bomb(self, folder):
+        return '<!DOCTYPE a [<!ENTITY b "xxxxxxxxxx"><!ENTITY c "&b;&b;&b;&b;">]><a>&c;&c;&c;</a>'
+
+    def list_half(self, folder):
+        return self.multistatus(["/half/", "/half/one"])[:-20]
+
+    def list_deep(self, folder):
+        return self.multistatus(["/" + folder, "/" + folder + "d/"])
+
+    def list_wide(self, folder):
+        return self.multistatus(["/" + folder + "d%d/" % i for i in range(500)])
+
+    def list_long(self, folder):
+        return "<a>" + "x" * 10000 + "</a>"
+
+    def list_nested(self, folder):
+        return "<a>" * 100 + "</a>" * 100
 
     # ---- ways to be, by the first word of the path
 
@@ -234,6 +274,11 @@ class Hostile(BaseHTTPRequestHandler):
             data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.give(200, b"%d %s" % (len(data), hashlib.sha256(data).hexdigest().encode()), X_Answer="  as asked ")
 
+    def do_circle(self, name, n):
+        """A list of an object store whose pages lead back to themselves."""
+        self.give(200, b"<l><IsTruncated>true</IsTruncated><NextContinuationToken>again</NextContinuationToken>"
+                       b"<Contents><Key>x/../evil</Key></Contents><Contents><Key>other/a</Key></Contents><Contents><Key>x/fine</Key></Contents></l>")
+
     def do_log(self, name, n):
         with lock:
             text = "".join(line + "\n" for line in log if name in line)
@@ -244,7 +289,8 @@ class Quiet(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        pass  # a client that goes away in the middle is what the tests are about
+        if not isinstance(sys.exc_info()[1], OSError):  # a client that goes away in the middle is what the tests are about
+            super().handle_error(request, client_address)
 
 
 ended = threading.Event()

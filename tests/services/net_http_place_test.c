@@ -235,6 +235,95 @@ TEST(a_web_server_is_only_read)
     ph_net_close(n);
 }
 
+typedef struct names {
+    char text[256];
+    size_t count;
+} names;
+
+static prophet_code collect(void *ctx, const char *name, uint64_t size, prophet_error *e)
+{
+    names *n = ctx;
+    (void)size, (void)e;
+    n->count++;
+    (void)snprintf(n->text + strlen(n->text), sizeof n->text - strlen(n->text), "%s ", name);
+    return PROPHET_OK;
+}
+
+static prophet_code list_it(const char *form, const char *kind, names *out)
+{
+    char url[256];
+    prophet_net_options o = options(PROPHET_NO_RETRY);
+    ph_net *n = NULL;
+    start();
+    *out = (names){ .count = 0 };
+    err = (prophet_error){ 0 };
+    (void)snprintf(url, sizeof url, "%s://127.0.0.1:%u/%s", form, port, kind);
+    REQUIRE_OK(ph_net_open(url, &o, &n, &err), &err);
+    prophet_code rc = ph_net_list(n, "", collect, out, &err);
+    ph_net_close(n);
+    return rc;
+}
+
+TEST(lists_name_what_is_there_or_fail)
+{
+    static const struct {
+        const char *kind;
+        prophet_code code;
+        const char *words;
+    } cases[] = { { "bomb", PROPHET_EREMOTE, "document type" },
+                  { "half", PROPHET_EREMOTE, "no XML" },
+                  { "wide", PROPHET_EREMOTE, "10000 folders" },
+                  { "long", PROPHET_EREMOTE, "too long a text" },
+                  { "nested", PROPHET_EREMOTE, "too deep" } };
+    names n;
+    CHECK_CODE(list_it("dav", "evil", &n), PROPHET_OK, &err);
+    CHECK_EQ_STR(n.text, "fine.x fine "); /* nothing from elsewhere, and no folder twice */
+    CHECK_CODE(list_it("dav", "deep", &n), PROPHET_OK, &err); /* as deep as names can be */
+    CHECK_EQ_UINT(n.count, 0);
+    CHECK_CODE(list_it("dav", "plain", &n), PROPHET_DONE, &err); /* no PROPFIND */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        test_context("%s", cases[i].kind);
+        CHECK_CODE(list_it("dav", cases[i].kind, &n), cases[i].code, &err);
+        CHECK_HAS(err.message, cases[i].words);
+    }
+    CHECK_CODE(list_it("s3+http", "circle/x", &n), PROPHET_EREMOTE, &err);
+    CHECK_EQ_STR(n.text, "fine fine ");
+}
+
+static prophet_code read_url(const char *url, const prophet_net_options *o, ph_buf *b)
+{
+    ph_net *n = NULL;
+    err = (prophet_error){ 0 };
+    b->len = 0;
+    REQUIRE_OK(ph_net_open(url, o, &n, &err), &err);
+    prophet_code rc = ph_net_get_bytes(n, "a", 0, NULL, b, &err);
+    ph_net_close(n);
+    return rc;
+}
+
+TEST(proxies_are_used_and_their_passwords_not_told)
+{
+    char proxy[128];
+    ph_buf b = PH_BUF_INIT;
+    prophet_net_options o = options(1);
+    start();
+    (void)snprintf(proxy, sizeof proxy, "http://user:pr0xy-secret@127.0.0.1:%u", port);
+    o.proxy = proxy;
+    CHECK_CODE(read_url("http://far.invalid/plain", &o, &b), PROPHET_OK, &err);
+    CHECK_EQ_UINT(b.len, 200000);
+    (void)snprintf(proxy, sizeof proxy, "http://user:pr0xy-secret@127.0.0.1:1");
+    CHECK_CODE(read_url("http://far.invalid/plain", &o, &b), PROPHET_ENETWORK, &err);
+    CHECK(!strstr(err.message, "pr0xy") && !strstr(err.hint, "pr0xy"));
+    o.proxy = NULL; /* what the environment says */
+    (void)snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", port);
+    REQUIRE(setenv("http_proxy", proxy, 1) == 0);
+    CHECK_CODE(read_url("http://far.invalid/plain", &o, &b), PROPHET_OK, &err);
+    o.proxy = "";
+    CHECK_CODE(read_url("http://far.invalid/plain", &o, &b), PROPHET_ENETWORK, &err);
+    REQUIRE(unsetenv("http_proxy") == 0);
+    ph_buf_clear(&b);
+}
+
 TEST(urls_are_taken_apart_strictly)
 {
     static const char *const bad[] = {
