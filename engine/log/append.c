@@ -37,7 +37,8 @@ static prophet_code roll(ph_log *log, ph_page_mark *end, prophet_error *err)
     memcpy(head.chain, end->chain, 16);
     ph_log_file_path(log, n - 1, path);
     if ((rc = ph_log_file_get(log, n - 1, &old, err)) < 0 ||
-        (rc = ph_disk_truncate(old->fd, ph_log_offset(old, end->position), path, err)) < 0 ||
+        (!old->missing &&
+         (rc = ph_disk_truncate(old->fd, ph_log_offset(old, end->position), path, err)) < 0) ||
         (rc = ph_log_file_create(log, n, &head, ph_slice(NULL, 0), err)) < 0)
         return rc;
     end->position = head.first;
@@ -52,6 +53,8 @@ static bool must_roll(const ph_log *log, const ph_log_file *f, ph_position at, s
 {
     uint64_t offset = ph_log_offset(f, at);
 
+    if (f->guessed)
+        return true; /* nothing more is written behind a damaged header */
     if ((uint32_t)at > PH_LOG_BATCH_MAX)
         return true; /* a long row of repaired files */
     return offset > PH_LOG_FILE_HEADER && offset + size > log->file_size;

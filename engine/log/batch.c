@@ -82,8 +82,22 @@ static prophet_code not_a_batch(ph_batch_reader *r, const char *why, prophet_err
         return ph_fail(err, PROPHET_ECORRUPT, "log position %llx: %s", (unsigned long long)r->at,
                        why);
     ph_log_file_path(r->log, n, path);
+    if (f->missing)
+        return ph_fail(err, PROPHET_ECORRUPT, "%s is missing", path);
     return ph_fail(err, PROPHET_ECORRUPT, "%s, offset %llu: %s", path,
                    (unsigned long long)ph_log_offset(f, r->at), why);
+}
+
+/* Into the next file. The batches prove themselves: the checksum in its header is only believed where nothing else is known. */
+static void cross(ph_batch_reader *r, ph_log_file *next)
+{
+    if (r->unproven && !next->guessed) {
+        memcpy(r->chain, next->chain, 16);
+        r->unproven = false;
+    } else if (!r->unproven && memcmp(next->chain, r->chain, 16) != 0) {
+        next->guessed = next->chain_known = true;
+        memcpy(next->chain, r->chain, 16);
+    }
 }
 
 /* The file r->at lies in, r->at moved to the next one when it stands at an end; *end: where the file ends, 0: open. */
@@ -105,10 +119,7 @@ static prophet_code find_file(ph_batch_reader *r, ph_log_file **f, ph_position *
         }
         if (*end == 0 || r->at != *end)
             return ph_log_file_get(r->log, n, f, err);
-        if (!r->unproven && memcmp(next->chain, r->chain, 16) != 0)
-            return not_a_batch(r, "the next file does not continue it", err);
-        memcpy(r->chain, next->chain, 16);
-        r->unproven = false;
+        cross(r, next);
         r->at = next->first;
     }
 }

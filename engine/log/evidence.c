@@ -5,6 +5,7 @@
  *   evidence, at 512:  0 16 boot id   16 8 mount   24 8 inode   32 8 position   40 16 chain   56 8 position of the batch before
  *                     64 4 index file 68 4 clean   72 16 SHA-256 of the 72 bytes, cut
  *   token, at 1024:    0 8 inode       8 8 birth seconds       16 4 nanoseconds 20 4 zero     24 16 SHA-256 of the 24 bytes, cut
+ *   database, at 1536: 0 16 its id    16 16 SHA-256 of the 16 bytes, cut: headers of log files have no checksum
  * Integers are big-endian. */
 #include "log/log_impl.h"
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EVIDENCE_LEN = 72, TOKEN_LEN = 24, SUM_LEN = 16 };
+enum { EVIDENCE_LEN = 72, TOKEN_LEN = 24, DATABASE_LEN = 16, SUM_LEN = 16 };
 
 /* ---- records ---------------------------------------------------------------------------------------------- */
 
@@ -157,5 +158,29 @@ prophet_code ph_log_token_set(ph_log *log, const ph_log_token *t, prophet_error 
     ph_u64be_put(r, t->inode);
     ph_u64be_put(r + 8, (uint64_t)t->birth_s);
     ph_u32be_put(r + 16, t->birth_ns);
-    return record_set(log, PH_PAGE_TOKEN, r, TOKEN_LEN, err);
+    prophet_code rc = ph_page_database_set(log, err);
+    return rc < 0 ? rc : record_set(log, PH_PAGE_TOKEN, r, TOKEN_LEN, err);
+}
+
+/* ---- the database ------------------------------------------------------------------------------------------------ */
+
+bool ph_page_database(ph_log *log, ph_uuid *out)
+{
+    uint8_t r[DATABASE_LEN + SUM_LEN];
+
+    if (!record_get(log, PH_PAGE_DATABASE, r, DATABASE_LEN))
+        return false;
+    memcpy(out->b, r, sizeof out->b);
+    return true;
+}
+
+prophet_code ph_page_database_set(ph_log *log, prophet_error *err)
+{
+    uint8_t r[DATABASE_LEN + SUM_LEN];
+    ph_uuid said;
+
+    if (ph_page_database(log, &said))
+        return PROPHET_OK;
+    memcpy(r, log->database.b, sizeof log->database.b);
+    return record_set(log, PH_PAGE_DATABASE, r, DATABASE_LEN, err);
 }

@@ -55,7 +55,7 @@ static prophet_code flush_now(ph_log *log, prophet_error *err)
         return rc;
     ph_log_file_path(log, n, path);
 #ifndef PH_PLANT_no_fdatasync
-    if ((rc = ph_disk_sync(f->fd, path, err)) < 0) {
+    if (!f->missing && (rc = ph_disk_sync(f->fd, path, err)) < 0) {
         atomic_store(&log->page->failed, 1);
         return rc;
     }

@@ -55,14 +55,13 @@ done:
 
 prophet_code ph_log_open(const char *dir, bool readonly, ph_log **out, prophet_error *err)
 {
-    ph_log_file *first;
     ph_log *log = NULL;
     prophet_code rc;
 
     if ((rc = handle_new(dir, readonly, &log, err)) < 0)
         return rc;
-    if ((rc = ph_log_scan_files(log, err)) < 0 || (rc = ph_log_file_get(log, 1, &first, err)) < 0 ||
-        (rc = ph_log_boot_id(log->boot, err)) < 0 || (rc = ph_page_open(log, err)) < 0) {
+    if ((rc = ph_log_scan_files(log, err)) < 0 || (rc = ph_log_boot_id(log->boot, err)) < 0 ||
+        (rc = ph_page_open(log, err)) < 0 || (rc = ph_log_find_database(log, err)) < 0) {
         ph_log_close(log);
         return rc;
     }

@@ -77,6 +77,14 @@ prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err
  * ph_log_recover then returned ECORRUPT, ph_log_lock did not: either way nothing was cut, the end lies behind the damage, and the
  * changesets can be appended again. *from is where the first bad batch begins, *to where the next good one does. */
 bool ph_log_damage(const ph_log *log, ph_position *from, ph_position *to);
+/* Why the first damaged batch was none ("<file>, offset <n>: ..."), for messages. */
+const char *ph_log_damage_reason(const ph_log *log);
+/* The next file after `after` whose header is damaged or that is missing, as far as readers came across it; 0: none. */
+uint32_t ph_log_bad_header(const ph_log *log, uint32_t after, bool *missing);
+/* Writes damaged headers anew, of files that a reader came across from the start. With the write lock. */
+prophet_code ph_log_mend_headers(ph_log *log, prophet_error *err);
+/* File and offset of a position, for messages. */
+void ph_log_place(ph_log *log, ph_position at, char *out, size_t size);
 /* Whether a mark (say, the index's) lies on this log: 0 yes, PROPHET_DONE no: what carries it must be rebuilt (it was ahead of a log that lost
  * unflushed batches, or belongs to another one). With the write lock or exclusively; after recovery. */
 prophet_code ph_log_holds(ph_log *log, const ph_mark *mark, prophet_error *err);

@@ -17,6 +17,9 @@
 
 typedef struct ph_log_file { /* file n of the log is files[n - 1] */
     bool loaded;
+    bool guessed;       /* its header is damaged: what it said is worked out from what lies around it */
+    bool chain_known;   /* guessed: a reader came across its beginning */
+    bool missing;       /* there is no such file: it reads as empty */
     int fd;             /* -1: closed */
     uint64_t used;      /* when, for closing the least recently used */
     ph_position first;  /* position of its first batch, at offset 64 */
@@ -59,6 +62,7 @@ typedef struct ph_lock_page {
 #define PH_PAGE_SIZE     4096u
 #define PH_PAGE_EVIDENCE 512u /* offsets: each record has a sector of its own */
 #define PH_PAGE_TOKEN    1024u
+#define PH_PAGE_DATABASE 1536u
 enum { PH_BYTE_OPEN = 0, PH_BYTE_WRITER = 1, PH_BYTE_FLUSHER = 2 };
 
 struct ph_log {
@@ -83,6 +87,8 @@ struct ph_log {
     ph_page_mark undo; /* the end before the last append */
     bool can_undo;
     ph_position damage_from, damage_to; /* found by the last recovery */
+    char damage_why[320]; /* as long as a message */
+    bool database_known;
 };
 
 /* ---- batches (batch.c) ------------------------------------------------------------------------------ */
@@ -127,6 +133,8 @@ prophet_code ph_log_locate(ph_log *log, ph_position at, uint32_t *n, prophet_err
 prophet_code ph_log_file_create(ph_log *log, uint32_t n, const ph_log_file *head,
                                 prophet_slice copy, prophet_error *err);
 void ph_log_file_path(const ph_log *log, uint32_t n, char out[PH_PATH_MAX]);
+/* Which database this is: as the lock page says, else as the first whole header says. */
+prophet_code ph_log_find_database(ph_log *log, prophet_error *err);
 static inline uint64_t ph_log_offset(const ph_log_file *f, ph_position at)
 {
     return at - f->first + PH_LOG_FILE_HEADER;
@@ -196,6 +204,10 @@ prophet_code ph_tail_load(ph_log *log, ph_position at, ph_tail *out, prophet_err
 void ph_tail_clear(ph_tail *t);
 /* Moves the reader behind the damage; PROPHET_DONE: no batch follows. */
 prophet_code ph_tail_resume(const ph_tail *t, ph_batch_reader *r, prophet_error *err);
+
+/* evidence.c */
+bool ph_page_database(ph_log *log, ph_uuid *out);
+prophet_code ph_page_database_set(ph_log *log, prophet_error *err);
 
 /* recover.c, repair.c */
 prophet_code ph_log_recover_locked(ph_log *log, const ph_page_mark *from, prophet_error *err);

@@ -25,6 +25,8 @@ prophet_code ph_log_cut(ph_log *log, ph_position at, bool sync, prophet_error *e
     ph_log_file_path(log, n, path);
     offset = ph_log_offset(f, at);
     atomic_store(&log->page->allocated, (uint32_t)offset);
+    if (f->missing)
+        return PROPHET_OK;
     if ((rc = ph_disk_truncate(f->fd, offset, path, err)) < 0)
         return rc;
     return sync ? ph_disk_sync(f->fd, path, err) : PROPHET_OK;
@@ -80,7 +82,7 @@ done:
 /* ---- recovery ------------------------------------------------------------------------------------------------------- */
 
 /* The walk stopped at r->at. PROPHET_DONE: the log ends there, cut; OK: damage, the reader stands behind it. */
-static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable,
+static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable, const char *why,
                             prophet_error *err)
 {
     const ph_position from = r->at;
@@ -104,8 +106,10 @@ static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable
             r->at += 8; /* a hole there must be, or the damage would be forgotten */
     }
     if (rc >= 0 && r->at != from) {
-        if (log->damage_from == 0)
+        if (log->damage_from == 0) {
             log->damage_from = from, log->damage_to = r->at;
+            (void)snprintf(log->damage_why, sizeof log->damage_why, "%s", why);
+        }
         if (rc == PROPHET_DONE)
             r->unproven = false;
     }
@@ -113,24 +117,39 @@ static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable
     return rc;
 }
 
+/* The last batches are damaged, but the index is known to have had them: the log goes on from where its mark says. */
+static void end_by_evidence(ph_log *log, ph_page_mark *end)
+{
+    ph_log_evidence e;
+
+    ph_log_evidence_get(log, &e);
+    if (log->damage_from != 0 && e.mark.position == end->position)
+        memcpy(end->chain, e.mark.chain, sizeof end->chain);
+}
+
 static prophet_code walk(ph_log *log, const ph_page_mark *from, ph_page_mark *end,
                          prophet_error *err)
 {
     const ph_position durable = ph_page_believed(log) ? atomic_load(&log->page->durable) : 0;
     ph_batch_reader r;
+    prophet_error why = { 0 };
     prophet_code rc;
 
     ph_batch_reader_init(&r, log, from);
     do {
-        while ((rc = ph_batch_next(&r, 0, err)) == PROPHET_OK)
+        while ((rc = ph_batch_next(&r, 0, &why)) == PROPHET_OK)
             ;
         if (rc == PROPHET_DONE || rc == PROPHET_ECORRUPT)
-            rc = stopped(log, &r, durable, err);
+            rc = stopped(log, &r, durable, rc == PROPHET_DONE ? "its end is missing" : why.message,
+                         err);
+        else if (err)
+            *err = why;
     } while (rc == PROPHET_OK);
     if (rc == PROPHET_DONE) {
         *end = (ph_page_mark){ .position = r.at, .last = r.last };
         memcpy(end->chain, r.chain, sizeof end->chain);
         rc = PROPHET_OK;
+        end_by_evidence(log, end);
     }
     ph_batch_reader_clear(&r);
     return rc;
@@ -146,12 +165,28 @@ static prophet_code sync_files(ph_log *log, ph_position from, prophet_error *err
 
     for (rc = ph_log_locate(log, from, &n, err); rc >= 0 && n <= log->file_count; n++) {
         ph_log_file_path(log, n, path);
-        if ((rc = ph_log_file_get(log, n, &f, err)) >= 0)
+        if ((rc = ph_log_file_get(log, n, &f, err)) >= 0 && !f->missing)
             rc = ph_disk_sync(f->fd, path, err);
     }
     if (rc >= 0 && (rc = ph_path_join(path, sizeof path, log->dir, "log", err)) >= 0)
         rc = ph_dir_sync(path, err);
     return rc;
+}
+
+/* The files that are there, and those at the end that are known to have been. */
+static prophet_code scan_known(ph_log *log, prophet_error *err)
+{
+    ph_log_evidence e;
+    ph_position durable = ph_log_durable(log);
+    uint32_t last;
+    prophet_code rc = ph_log_scan_files(log, err);
+
+    if (rc < 0)
+        return rc;
+    ph_log_evidence_get(log, &e);
+    last = (uint32_t)((e.mark.position > durable ? e.mark.position : durable) >> 32);
+    return last > log->file_count && last < log->file_count + 64 ? ph_log_set_files(log, last, err)
+                                                                 : PROPHET_OK;
 }
 
 prophet_code ph_log_recover_locked(ph_log *log, const ph_page_mark *from, prophet_error *err)
@@ -162,7 +197,7 @@ prophet_code ph_log_recover_locked(ph_log *log, const ph_page_mark *from, prophe
 
     ph_log_forget_files(log);
     log->damage_from = log->damage_to = 0;
-    if ((rc = ph_log_sweep_temporary(log, err)) < 0 || (rc = ph_log_scan_files(log, err)) < 0)
+    if ((rc = ph_log_sweep_temporary(log, err)) < 0 || (rc = scan_known(log, err)) < 0)
         return rc;
     if (start.position == 0 && (rc = ph_batch_start(log, &start, err)) < 0)
         return rc;
@@ -226,10 +261,13 @@ prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err
     if (!held)
         ph_log_unlock(log);
     if (rc >= 0 && log->damage_from != 0)
-        rc =
-            ph_fail(err, PROPHET_ECORRUPT, "%s/log is damaged from position %llx to %llx", log->dir,
-                    (unsigned long long)log->damage_from, (unsigned long long)log->damage_to);
+        rc = ph_fail(err, PROPHET_ECORRUPT, "the log is damaged: %s", log->damage_why);
     return rc;
+}
+
+const char *ph_log_damage_reason(const ph_log *log)
+{
+    return log->damage_why;
 }
 
 bool ph_log_damage(const ph_log *log, ph_position *from, ph_position *to)

@@ -134,34 +134,71 @@ static bool confirmed(ph_log *log, const ph_tail *t, size_t offset, const ph_bat
     return true;
 }
 
-prophet_code ph_tail_resume(const ph_tail *t, ph_batch_reader *r, prophet_error *err)
+/* The first batch from `offset` on that proves itself: by a checksum that is known, or by what follows it. */
+static bool resume_in(const ph_tail *t, size_t offset, const uint8_t *known, ph_batch_reader *r)
 {
-    const uint8_t *stored = t->len >= PH_LOG_BATCH_HEADER ? t->bytes + 24 : r->chain;
-    ph_log_file *next;
-    prophet_code rc;
-    uint32_t n;
     ph_batch b;
 
-    ph_require(r->at == t->at);
-    for (size_t i = 8; i + PH_LOG_BATCH_HEADER <= t->len; i += 8) {
+    for (size_t i = offset; i + PH_LOG_BATCH_HEADER <= t->len; i += 8) {
         if (!plausible(t, i, &b))
             continue;
-        if (proven(r->log, t, i, &b, stored))
-            memcpy(r->chain, stored, 16);
+        if (proven(r->log, t, i, &b, known))
+            memcpy(r->chain, known, 16);
         else if (!proven(r->log, t, i, &b, r->chain)) {
             if (!confirmed(r->log, t, i, &b))
                 continue;
             r->unproven = true;
         }
-        r->at += i;
-        return PROPHET_OK;
+        r->at = t->at + i;
+        return true;
     }
+    return false;
+}
+
+/* At the beginning of a file. A header that is whole proves the first batch; else, and when that one is damaged, the rest is looked through. */
+static prophet_code resume_file(ph_batch_reader *r, uint32_t n, prophet_error *err)
+{
+    ph_page_mark start = { 0 };
+    ph_batch_reader probe;
+    ph_log_file *f;
+    ph_tail t;
+    prophet_code rc;
+
+    if ((rc = ph_log_file_get(r->log, n, &f, err)) < 0)
+        return rc;
+    start.position = f->first;
+    memcpy(start.chain, f->chain, 16);
+    if (!f->guessed) {
+        ph_batch_reader_init(&probe, r->log, &start);
+        rc = ph_batch_next(&probe, 0, NULL);
+        ph_batch_reader_clear(&probe);
+        if (rc != PROPHET_ECORRUPT) {
+            r->at = start.position;
+            memcpy(r->chain, start.chain, 16);
+            return rc < 0 ? rc : PROPHET_OK;
+        }
+    }
+    if ((rc = ph_tail_load(r->log, start.position, &t, err)) < 0)
+        return rc;
+    rc = resume_in(&t, 0, start.chain, r) ? PROPHET_OK : PROPHET_DONE;
+    ph_tail_clear(&t);
+    return rc;
+}
+
+prophet_code ph_tail_resume(const ph_tail *t, ph_batch_reader *r, prophet_error *err)
+{
+    const uint8_t *stored = t->len >= PH_LOG_BATCH_HEADER ? t->bytes + 24 : r->chain;
+    prophet_code rc;
+    uint32_t n;
+
+    ph_require(r->at == t->at);
+    if (resume_in(t, 8, stored, r))
+        return PROPHET_OK;
     if (!t->more)
         return PROPHET_DONE;
-    if ((rc = ph_log_locate(r->log, t->at, &n, err)) < 0 ||
-        (rc = ph_log_file_get(r->log, n + 1, &next, err)) < 0)
+    if ((rc = ph_log_locate(r->log, t->at, &n, err)) < 0)
         return rc;
-    r->at = next->first;
-    memcpy(r->chain, next->chain, 16);
-    return PROPHET_OK;
+    for (rc = PROPHET_DONE; rc == PROPHET_DONE && n < r->log->file_count;)
+        rc = resume_file(r, ++n, err);
+    return rc;
 }

@@ -191,24 +191,13 @@ TEST(an_append_another_process_flushed_can_be_taken_back)
     ph_log_close(other);
 }
 
-TEST(a_log_of_another_database_is_refused)
+TEST(what_is_no_log_of_this_format_is_refused)
 {
     const char *dir = place_make("db");
-    ph_log *log = place_open(dir);
-    uint8_t wrong = 99;
+    ph_log *log = NULL;
+    uint8_t later = 2;
 
-    ph_log_roll_at(log, 4096);
-    for (unsigned n = 0; n < 6; n++)
-        (void)place_append(log, n, 1500);
-    ph_log_close(log);
-    place_poke(place_file(dir, "log/00000002.log"), 16, &wrong, 1);
-    log = place_open(dir);
-    place_reboot(dir, 0);
-    CHECK_CODE(ph_log_recover(log, &(ph_mark){ 0 }, &err), PROPHET_ECORRUPT, &err);
-    CHECK_HAS(err.message, "another database");
-    ph_log_close(log);
-    wrong = 2;
-    place_poke(place_file(dir, FIRST_FILE), 11, &wrong, 1);
+    place_poke(place_file(dir, FIRST_FILE), 11, &later, 1);
     CHECK_CODE(ph_log_open(dir, false, &log, &err), PROPHET_EVERSION, &err);
     place_poke(place_file(dir, FIRST_FILE), 0, "x", 1);
     CHECK_CODE(ph_log_open(dir, false, &log, &err), PROPHET_ECORRUPT, &err);

@@ -204,23 +204,6 @@ TEST(the_last_batches_lost_below_durable_are_damage)
     ph_log_close(log);
 }
 
-TEST(a_missing_middle_file_is_told_by_name)
-{
-    const char *dir = place_make("db");
-    ph_log *log = place_open(dir);
-
-    ph_log_roll_at(log, 4096);
-    for (unsigned n = 0; n < 9; n++)
-        (void)place_append(log, n, 1500);
-    ph_log_close(log);
-    REQUIRE(unlink(place_file(dir, "log/00000002.log")) == 0);
-    log = place_open(dir);
-    place_reboot(dir, 0);
-    CHECK_CODE(ph_log_recover(log, &(ph_mark){ 0 }, &err), PROPHET_ECORRUPT, &err);
-    CHECK_HAS(err.message, "00000002.log is missing");
-    ph_log_close(log);
-}
-
 TEST(damage_in_an_older_file_is_gone_around)
 {
     const char *dir = place_make("db");
