@@ -88,16 +88,46 @@ prophet_code http_exchange(ph_http *h, http_call *c, prophet_error *err)
 
 /* ---- statuses that are errors ------------------------------------------------------------------------------------- */
 
+/* Copies what stands between two marks; false: it does not. */
+static bool between(const char *body, const char *open, const char *close, char *out, size_t size)
+{
+    const char *from = strstr(body, open), *to = from ? strstr(from, close) : NULL;
+    if (!to)
+        return false;
+    from += strlen(open);
+    (void)snprintf(out, size, "%.*s", (int)(to - from), from);
+    return true;
+}
+
+/* The words in the beginning of an answer's body: of S3's XML, of a page its title, of text the text. */
+static void words_of(const ph_http_request *r, char *out, size_t size)
+{
+    char code[64], status[8];
+    const char *body = r->message;
+    while (*body == ' ')
+        body++;
+    out[0] = 0;
+    if (body[0] != '<') {
+        (void)snprintf(out, size, "%.150s", body);
+    } else if (between(body, "<Code>", "</Code>", code, sizeof code)) {
+        bool more = between(body, "<Message>", "</Message>", out, size);
+        if (!more)
+            (void)snprintf(out, size, "%s", code);
+    } else if (between(body, "<title>", "</title>", out, size)) {
+        (void)snprintf(status, sizeof status, "%d ", r->status);
+        if (strncmp(out, status, strlen(status)) == 0) /* it is said already */
+            memmove(out, out + strlen(status), strlen(out + strlen(status)) + 1);
+    }
+}
+
 prophet_code http_refused(const ph_http_request *r, prophet_error *err)
 {
-    const char *words = r->message;
-    while (*words == ' ')
-        words++;
+    char words[160]; /* the message has little more room */
+    words_of(r, words, sizeof words);
     prophet_code code = r->status == 507            ? PROPHET_EFULL
                         : http_temporary(r->status) ? PROPHET_ENETWORK
                                                     : PROPHET_EREMOTE;
-    code =
-        ph_fail(err, code, "the server answers %d%s%.160s", r->status, *words ? ": " : "", words);
+    code = ph_fail(err, code, "the server answers %d%s%s", r->status, words[0] ? ": " : "", words);
     if (r->status == 401 || r->status == 403)
         ph_hint(err, "is the token right, and has it that right?");
     return code;

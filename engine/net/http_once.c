@@ -1,6 +1,7 @@
 /* http_once: one request and its answer, by libcurl. What is checked here holds for everything over HTTP: certificates, schemes, how long a header may be, how
  * long nothing may move, that the token goes nowhere but to its own origin and into no message. Called by http.c. */
 #include "net/http_impl.h"
+#include <fcntl.h>
 #include <stdlib.h>
 
 #define HEADERS_MAX 65536u
@@ -156,6 +157,14 @@ static int on_connected(void *ctx, char *ip, char *local, int port, int local_po
     return CURL_PREREQFUNC_OK;
 }
 
+/* A program that is started meanwhile has no business with it. */
+static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)ctx, (void)purpose;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* where it fails the socket is no worse than before */
+    return CURL_SOCKOPT_OK;
+}
+
 static int on_tick(void *ctx, curl_off_t total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
     turn *t = ctx;
@@ -205,8 +214,9 @@ static bool set_callbacks(ph_http *h, turn *t)
            SET(h, CONNECTTIMEOUT_MS, (long)h->options.connect_ms) &&
            SET(h, SUPPRESS_CONNECT_HEADERS, 1L) && SET(h, HEADERFUNCTION, on_header) &&
            SET(h, HEADERDATA, t) && SET(h, WRITEFUNCTION, on_body) && SET(h, WRITEDATA, t) &&
-           SET(h, PREREQFUNCTION, on_connected) && SET(h, PREREQDATA, t) &&
-           SET(h, NOPROGRESS, 0L) && SET(h, XFERINFOFUNCTION, on_tick) && SET(h, XFERINFODATA, t);
+           SET(h, SOCKOPTFUNCTION, on_socket) && SET(h, PREREQFUNCTION, on_connected) &&
+           SET(h, PREREQDATA, t) && SET(h, NOPROGRESS, 0L) && SET(h, XFERINFOFUNCTION, on_tick) &&
+           SET(h, XFERINFODATA, t);
 }
 
 static bool set_request(ph_http *h, turn *t, const char *url)

@@ -81,6 +81,7 @@ TEST(keys_and_server_come_from_the_environment)
     o.token = "PROPHET:wr0ng-secret";
     CHECK_CODE(try_reading("s3://bucket/depot", &o), PROPHET_EREMOTE, &err);
     CHECK(!strstr(err.message, "wr0ng"));
+    CHECK_HAS(err.message, "the server answers 403: SignatureDoesNotMatch");
     start();
 }
 
