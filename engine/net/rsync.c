@@ -43,7 +43,8 @@ static prophet_code shell_of(rsync_place *p, const net_url *u, prophet_error *er
         return ph_fail(err, PROPHET_EUSAGE, "$PROPHET_SSH is one word without quotes");
     if (u->port)
         (void)snprintf(port, sizeof port, " -p %u", u->port);
-    int n = snprintf(p->shell, sizeof p->shell, "%s -oBatchMode=yes -oConnectTimeout=15%s", program,
+    int n = snprintf(p->shell, sizeof p->shell,
+                     "%s -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval=15%s", program,
                      port);
     return n > 0 && (size_t)n < sizeof p->shell
                ? PROPHET_OK

@@ -73,6 +73,7 @@ prophet_code ph_pipe_open_ssh(const char *url, const char *const *argv, ph_pipe 
     words[n++] = "-T";
     words[n++] = "-oBatchMode=yes";
     words[n++] = "-oConnectTimeout=15";
+    words[n++] = "-oServerAliveInterval=15"; /* a network that went away ends it within a minute */
     if (u.port) {
         (void)snprintf(port, sizeof port, "%u", u.port);
         words[n++] = "-p";

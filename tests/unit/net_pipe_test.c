@@ -94,7 +94,8 @@ TEST(every_word_is_quoted_for_the_far_end)
 {
     static const char *const argv[] = { "prophet", "it's", "$(touch x)", "a b", "", "-x", NULL };
     static const char want[] =
-        "<-T>\n<-oBatchMode=yes>\n<-oConnectTimeout=15>\n<-p>\n<2222>\n<-l>\n<bob>\n<-->\n<host."
+        "<-T>\n<-oBatchMode=yes>\n<-oConnectTimeout=15>\n<-oServerAliveInterval=15>\n<-p>\n<2222>"
+        "\n<-l>\n<bob>\n<-->\n<host."
         "example>\n"
         "<prophet 'it'\\''s' '$(touch x)' 'a b' '' -x>\n{prophet}{it's}{$(touch x)}{a b}{}{-x}";
     ph_pipe *p;

@@ -234,3 +234,18 @@ TEST(another_thread_may_not_use_it)
     CHECK_CODE(rc, PROPHET_EUSAGE, NULL);
     lua_close(L);
 }
+
+TEST(sealed_scripts_bring_none)
+{
+    static const char script[] = "return select(2, pcall(prophet.transport, { scheme = 'sealed', "
+                                 "open = function() end, get = function() end })).code";
+    prophet_vm *vm = NULL;
+    prophet_doc *doc = NULL;
+    prophet_value v = { 0 };
+    REQUIRE_OK(prophet_vm_new(NULL, NULL, &vm, &err), &err);
+    CHECK_OK(prophet_vm_run(vm, ph_slice_str(script), "test", &doc, &err), &err);
+    CHECK(prophet_doc_at(doc, 0, NULL, &v));
+    CHECK_SLICE(v.as.bytes, "untrusted", 9);
+    prophet_doc_free(doc);
+    prophet_vm_free(vm);
+}
