@@ -482,6 +482,9 @@ PROPHET_API prophet_code prophet_push(prophet_db *db, const char *target, const 
 /* Pull, then push: {pull: a report, push: a report}. */
 PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 
+/* Into a depot: a directory or place (a stick, a shared folder, ..) that any number of replicas publish into and pull from, without a lock; a new one if there is
+ * none. It exposes all history. What the depot has of this replica and this replica has not is pulled first. The report counts what was new there. */
+PROPHET_API prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 /* Writes a bundle, a file for prophet_apply, prophet_pull and prophet_clone: everything (since NULL), or what came after a version ("41"), after a changeset and all
  * it had seen (64 hex digits), or what a place had when it was last pulled from or pushed to. A bundle in its place is replaced, another file is EEXISTS.
  * The report counts what is in it; a bundle names first what a receiver must have. ENOTFOUND: no such point. */

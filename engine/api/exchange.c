@@ -175,6 +175,24 @@ prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exch
     return rc;
 }
 
+prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_exchange *o,
+                             prophet_doc **report, prophet_error *err)
+{
+    ph_sync_report rep = { 0 };
+    exchange x;
+    prophet_code rc = begin(db, o, "publishing", &x, err);
+    if (rc >= 0) {
+        const ph_sync_options so = { x.o.dry_run, progress, &x };
+        db->busy = true;
+        rc = ph_sync_publish(db->r, depot, &so, &rep, err);
+        db->busy = false;
+    }
+    if (rc >= 0 && report)
+        rc = api_report_doc(&rep, report, err);
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
 static prophet_code both_reports(const ph_sync_report *in, const prophet_doc *asked,
                                  const ph_sync_report *there, prophet_doc **out, prophet_error *err)
 {
@@ -195,8 +213,10 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     ph_sync_report in = { 0 }, there = { 0 };
     exchange x;
     prophet_code rc = begin(db, o, "a sync", &x, err);
-    if (rc >= 0 && (rc = pull(&x, other, &in, err)) >= 0 &&
-        (rc = push(&x, other, &there, err)) >= 0 && report)
+    if (rc >= 0 && (rc = pull(&x, other, &in, err)) == PROPHET_ENOTFOUND &&
+        ph_sync_may_begin(other))
+        rc = PROPHET_OK;
+    if (rc >= 0 && (rc = push(&x, other, &there, err)) >= 0 && report)
         rc = both_reports(&in, x.asked, &there, report, err);
     prophet_doc_free(x.asked);
     ph_sync_report_clear(&in);

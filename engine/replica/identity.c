@@ -162,6 +162,13 @@ static prophet_code append_statement(ph_session *s, ph_changeset *cs, const char
     return rc < 0 ? rc : ph_author_sign(s, r->keys, &cs->id, err);
 }
 
+prophet_code ph_replica_prove(const ph_replica *r, prophet_slice message, uint8_t out[64],
+                              prophet_error *err)
+{
+    return r->keys ? ph_keypair_sign(r->keys, message, out, err)
+                   : ph_fail(err, PROPHET_EREADONLY, "%s is open without its key", r->path);
+}
+
 static prophet_code first_changeset(ph_session *s, const ph_id *old, const ph_keypair *old_keys,
                                     prophet_error *err)
 {

@@ -60,6 +60,17 @@ void ph_intake_free(ph_intake *in)
     ph_free(in);
 }
 
+size_t ph_intake_waiting(const ph_intake *in)
+{
+    return in->bytes;
+}
+
+bool ph_intake_waits(const ph_intake *in, const ph_id *id)
+{
+    const waiting *w = ph_map_get(&in->ids, ph_slice(id->b, sizeof id->b));
+    return w && !w->applied;
+}
+
 /* ---- arriving ------------------------------------------------------------------------------------------------------------ */
 
 static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx,

@@ -30,6 +30,7 @@ const ph_uuid *ph_replica_database(const ph_replica *r);
 const ph_id *ph_replica_key(const ph_replica *r);
 const char *ph_replica_path(const ph_replica *r);
 bool ph_replica_readonly(const ph_replica *r);
+int64_t ph_replica_now(ph_replica *r); /* milliseconds, by its clock */
 const char *ph_replica_user(const ph_replica *r);
 prophet_code ph_replica_set_user(ph_replica *r, const char *user, prophet_error *err);
 /* What the person should be told about this open ("this directory is a copy: ..."), or "". */
@@ -40,6 +41,9 @@ prophet_code ph_replica_sign(
     ph_replica *r, prophet_error *err); /* flushes and signs the own tail if it is not signed */
 prophet_code ph_replica_idle(ph_replica *r,
                              prophet_error *err); /* a second without writes: index made clean */
+/* Signs a message of another kind than a changeset, which `message` begins with. EREADONLY: there is no key to sign with. */
+prophet_code ph_replica_prove(const ph_replica *r, prophet_slice message, uint8_t out[64],
+                              prophet_error *err);
 /* The directory was moved, not copied: before it is opened the next time. EBUSY while anybody has it open. */
 prophet_code ph_replica_adopt(const char *dir, prophet_error *err);
 prophet_code ph_replica_rebuild(
@@ -359,6 +363,9 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
 prophet_code ph_intake_apply(ph_intake *in, prophet_error *err);
 /* Applies the rest; fills the report (its arrays live until ph_intake_free). */
 prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err);
+/* Bytes of what waits; and does this one, which came before, still wait? */
+size_t ph_intake_waiting(const ph_intake *in);
+bool ph_intake_waits(const ph_intake *in, const ph_id *id);
 void ph_intake_free(ph_intake *in);
 
 /* ---- chains: what sync compares ------------------------------------------------------------------------------------ */

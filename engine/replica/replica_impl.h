@@ -305,7 +305,6 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
 void ph_index_discard(ph_replica *r); /* the temporary index of a read-only replica */
 
 void ph_view_free(ph_replica *r);
-int64_t ph_replica_now(ph_replica *r);
 prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err);
 
 #endif

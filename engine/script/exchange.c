@@ -90,6 +90,11 @@ static int l_apply(lua_State *L)
     return exchange(L, prophet_apply, "apply");
 }
 
+static int l_publish(lua_State *L)
+{
+    return exchange(L, prophet_publish, "publish");
+}
+
 /* (handle, path, since) -> report */
 static int l_bundle(lua_State *L)
 {
@@ -109,4 +114,5 @@ static int l_bundle(lua_State *L)
 
 const luaL_Reg script_handle_exchange[] = { { "pull", l_pull },     { "push", l_push },
                                             { "sync", l_sync },     { "apply", l_apply },
-                                            { "bundle", l_bundle }, { NULL, NULL } };
+                                            { "bundle", l_bundle }, { "publish", l_publish },
+                                            { NULL, NULL } };

@@ -84,7 +84,7 @@ prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report 
     if (ph_path_exists(path))
         return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
     if ((rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0 ||
-        (rc = sync_source_resolve(NULL, source, &from, err)) < 0 ||
+        (rc = sync_source_resolve(NULL, source, false, &from, err)) < 0 ||
         (rc = sync_source_database(&from, &database, err)) < 0)
         return rc;
     if ((rc = fill(&from, &database, tmp, rep, err)) >= 0)

@@ -72,7 +72,7 @@ static bool same_place(prophet_slice path, const char *place)
            a.st_ino == b.st_ino;
 }
 
-static bool member(prophet_slice map, const char *name, ph_item *out)
+bool sync_member(prophet_slice map, const char *name, ph_item *out)
 {
     ph_item whole, key;
     if (!ph_value_open(map, &whole) || whole.kind != PH_MAP)
@@ -84,9 +84,9 @@ static bool member(prophet_slice map, const char *name, ph_item *out)
     return false;
 }
 
-prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
+static prophet_code recall_from(ph_view *v, prophet_slice from, const char *place,
+                                prophet_slice *heads, prophet_error *err)
 {
-    const prophet_slice from = ph_slice_str("peer ");
     prophet_slice key, value;
     ph_item path, ids;
     ph_cursor *c;
@@ -96,7 +96,7 @@ prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, pr
     for (rc = ph_cursor_seek(c, from, &key, &value, err);
          rc == PROPHET_OK && key.len > from.len && memcmp(key.data, from.data, from.len) == 0;
          rc = ph_cursor_next(c, &key, &value, err)) {
-        if (!member(value, "path", &path) || !member(value, "heads", &ids) ||
+        if (!sync_member(value, "path", &path) || !sync_member(value, "heads", &ids) ||
             !same_place(path.s, place))
             continue;
         bool ok = true;
@@ -106,6 +106,12 @@ prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, pr
     }
     ph_cursor_close(c);
     return rc < 0 ? rc : PROPHET_DONE;
+}
+
+prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
+{
+    prophet_code rc = recall_from(v, ph_slice_str("peer "), place, heads, err);
+    return rc == PROPHET_DONE ? recall_from(v, ph_slice_str("depot "), place, heads, err) : rc;
 }
 
 static prophet_code is_news(ph_replica *r, prophet_slice name, prophet_slice value, bool *news,

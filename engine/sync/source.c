@@ -1,28 +1,71 @@
 /* What the other side of an exchange is, and who talks to it: the one place where a word becomes a directory, a depot, a bundle or a URL.
- * A word is a URL ("scheme:.."), a path (it holds a "/" or exists), else the name of a remote. Called by api/; calls local.c and bundle.c. */
-#include "sync/sync_impl.h"
+ * A word is a URL ("scheme:.."), a path (it holds a "/" or exists), else the name of a remote. Called by api/; calls local.c, bundle.c and the depot's files. */
+#include "sync/depot_impl.h"
+#include <dirent.h>
 #include <sys/stat.h>
 
 static prophet_code no_such(const char *text, prophet_error *err)
 {
     prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "%s does not exist", text);
-    ph_hint(err, "the other side is the directory of a replica or a bundle");
+    ph_hint(err, "the other side is the directory of a replica or of a depot, a bundle, or a URL");
     return rc;
 }
 
-prophet_code sync_source_resolve(ph_replica *r, const char *text, sync_source *out,
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), n = strlen(end);
+    while (len > 1 && text[len - 1] == '/')
+        len--;
+    return len > n && memcmp(text + len - n, end, n) == 0;
+}
+
+static bool holds(const char *dir, const char *name)
+{
+    char path[PH_PATH_MAX];
+    return ph_path_join(path, sizeof path, dir, name, NULL) >= 0 && ph_path_exists(path);
+}
+
+static bool is_empty(const char *dir)
+{
+    DIR *d = opendir(dir);
+    bool any = false;
+    for (const struct dirent *e; d && !any && (e = readdir(d)) != NULL;)
+        any = strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    if (d)
+        closedir(d);
+    return d && !any;
+}
+
+/* A directory with a log is a replica; what else is none is a depot, if it says so, or may become one. */
+static sync_kind kind_of(const char *dir, bool write)
+{
+    if (holds(dir, "log"))
+        return SYNC_REPLICA;
+    return holds(dir, DEPOT_ROOT) || ends_with(dir, ".depot") || (write && is_empty(dir))
+               ? SYNC_DEPOT
+               : SYNC_REPLICA;
+}
+
+prophet_code sync_source_resolve(ph_replica *r, const char *text, bool write, sync_source *out,
                                  prophet_error *err)
 {
     struct stat st;
     (void)r; /* its remotes */
     if (!text || !*text)
         return ph_fail(err, PROPHET_EUSAGE, "the other side has no name");
-    *out = (sync_source){ SYNC_REPLICA, text };
+    *out = (sync_source){ SYNC_DEPOT, text };
+    if (ph_net_is_url(text, NULL))
+        return PROPHET_OK;
     if (stat(text, &st) != 0)
-        return no_such(text, err);
-    if (S_ISREG(st.st_mode))
-        out->kind = SYNC_BUNDLE;
+        return write && ends_with(text, ".depot") ? PROPHET_OK : no_such(text, err);
+    out->kind = S_ISREG(st.st_mode) ? SYNC_BUNDLE : kind_of(text, write);
     return PROPHET_OK;
+}
+
+bool ph_sync_may_begin(const char *place)
+{
+    sync_source s;
+    return sync_source_resolve(NULL, place, true, &s, NULL) >= 0 && s.kind == SYNC_DEPOT;
 }
 
 static prophet_code check_writable(ph_replica *r, const ph_sync_options *o, prophet_error *err)
@@ -37,6 +80,7 @@ prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync
 {
     switch (s->kind) {
     case SYNC_BUNDLE: return sync_bundle_pull(r, s->text, o, rep, err);
+    case SYNC_DEPOT: return sync_depot_pull(r, s->text, o, rep, err);
     case SYNC_REPLICA: break;
     }
     return sync_replica_pull(r, s->text, o, rep, err);
@@ -48,7 +92,8 @@ prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_optio
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
-    if ((rc = check_writable(r, o, err)) < 0 || (rc = sync_source_resolve(r, source, &s, err)) < 0)
+    if ((rc = check_writable(r, o, err)) < 0 ||
+        (rc = sync_source_resolve(r, source, false, &s, err)) < 0)
         return rc;
     return sync_source_pull(r, &s, o, rep, err);
 }
@@ -59,14 +104,32 @@ prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_optio
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
-    if ((rc = sync_source_resolve(r, target, &s, err)) < 0)
+    if ((rc = sync_source_resolve(r, target, true, &s, err)) < 0)
         return rc;
     if (s.kind == SYNC_BUNDLE) {
         rc = ph_fail(err, PROPHET_EUSAGE, "%s is a bundle: it is not added to", target);
         ph_hint(err, "prophet bundle writes one");
         return rc;
     }
-    return sync_replica_push(r, target, o, rep, err);
+    return s.kind == SYNC_DEPOT ? sync_depot_publish(r, target, o, rep, err)
+                                : sync_replica_push(r, target, o, rep, err);
+}
+
+/* What is no replica and no bundle is a depot, or becomes one. */
+prophet_code ph_sync_publish(ph_replica *r, const char *place, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
+{
+    struct stat st;
+    *rep = (ph_sync_report){ 0 };
+    if (!place || !*place)
+        return ph_fail(err, PROPHET_EUSAGE, "publish takes the place of a depot");
+    if (!ph_net_is_url(place, NULL) && stat(place, &st) == 0 &&
+        (!S_ISDIR(st.st_mode) || holds(place, "log"))) {
+        prophet_code rc = ph_fail(err, PROPHET_EUSAGE, "%s is no depot", place);
+        ph_hint(err, "a depot is a directory of its own; push takes replicas, bundle writes files");
+        return rc;
+    }
+    return sync_depot_publish(r, place, o, rep, err);
 }
 
 prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_options *o,
@@ -75,7 +138,8 @@ prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_option
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
-    if ((rc = check_writable(r, o, err)) < 0 || (rc = sync_source_resolve(r, path, &s, err)) < 0)
+    if ((rc = check_writable(r, o, err)) < 0 ||
+        (rc = sync_source_resolve(r, path, false, &s, err)) < 0)
         return rc;
     if (s.kind == SYNC_BUNDLE)
         return sync_bundle_pull(r, path, o, rep, err);
@@ -95,6 +159,8 @@ prophet_code sync_source_database(const sync_source *s, ph_uuid *out, prophet_er
             sync_bundle_close(fd);
         return rc;
     }
+    if (s->kind == SYNC_DEPOT)
+        return sync_depot_database(s->text, out, err);
     if ((rc = sync_open(s->text, false, &from, err)) < 0)
         return rc;
     *out = *ph_replica_database(from);

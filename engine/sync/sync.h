@@ -3,6 +3,7 @@
  * directories of one machine. */
 #ifndef PH_SYNC_H
 #define PH_SYNC_H
+#include "net/net.h"
 #include "replica/replica.h"
 
 /* ---- compare (DESIGN 6) ----------------------------------------------------------------------------------- */
@@ -56,7 +57,7 @@ typedef struct ph_sync_options {
     void *ctx;
 } ph_sync_options;
 
-/* The other side of an exchange is the directory of a replica or a bundle (source.c). The report is filled as far as it came. */
+/* The other side of an exchange is the directory of a replica or of a depot, a bundle or a URL (source.c). The report is filled as far as it came. */
 
 /* Brings what the source has into r. What can be written is signed first; else an unsigned tail waits. EUNRELATED, ENOTFOUND, EUSAGE (itself),
  * EUNTRUSTED, EUNSIGNED, ECORRUPT. */
@@ -65,6 +66,11 @@ prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_optio
 /* The other way; the report is about the other side. EREADONLY when it cannot be written. */
 prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_options *o,
                           ph_sync_report *rep, prophet_error *err);
+/* Into a depot, a new one if there is none: what it lacks. The report counts what was new there. */
+prophet_code ph_sync_publish(ph_replica *r, const char *place, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err);
+/* Would a push make a depot of a place that has nothing yet? Then a pull that found nothing there (ENOTFOUND) is no failure of a sync. */
+bool ph_sync_may_begin(const char *place);
 /* A new replica at `path` (EEXISTS) with all that `source` has. Made beside it and renamed: nothing is left behind on failure. */
 prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
                            prophet_error *err);

@@ -15,13 +15,13 @@ prophet_code sync_progress(const ph_sync_options *o, const char *stage, uint64_t
                            uint64_t total, prophet_error *err);
 
 /* source.c */
-typedef enum sync_kind { SYNC_REPLICA, SYNC_BUNDLE } sync_kind;
+typedef enum sync_kind { SYNC_REPLICA, SYNC_BUNDLE, SYNC_DEPOT } sync_kind;
 typedef struct sync_source {
     sync_kind kind;
-    const char *text; /* as it was given: a path */
+    const char *text; /* as it was given: a path or a URL */
 } sync_source;
-/* r (NULL: none) knows remotes. ENOTFOUND. */
-prophet_code sync_source_resolve(ph_replica *r, const char *text, sync_source *out,
+/* r (NULL: none) knows remotes. write: a depot may be new, in an empty directory or one that is called *.depot. ENOTFOUND. */
+prophet_code sync_source_resolve(ph_replica *r, const char *text, bool write, sync_source *out,
                                  prophet_error *err);
 /* Brings all of it into r, and remembers it there. */
 prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync_options *o,
@@ -32,6 +32,7 @@ prophet_code sync_source_database(const sync_source *s, ph_uuid *out, prophet_er
 prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_error *err);
 /* Remembers in r what was seen of a peer, if that is news. */
 prophet_code sync_remember(ph_replica *r, ph_replica *peer, prophet_error *err);
+bool sync_member(prophet_slice map, const char *name, ph_item *out); /* of a note */
 /* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
 prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
@@ -48,5 +49,12 @@ prophet_code sync_bundle_open(const char *path, int *fd, ph_uuid *database, prop
 void sync_bundle_close(int fd);
 prophet_code sync_bundle_pull(ph_replica *r, const char *path, const ph_sync_options *o,
                               ph_sync_report *rep, prophet_error *err);
+
+/* depot_pull.c, depot_publish.c */
+prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err);
+prophet_code sync_depot_database(const char *url, ph_uuid *out, prophet_error *err);
+prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
+                                ph_sync_report *rep, prophet_error *err);
 
 #endif

@@ -291,6 +291,7 @@ methods.pull = exchange "pull"
 methods.push = exchange "push"
 methods.sync = exchange "sync"
 methods.apply = exchange "apply"
+methods.publish = exchange "publish"
 
 --- Writes a bundle: a file with everything, or what came after `since`.
 function methods.bundle(db, path, options)

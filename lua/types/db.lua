@@ -148,6 +148,12 @@ function db:serve(options) end
 ---@param readonly? boolean
 function db:serve_pipe(readonly) end
 
+--- Into a depot, which any number of replicas publish into and pull from; a new one if there is none.
+---@param depot string
+---@param options? prophet.ExchangeOptions
+---@return prophet.Report
+function db:publish(depot, options) end
+
 ---@class prophet.BundleOptions
 ---@field since? integer|string  a version, the id of a changeset, or a place that was met before; else everything
 

@@ -2,7 +2,7 @@
 
 return {
   name = "clone", args = "SOURCE [DIR]", min = 1, max = 2, summary = "make a replica of another replica",
-  about = "SOURCE is the directory of a replica. Without DIR it is .prophet here.",
+  about = "SOURCE is the directory of a replica or of a depot, a bundle, or a URL. Without DIR it is .prophet here.",
   options = {
     { name = "voting", value = "HOW", choices = { "lazy", "eager" }, doc = "when resolvers of this replica vote" },
   },

@@ -6,7 +6,7 @@ local reports = require "prophet.report"
 local M = {}
 
 M.about = [[
-The other side is the directory of a replica. What is brought is chosen by who pulls; changes keep their signatures, and
+The other side is the directory of a replica or of a depot, a bundle, or a URL. What is brought is chosen by who pulls; changes keep their signatures, and
 writers not seen before are named. Conflicts never fail a pull; with --strict open ones give exit status 5.]]
 
 M.options = { { name = "strict", doc = "end with 5 if conflicts are open" } }

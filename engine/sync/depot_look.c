@@ -1,0 +1,257 @@
+/* What is in a depot: its root, a listing where the place can list, and the manifests of all publishers that either of them or our memory
+ * names. A manifest that is refused does not keep others from being used: it is reported in the end. Called by depot_pull.c and depot_publish.c. */
+#include "sync/depot_impl.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+prophet_code depot_open(ph_replica *r, const char *url, const ph_sync_options *o, depot *d,
+                        prophet_error *err)
+{
+    *d = (depot){ .r = r, .url = url, .o = o };
+    prophet_code rc = ph_hasher_new(&d->hasher, err);
+    if (rc >= 0 && (rc = ph_net_open(url, NULL, &d->net, err)) < 0)
+        depot_close(d);
+    return rc;
+}
+
+void depot_close(depot *d)
+{
+    ph_net_close(d->net);
+    ph_hasher_free(d->hasher);
+    ph_buf_clear(&d->root_bytes);
+    ph_free(d->publishers.at);
+    ph_free(d->files.at);
+    ph_arena_clear(&d->arena);
+    *d = (depot){ .r = NULL };
+}
+
+void depot_refuse(depot *d, prophet_code rc, const prophet_error *err)
+{
+    if (d->failed)
+        return;
+    d->failed = rc;
+    d->why = *err;
+}
+
+void depot_warn(depot *d, const char *fmt, ...)
+{
+    size_t len = strlen(d->warning);
+    va_list args;
+    if (len + 40 > sizeof d->warning)
+        return; /* enough was said */
+    if (len)
+        len += (size_t)snprintf(d->warning + len, sizeof d->warning - len, "; ");
+    va_start(args, fmt);
+    (void)vsnprintf(d->warning + len, sizeof d->warning - len, fmt, args);
+    va_end(args);
+}
+
+void depot_manifest_name(const ph_id *key, char out[DEPOT_NAME_SIZE])
+{
+    ph_hex(key->b, 32, out);
+    (void)snprintf(out + 64, DEPOT_NAME_SIZE - 64, "/manifest");
+}
+
+void depot_segment_name(const ph_id *key, const uint8_t name[SEGMENT_SUM],
+                        char out[DEPOT_NAME_SIZE])
+{
+    ph_hex(key->b, 32, out);
+    out[64] = '/';
+    ph_hex(name, SEGMENT_SUM, out + 65);
+}
+
+/* ---- publishers ---------------------------------------------------------------------------------------------------- */
+
+depot_publisher *depot_find(depot *d, const ph_id *key)
+{
+    for (size_t i = 0; i < d->publishers.count; i++)
+        if (ph_id_eq(&d->publishers.at[i].key, key))
+            return &d->publishers.at[i];
+    return NULL;
+}
+
+static depot_publisher *know(depot *d, const ph_id *key)
+{
+    depot_publisher *p = depot_find(d, key);
+    const depot_publisher fresh = { .key = *key };
+    if (p)
+        return p;
+    return PH_PUSH(d->publishers, fresh) ? &d->publishers.at[d->publishers.count - 1] : NULL;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return ph_id_cmp(&((const depot_publisher *)a)->key, &((const depot_publisher *)b)->key);
+}
+
+static const depot_file *find_file(const depot *d, const ph_id *folder, const uint8_t *name)
+{
+    for (size_t i = 0; i < d->files.count; i++)
+        if (ph_id_eq(&d->files.at[i].folder, folder) &&
+            memcmp(d->files.at[i].name, name, SEGMENT_SUM) == 0)
+            return &d->files.at[i];
+    return NULL;
+}
+
+bool depot_lists(const depot *d, const ph_id *folder, const depot_segment *s)
+{
+    return !d->listed || find_file(d, folder, s->name);
+}
+
+bool depot_has(const depot *d, const ph_id *folder, const depot_segment *s)
+{
+    const depot_file *f = d->listed ? find_file(d, folder, s->name) : NULL;
+    return !d->listed || (f && (f->size == s->size || f->size == PROPHET_WHOLE));
+}
+
+/* ---- root and listing ------------------------------------------------------------------------------------------------- */
+
+static prophet_code check_database(depot *d, const ph_uuid *id, prophet_error *err)
+{
+    if (d->r)
+        return sync_check_related(d->r, id, ph_replica_path(d->r), ph_net_shown(d->net), err);
+    if (d->has_database && !ph_uuid_eq(&d->database, id))
+        return ph_fail(err, PROPHET_EUNRELATED, "%s holds more than one database",
+                       ph_net_shown(d->net));
+    d->database = *id;
+    d->has_database = true;
+    return PROPHET_OK;
+}
+
+/* A damaged root is only a hint less. */
+static prophet_code read_root(depot *d, prophet_error *err)
+{
+    prophet_net_get g = PROPHET_NET_GET_INIT;
+    prophet_error ignored;
+    ph_buf_reset(&d->root_bytes);
+    d->has_root = d->root_good = false;
+    d->root.count = 0;
+    d->root_etag[0] = 0;
+    prophet_code rc = ph_net_get_bytes(d->net, DEPOT_ROOT, DEPOT_FILE_MAX, &g, &d->root_bytes, err);
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    memcpy(d->root_etag, g.etag, sizeof d->root_etag);
+    d->bytes += d->root_bytes.len;
+    d->has_root = true;
+    if ((rc = depot_root_decode(ph_buf_slice(&d->root_bytes), &d->arena, &d->root, &ignored)) < 0) {
+        d->root.count = 0;
+        return rc == PROPHET_EMEMORY ? ph_nomem(err) : PROPHET_OK;
+    }
+    if ((rc = check_database(d, &d->root.database, err)) < 0)
+        return rc;
+    d->root_good = true;
+    for (size_t i = 0; i < d->root.count; i++) {
+        depot_publisher *p = know(d, &d->root.entries[i].replica);
+        if (!p)
+            return ph_nomem(err);
+        p->told = &d->root.entries[i];
+    }
+    return PROPHET_OK;
+}
+
+static prophet_code note_name(void *ctx, const char *name, uint64_t size, prophet_error *err)
+{
+    depot *d = ctx;
+    depot_file f = { .size = size };
+    if (strlen(name) < 66 || name[64] != '/' || !ph_unhex(name, 64, f.folder.b, 32))
+        return PROPHET_OK;
+    if (strcmp(name + 65, "manifest") == 0)
+        return know(d, &f.folder) ? PROPHET_OK : ph_nomem(err);
+    if (strlen(name) != 129 || !ph_unhex(name + 65, 64, f.name, SEGMENT_SUM))
+        return PROPHET_OK;
+    return PH_PUSH(d->files, f) ? PROPHET_OK : ph_nomem(err);
+}
+
+/* ---- manifests ------------------------------------------------------------------------------------------------------------ */
+
+static prophet_code read_bytes(depot *d, depot_publisher *p, ph_buf *bytes, prophet_error *err)
+{
+    prophet_net_get g = PROPHET_NET_GET_INIT;
+    char name[DEPOT_NAME_SIZE];
+    prophet_code rc;
+    depot_manifest_name(&p->key, name);
+    if ((rc = ph_net_get_bytes(d->net, name, DEPOT_FILE_MAX, &g, bytes, err)) != PROPHET_OK)
+        return rc;
+    memcpy(p->etag, g.etag, sizeof p->etag);
+    d->bytes += bytes->len;
+    prophet_slice all = ph_buf_slice(bytes);
+    return ph_hash_sha256(d->hasher, &all, 1, p->hash, err);
+}
+
+static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *err)
+{
+    ph_buf bytes = PH_BUF_INIT;
+    char name[DEPOT_NAME_SIZE];
+    p->read = false;
+    prophet_code rc = read_bytes(d, p, &bytes, err);
+    if (rc == PROPHET_OK) {
+        rc = depot_manifest_decode(ph_buf_slice(&bytes), &d->arena, &p->m, err);
+        if (rc >= 0 && !ph_id_eq(&p->m.replica, &p->key))
+            rc = ph_fail(err, PROPHET_EUNTRUSTED, "a manifest of another publisher");
+        if (rc >= 0)
+            rc = check_database(d, &p->m.database, err);
+        p->read = rc >= 0;
+        if (rc < 0 && rc != PROPHET_EMEMORY) {
+            depot_manifest_name(&p->key, name);
+            ph_context(err, "%s %.8s..", ph_net_shown(d->net), name);
+            depot_refuse(d, rc, err);
+            rc = rc == PROPHET_EUNRELATED ? rc : PROPHET_OK;
+        }
+    }
+    ph_buf_clear(&bytes);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* ---- both ----------------------------------------------------------------------------------------------------------------- */
+
+static prophet_code is_here(depot *d, const ph_id *ids, size_t count, bool *all, prophet_error *err)
+{
+    ph_view *v;
+    uint64_t version;
+    prophet_code rc = ph_view_begin(d->r, &v, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < count && *all && rc >= 0; i++)
+        if ((rc = ph_view_version_of(v, &ids[i], &version, err)) != PROPHET_OK)
+            *all = false;
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* Does the root alone show that there is nothing new? */
+static prophet_code is_current(depot *d, bool *yes, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    *yes = d->root_good && !d->listed && d->r;
+    for (size_t i = 0; i < d->publishers.count && *yes && rc >= 0; i++) {
+        const depot_publisher *p = &d->publishers.at[i];
+        if (!p->told || p->told->head_count == 0 || p->told->generation < p->best)
+            *yes = false;
+        else
+            rc = is_here(d, p->told->heads, p->told->head_count, yes, err);
+    }
+    return rc;
+}
+
+prophet_code depot_look(depot *d, bool all, prophet_error *err)
+{
+    prophet_code rc;
+    d->publishers.count = d->files.count = 0;
+    d->warning[0] = 0;
+    d->has_database = false;
+    ph_arena_reset(&d->arena);
+    if ((rc = sync_progress(d->o, "look", 0, 0, err)) < 0 || (rc = read_root(d, err)) < 0 ||
+        (rc = ph_net_list(d->net, "", note_name, d, err)) < 0)
+        return rc;
+    d->listed = rc == PROPHET_OK;
+    if ((rc = depot_note_read(d, err)) < 0 || (rc = is_current(d, &d->current, err)) < 0)
+        return rc;
+    if (d->current && !all)
+        return PROPHET_OK;
+    d->current = false;
+    qsort(d->publishers.at, d->publishers.count, sizeof *d->publishers.at, by_key);
+    for (size_t i = 0; i < d->publishers.count && rc >= 0; i++)
+        rc = read_manifest(d, &d->publishers.at[i], err);
+    return rc;
+}

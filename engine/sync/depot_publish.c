@@ -1,0 +1,446 @@
+/* Publishing into a depot. Each replica writes into a folder of its own, so any number may publish at once without a lock; only processes of one
+ * replica take turns. The order is segment, manifest, root, then what is superseded goes: wherever this is cut off, readers find what was there before
+ * or all of the new, and the next publish goes on.
+ *   1. what the own manifest names but is not here is pulled first (a restored backup, a copy)
+ *   2. what no segment there holds becomes a new segment, together with the last own ones that are not at least twice as large: so there
+ *      are O(log n), and each changeset is written O(log n) times
+ * Called by source.c; calls depot_look.c, depot_gap.c, depot_root.c. */
+#include "sync/depot_impl.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+typedef struct publish {
+    depot *d;
+    ph_view *v;
+    ph_arena a;
+    const depot_publisher *own; /* or NULL */
+    PH_LIST(depot_segment) live;
+    PH_LIST(depot_retired) retired, gone;
+    depot_versions versions; /* of the new segment */
+    uint64_t fresh, left;
+    bool changed;
+    sync_made made;
+    ph_sync_report *rep;
+} publish;
+
+/* ---- what is mine there ------------------------------------------------------------------------------------------------- */
+
+static bool same_name(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, SEGMENT_SUM) == 0;
+}
+
+static prophet_code keep(publish *p, prophet_error *err)
+{
+    bool ok = true;
+    if (!p->own)
+        return PROPHET_OK;
+    for (size_t i = 0; i < p->own->m.segment_count && ok; i++) {
+        const depot_segment *s = &p->own->m.segments[i];
+        if (!depot_has(p->d, &p->own->key, s))
+            p->changed = true; /* lost: what is in it is published again */
+        else
+            ok = PH_PUSH(p->live, *s);
+    }
+    for (size_t i = 0; i < p->own->m.retired_count && ok; i++)
+        ok = PH_PUSH(p->retired, p->own->m.retired[i]);
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
+static bool is_named(const publish *p, const uint8_t *name)
+{
+    for (size_t i = 0; i < p->live.count; i++)
+        if (same_name(p->live.at[i].name, name))
+            return true;
+    for (size_t i = 0; i < p->retired.count; i++)
+        if (same_name(p->retired.at[i].name, name))
+            return true;
+    return false;
+}
+
+static prophet_code retire(publish *p, const uint8_t *name, prophet_error *err)
+{
+    depot_retired one = { .since = (uint64_t)ph_replica_now(p->d->r) };
+    memcpy(one.name, name, SEGMENT_SUM);
+    return PH_PUSH(p->retired, one) ? PROPHET_OK : ph_nomem(err);
+}
+
+/* Segments that a publish was cut off behind. */
+static prophet_code retire_strays(publish *p, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < p->d->files.count && rc >= 0; i++) {
+        const depot_file *f = &p->d->files.at[i];
+        if (ph_id_eq(&f->folder, ph_replica_key(p->d->r)) && !is_named(p, f->name))
+            rc = retire(p, f->name, err);
+    }
+    return rc;
+}
+
+/* The oldest go when their time is over or too many wait; what lives again stays. */
+static prophet_code let_go(publish *p, prophet_error *err)
+{
+    const uint64_t keep_ms = (uint64_t)DEPOT_RETIRED_DAYS * 86400000;
+    uint64_t now = (uint64_t)ph_replica_now(p->d->r);
+    size_t kept = 0,
+           excess = p->retired.count > DEPOT_RETIRED_MAX ? p->retired.count - DEPOT_RETIRED_MAX : 0;
+    for (size_t i = 0; i < p->retired.count; i++) {
+        depot_retired one = p->retired.at[i];
+        bool lives = false;
+        for (size_t k = 0; k < p->live.count; k++)
+            lives = lives || same_name(p->live.at[k].name, one.name);
+        if (lives)
+            continue;
+        if (i >= excess && (one.since > now || now - one.since < keep_ms))
+            p->retired.at[kept++] = one;
+        else if (!PH_PUSH(p->gone, one))
+            return ph_nomem(err);
+    }
+    p->retired.count = kept;
+    return PROPHET_OK;
+}
+
+/* ---- the new segment ------------------------------------------------------------------------------------------------------ */
+
+static prophet_code merge(publish *p, prophet_error *err)
+{
+    uint64_t size = p->versions.count;
+    prophet_code rc = PROPHET_OK;
+    while (p->live.count && p->live.at[p->live.count - 1].changesets < 2 * size && rc >= 0) {
+        const depot_segment s = p->live.at[--p->live.count];
+        size += s.changesets;
+        for (size_t i = 0; i < s.run_count && rc >= 0; i++)
+            rc = depot_run_versions(p->v, &s.runs[i], &p->versions, err);
+        if (rc >= 0)
+            rc = retire(p, s.name, err);
+    }
+    return rc;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return ph_id_cmp(a, b);
+}
+
+static void sort_versions(depot_versions *l)
+{
+    size_t n = 0;
+    qsort(l->at, l->count, sizeof *l->at, by_number);
+    for (size_t i = 0; i < l->count; i++)
+        if (n == 0 || l->at[n - 1] != l->at[i])
+            l->at[n++] = l->at[i];
+    l->count = n;
+}
+
+typedef struct out_file {
+    int fd;
+    uint64_t at;
+} out_file;
+
+static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
+{
+    out_file *f = ctx;
+    prophet_code rc = ph_file_write(f->fd, bytes.data, bytes.len, f->at, err);
+    f->at += bytes.len;
+    return rc;
+}
+
+static prophet_code write_segment(publish *p, const char *tmp, prophet_error *err)
+{
+    sync_spans spans = { 0 };
+    out_file f = { open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), 0 };
+    prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp)
+                               : sync_spans_of(p->versions.at, p->versions.count, &spans, err);
+    const sync_pick pick = { spans.at, spans.count, NULL, 0 };
+    if (rc >= 0)
+        rc = sync_segment_write(p->v, &pick, &p->a, to_file, &f, &p->made, err);
+    if (f.fd >= 0)
+        close(f.fd);
+    ph_free(spans.at);
+    return rc;
+}
+
+static prophet_code put_segment(publish *p, prophet_error *err)
+{
+    char path[PH_PATH_MAX], tmp[PH_PATH_MAX], name[DEPOT_NAME_SIZE];
+    prophet_code rc = ph_path_join(path, sizeof path, ph_replica_path(p->d->r), "spool", err);
+    if (rc < 0 || (rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0)
+        return rc;
+    if ((rc = write_segment(p, tmp, err)) >= 0) {
+        depot_segment one = { .size = p->made.size,
+                              .changesets = p->made.head.changesets,
+                              .runs = p->made.head.runs,
+                              .run_count = p->made.head.run_count };
+        memcpy(one.name, p->made.name, SEGMENT_SUM);
+        depot_segment_name(ph_replica_key(p->d->r), one.name, name);
+        if ((rc = ph_net_put_file(p->d->net, name, tmp, NULL, err)) >= 0 && !PH_PUSH(p->live, one))
+            rc = ph_nomem(err);
+    }
+    (void)unlink(tmp); /* whatever became of it */
+    return rc;
+}
+
+/* ---- the manifest ------------------------------------------------------------------------------------------------------------ */
+
+/* All that is here and signed. Behind a writer that never rests that is not the frontier, but the heads of all chains. */
+static prophet_code heads_of(publish *p, const ph_id **out, size_t *count, prophet_error *err)
+{
+    ph_chain_head *heads;
+    ph_id *ids;
+    uint64_t at[2];
+    size_t n;
+    ph_changeset_row row;
+    uint32_t ridx;
+    if (p->left == 0) {
+        prophet_code rc = ph_view_heads(p->v, &p->a, &ids, count, err);
+        *out = ids;
+        return rc;
+    }
+    prophet_code rc = ph_view_chains(p->v, &p->a, &heads, &n, err);
+    ids = rc < 0 ? NULL : ph_arena_alloc(&p->a, (n + 1) * sizeof *ids);
+    if (!ids)
+        return rc < 0 ? rc : ph_nomem(err);
+    *count = 0;
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        ids[*count] = heads[i].id;
+        if (ph_id_eq(&heads[i].replica, ph_replica_key(p->d->r))) {
+            size_t found = 0;
+            if ((rc = ph_replicas_find(p->v->txn, &heads[i].replica, &ridx, err)) == PROPHET_OK)
+                rc = ph_chains_at(p->v->txn, ridx, heads[i].signed_seq, at, 2, &found, err);
+            if (rc < 0 || found == 0)
+                continue;
+            if ((rc = ph_changesets_get(p->v->txn, at[0], &row, err)) >= 0)
+                ids[*count] = row.id;
+        }
+        ++*count;
+    }
+    if (*count)
+        qsort(ids, *count, sizeof *ids, by_id);
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++)
+        if (kept == 0 || !ph_id_eq(&ids[kept - 1], &ids[i]))
+            ids[kept++] = ids[i];
+    *count = kept;
+    *out = ids;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static uint64_t next_generation(const publish *p)
+{
+    uint64_t g = p->own ? p->own->m.generation : 0;
+    const depot_publisher *self = depot_find(p->d, ph_replica_key(p->d->r));
+    if (self && self->best > g)
+        g = self->best;
+    if (self && self->told && self->told->generation > g && self->told->generation < INT64_MAX)
+        g = self->told->generation;
+    return g + 1;
+}
+
+static prophet_code put_manifest(publish *p, prophet_error *err)
+{
+    depot_manifest m = { .database = *ph_replica_database(p->d->r),
+                         .replica = *ph_replica_key(p->d->r),
+                         .generation = next_generation(p),
+                         .segments = p->live.at,
+                         .segment_count = p->live.count,
+                         .retired = p->retired.at,
+                         .retired_count = p->retired.count };
+    prophet_net_put put = PROPHET_NET_PUT_INIT;
+    ph_buf bytes = PH_BUF_INIT, message = PH_BUF_INIT;
+    char name[DEPOT_NAME_SIZE];
+    uint8_t sig[64];
+    prophet_code rc;
+    if ((rc = heads_of(p, &m.heads, &m.head_count, err)) >= 0 &&
+        (rc = depot_manifest_encode(&m, &bytes, err)) >= 0) {
+        depot_manifest_message(ph_buf_slice(&bytes), &message);
+        rc = message.failed ? ph_nomem(err)
+                            : ph_replica_prove(p->d->r, ph_buf_slice(&message), sig, err);
+    }
+    if (rc >= 0) {
+        ph_buf_put(&bytes, sig, sizeof sig);
+        depot_manifest_name(&m.replica, name);
+        rc = bytes.failed ? ph_nomem(err)
+                          : ph_net_put_bytes(p->d->net, name, ph_buf_slice(&bytes), &put, err);
+    }
+    p->rep->bytes += bytes.len;
+    ph_buf_clear(&bytes);
+    ph_buf_clear(&message);
+    return rc;
+}
+
+static prophet_code remove_gone(publish *p, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    char name[DEPOT_NAME_SIZE];
+    for (size_t i = 0; i < p->gone.count && rc >= 0; i++) {
+        depot_segment_name(ph_replica_key(p->d->r), p->gone.at[i].name, name);
+        rc = ph_net_remove(p->d->net, name, err);
+    }
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------------------------- */
+
+static prophet_code note_fresh(publish *p, prophet_error *err)
+{
+    sync_segment_head h = { .changesets = p->fresh };
+    sync_run *runs = ph_arena_alloc(&p->a, (p->versions.count + 1) * sizeof *runs);
+    if (!runs)
+        return ph_nomem(err);
+    for (size_t i = 0; i < p->versions.count; i++) {
+        ph_changeset_row row;
+        ph_replica_row rep;
+        prophet_code rc = ph_changesets_get(p->v->txn, p->versions.at[i], &row, err);
+        if (rc < 0)
+            return rc;
+        if (h.run_count && runs[h.run_count - 1].from == row.ridx)
+            continue; /* of the same writer as the one before */
+        if ((rc = ph_replicas_get(p->v->txn, row.ridx, &p->a, &rep, err)) < 0)
+            return rc;
+        runs[h.run_count++] = (sync_run){ .replica = rep.key, .from = row.ridx };
+    }
+    if (h.run_count)
+        qsort(runs, h.run_count, sizeof *runs, by_id); /* a run begins with its replica */
+    h.runs = runs;
+    return sync_report_runs(&h, p->rep, err);
+}
+
+static prophet_code write_all(publish *p, prophet_error *err)
+{
+    prophet_code rc;
+    bool dry = p->d->o && p->d->o->dry_run;
+    if ((rc = keep(p, err)) < 0 || (rc = depot_gap(p->v, p->d, &p->versions, &p->left, err)) < 0)
+        return rc;
+    p->fresh = p->versions.count;
+    p->rep->unsigned_rest = p->left;
+    p->changed = p->changed || p->fresh || (p->own && p->own->m.generation < p->own->best);
+    if ((rc = note_fresh(p, err)) < 0 || dry || !p->changed)
+        return rc;
+    if (p->fresh) {
+        if ((rc = merge(p, err)) < 0)
+            return rc;
+        sort_versions(&p->versions);
+        if ((rc = put_segment(p, err)) < 0)
+            return rc;
+        p->rep->bytes += p->made.size;
+    }
+    if ((rc = retire_strays(p, err)) < 0 || (rc = let_go(p, err)) < 0 ||
+        (rc = put_manifest(p, err)) < 0)
+        return rc;
+    return remove_gone(p, err);
+}
+
+static prophet_code publish_once(depot *d, ph_sync_report *rep, prophet_error *err)
+{
+    publish p = { .d = d, .rep = rep };
+    const depot_publisher *own = depot_find(d, ph_replica_key(d->r));
+    prophet_code rc = ph_view_begin(d->r, &p.v, err);
+    if (rc < 0)
+        return rc;
+    p.own = own && own->read ? own : NULL;
+    rc = write_all(&p, err);
+    ph_view_end(p.v);
+    ph_free(p.live.at);
+    ph_free(p.retired.at);
+    ph_free(p.gone.at);
+    ph_free(p.versions.at);
+    ph_arena_clear(&p.a);
+    return rc;
+}
+
+/* Does the own manifest name what is not here? */
+static prophet_code lacks_own(depot *d, bool *yes, prophet_error *err)
+{
+    const depot_publisher *own = depot_find(d, ph_replica_key(d->r));
+    uint64_t version;
+    ph_view *v;
+    *yes = false;
+    if (!own || !own->read)
+        return PROPHET_OK;
+    prophet_code rc = ph_view_begin(d->r, &v, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < own->m.segment_count && !*yes && rc >= 0; i++)
+        for (size_t k = 0; k < own->m.segments[i].run_count && !*yes && rc >= 0; k++)
+            if ((rc = ph_view_version_of(v, &own->m.segments[i].runs[k].id, &version, err)) ==
+                PROPHET_DONE)
+                *yes = true;
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code publish_locked(depot *d, ph_sync_report *rep, prophet_error *err)
+{
+    bool dry = d->o && d->o->dry_run, lacks;
+    ph_sync_report came = { 0 };
+    prophet_code rc;
+    if ((!dry && (rc = ph_replica_sign(d->r, err)) < 0) || (rc = depot_look(d, true, err)) < 0 ||
+        (rc = lacks_own(d, &lacks, err)) < 0)
+        return rc;
+    if (lacks && !dry) {
+        rc = depot_take(d, &came, err);
+        if (came.notice[0])
+            memcpy(rep->notice, came.notice, sizeof rep->notice);
+        ph_sync_report_clear(&came);
+        if (rc < 0 || (rc = ph_replica_sign(d->r, err)) < 0 || (rc = depot_look(d, true, err)) < 0)
+            return rc;
+    }
+    rep->dry_run = dry;
+    if ((rc = publish_once(d, rep, err)) < 0 || dry)
+        return rc;
+    return (rc = depot_root_write(d, err)) < 0 ? rc : depot_note_write(d, err);
+}
+
+static prophet_code lock(ph_replica *r, int *fd, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    prophet_code rc = ph_path_join(path, sizeof path, ph_replica_path(r), "publish.lock", err);
+    if (rc < 0)
+        return rc;
+    if ((*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+        return ph_fail_sys(err, errno, "create %s", path);
+    while (flock(*fd, LOCK_EX) != 0)
+        if (errno != EINTR) {
+            rc = ph_fail_sys(err, errno, "lock %s", path);
+            close(*fd);
+            return rc;
+        }
+    return PROPHET_OK;
+}
+
+prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
+                                ph_sync_report *rep, prophet_error *err)
+{
+    uint64_t start = ph_monotonic_us();
+    depot d;
+    int fd;
+    prophet_code rc;
+    if (ph_replica_readonly(r))
+        return ph_fail(err, PROPHET_EREADONLY,
+                       "%s is open for reading only: it cannot sign what it publishes",
+                       ph_replica_path(r));
+    if ((rc = lock(r, &fd, err)) < 0)
+        return rc;
+    if ((rc = depot_open(r, url, o, &d, err)) >= 0) {
+        if (!ph_net_can_write(d.net))
+            rc = ph_fail(err, PROPHET_EREADONLY, "%s cannot be written to", ph_net_shown(d.net));
+        else
+            rc = publish_locked(&d, rep, err);
+        if (rc >= 0 && d.warning[0] && !rep->notice[0])
+            (void)snprintf(rep->notice, sizeof rep->notice, "%s: %s", url, d.warning);
+        depot_close(&d);
+    }
+    close(fd);
+    rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
+    return rc;
+}

@@ -1,0 +1,475 @@
+/* Pulling from a depot: which segments hold what is missing here, fetching them into one spool file, and feeding them to one intake. A segment is
+ * looked at as a whole before anything of it is applied. What is refused or missing keeps nothing else from coming. Several
+ * publishers' segments may name each other's changesets: they are fed in turns, so that what waits for another stays small.
+ * Called by source.c and depot_publish.c. */
+#include "sync/depot_impl.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { ROUNDS = 4, STALL = 2 << 20, TURN = 512 };
+
+typedef struct part { /* a segment in the spool */
+    const depot_publisher *p;
+    const depot_segment *s;
+    uint64_t at, end;
+} part;
+
+typedef struct take {
+    depot *d;
+    int spool;
+    uint64_t used;
+    PH_LIST(part) parts;
+    PH_LIST(ph_id) failed; /* names of segments that are not there, or not what they should be */
+    sync_intake in;
+    ph_sync_report *rep;
+    size_t missing; /* segments with what nobody else has there */
+} take;
+
+/* ---- which segments -------------------------------------------------------------------------------------------------- */
+
+static bool chosen(const take *t, const sync_run *run)
+{
+    for (size_t i = 0; i < t->parts.count; i++)
+        for (size_t k = 0; k < t->parts.at[i].s->run_count; k++) {
+            const sync_run *r = &t->parts.at[i].s->runs[k];
+            if (ph_id_eq(&r->id, &run->id) && r->from <= run->from)
+                return true;
+        }
+    return false;
+}
+
+static prophet_code is_needed(const take *t, ph_view *v, const depot_segment *s, bool *yes,
+                              prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    uint64_t version;
+    *yes = false;
+    for (size_t i = 0; i < s->run_count && !*yes && rc >= 0; i++)
+        if ((rc = ph_view_version_of(v, &s->runs[i].id, &version, err)) == PROPHET_DONE)
+            *yes = !chosen(t, &s->runs[i]);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* As far as is known. */
+static bool is_there(const take *t, const depot_publisher *p, const depot_segment *s)
+{
+    for (size_t i = 0; i < t->failed.count; i++)
+        if (memcmp(t->failed.at[i].b, s->name, SEGMENT_SUM) == 0)
+            return false;
+    return depot_lists(t->d, &p->key, s);
+}
+
+static prophet_code choose_from(take *t, ph_view *v, const depot_publisher *p, bool there,
+                                prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t k = 0; p->read && k < p->m.segment_count && rc >= 0; k++) {
+        const part one = { p, &p->m.segments[k], 0, 0 };
+        bool yes;
+        if (is_there(t, p, one.s) != there || (rc = is_needed(t, v, one.s, &yes, err)) < 0 || !yes)
+            continue;
+        t->missing += !there;
+        if (there && !PH_PUSH(t->parts, one))
+            rc = ph_nomem(err);
+    }
+    return rc;
+}
+
+/* What is not there is missed only if nothing else has what is in it. */
+static prophet_code choose(take *t, prophet_error *err)
+{
+    ph_view *v;
+    prophet_code rc = ph_view_begin(t->d->r, &v, err);
+    if (rc < 0)
+        return rc;
+    t->parts.count = t->missing = 0;
+    for (int there = 1; there >= 0; there--)
+        for (size_t i = 0; i < t->d->publishers.count && rc >= 0; i++)
+            rc = choose_from(t, v, &t->d->publishers.at[i], there, err);
+    ph_view_end(v);
+    return rc;
+}
+
+/* ---- fetching ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct spooling {
+    take *t;
+    const depot_segment *s;
+    uint64_t got;
+} spooling;
+
+static prophet_code to_spool(void *ctx, prophet_slice chunk, prophet_error *err)
+{
+    spooling *g = ctx;
+    if (chunk.len > g->s->size - g->got)
+        return ph_fail(err, PROPHET_ECORRUPT, "it is longer than its manifest says");
+    prophet_code rc = ph_file_write(g->t->spool, chunk.data, chunk.len, g->t->used + g->got, err);
+    g->got += chunk.len;
+    return rc < 0 ? rc : sync_progress(g->t->d->o, "fetch", g->got, g->s->size, err);
+}
+
+/* A sync_read_fn on a part of the spool. */
+typedef struct window {
+    int fd;
+    uint64_t at, end;
+} window;
+
+static prophet_code read_window(void *ctx, void *buf, size_t len, size_t *got, prophet_error *err)
+{
+    window *w = ctx;
+    if (len > w->end - w->at)
+        len = (size_t)(w->end - w->at);
+    prophet_code rc = ph_file_read(w->fd, buf, len, w->at, got, err);
+    w->at += *got;
+    return rc;
+}
+
+static bool same_runs(const sync_segment_head *h, const depot_segment *s)
+{
+    ph_buf x = PH_BUF_INIT, y = PH_BUF_INIT;
+    sync_runs_put(h->runs, h->run_count, &x);
+    sync_runs_put(s->runs, s->run_count, &y);
+    bool same = !x.failed && !y.failed && ph_slice_eq(ph_buf_slice(&x), ph_buf_slice(&y)) &&
+                h->changesets == s->changesets;
+    ph_buf_clear(&x);
+    ph_buf_clear(&y);
+    return same;
+}
+
+/* Is it whole, and what its name and its manifest say? */
+static prophet_code check_part(take *t, const part *p, const char *what, prophet_error *err)
+{
+    window w = { t->spool, p->at, p->end };
+    uint8_t sum[SEGMENT_SUM];
+    sync_segment *s;
+    ph_frame_type type;
+    prophet_slice frame;
+    size_t got;
+    prophet_code rc = sync_segment_open(read_window, &w, what, &s, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = sync_check_related(t->d->r, &sync_segment_head_of(s)->database,
+                                 ph_replica_path(t->d->r), what, err)) >= 0)
+        while ((rc = sync_segment_next(s, &type, &frame, err)) == PROPHET_OK)
+            ;
+    if (rc >= 0 && !same_runs(sync_segment_head_of(s), p->s))
+        rc = ph_fail(err, PROPHET_ECORRUPT, "%s is not what its manifest says", what);
+    sync_segment_close(s);
+    if (rc >= 0 &&
+        (rc = ph_file_read(t->spool, sum, sizeof sum, p->end - sizeof sum, &got, err)) >= 0 &&
+        (got < sizeof sum || memcmp(sum, p->s->name, sizeof sum) != 0))
+        rc = ph_fail(err, PROPHET_ECORRUPT, "%s is not what its name says", what);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static bool is_refusal(prophet_code rc)
+{
+    return rc == PROPHET_ECORRUPT || rc == PROPHET_EVERSION || rc == PROPHET_EUNRELATED ||
+           rc == PROPHET_EREMOTE;
+}
+
+/* PROPHET_DONE: it is not there, or not what it should be. */
+static prophet_code fetch(take *t, part *p, prophet_error *err)
+{
+    prophet_net_get g = PROPHET_NET_GET_INIT;
+    spooling to = { t, p->s, 0 };
+    char name[DEPOT_NAME_SIZE];
+    depot_segment_name(&p->p->key, p->s->name, name);
+    g.sink = to_spool;
+    g.ctx = &to;
+    prophet_code rc = ph_net_get(t->d->net, name, &g, err);
+    t->d->bytes += to.got;
+    if (rc == PROPHET_DONE)
+        return rc;
+    if (rc == PROPHET_OK && to.got < p->s->size)
+        rc = ph_fail(err, PROPHET_ECORRUPT, "%s: segment %.16s is cut short",
+                     ph_net_shown(t->d->net), name + 65);
+    p->at = t->used;
+    p->end = t->used + to.got;
+    if (rc == PROPHET_OK)
+        rc = check_part(t, p, name + 65, err);
+    if (rc >= 0) {
+        t->used = p->end;
+        return PROPHET_OK;
+    }
+    if (!is_refusal(rc))
+        return rc;
+    depot_refuse(t->d, rc, err);
+    return PROPHET_DONE;
+}
+
+static prophet_code fetch_all(take *t, bool *all, prophet_error *err)
+{
+    size_t kept = 0;
+    t->used = 0;
+    for (size_t i = 0; i < t->parts.count; i++) {
+        part p = t->parts.at[i];
+        prophet_code rc = fetch(t, &p, err);
+        if (rc < 0)
+            return rc;
+        ph_id name;
+        memcpy(name.b, p.s->name, SEGMENT_SUM);
+        if (rc == PROPHET_OK)
+            t->parts.at[kept++] = p;
+        else if (!PH_PUSH(t->failed, name))
+            return ph_nomem(err);
+    }
+    *all = kept == t->parts.count;
+    t->parts.count = kept;
+    return PROPHET_OK;
+}
+
+/* ---- feeding ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct feed { /* of one publisher's segments, in their order */
+    take *t;
+    size_t next, end; /* parts */
+    sync_segment *segment;
+    window w;
+    ph_frame_context stream;
+    bool blocked; /* its last changeset waited when its turn ended */
+    bool ended;
+} feed;
+
+static prophet_code next_frame(feed *f, ph_frame_type *type, prophet_slice *frame,
+                               prophet_error *err)
+{
+    for (;;) {
+        if (!f->segment) {
+            if (f->next == f->end)
+                return PROPHET_DONE;
+            const part *p = &f->t->parts.at[f->next++];
+            f->w = (window){ f->t->spool, p->at, p->end };
+            f->stream = (ph_frame_context){ .has_last = false };
+            prophet_code rc = sync_segment_open(read_window, &f->w, "a segment", &f->segment, err);
+            if (rc < 0)
+                return rc;
+        }
+        prophet_code rc = sync_segment_next(f->segment, type, frame, err);
+        if (rc != PROPHET_DONE)
+            return rc;
+        sync_segment_close(f->segment);
+        f->segment = NULL;
+    }
+}
+
+/* Until it ends (PROPHET_DONE), or what waits has become too much. */
+static prophet_code turn(feed *f, prophet_error *err)
+{
+    sync_intake *in = &f->t->in;
+    ph_frame_type type;
+    prophet_slice frame;
+    prophet_code rc;
+    for (uint64_t n = 1; (rc = next_frame(f, &type, &frame, err)) == PROPHET_OK; n++) {
+        if ((rc = ph_intake_frame(in->in, type, frame, &f->stream, err)) < 0)
+            return rc;
+        if (type == PH_FRAME_CHANGESET && ++in->done % 256 == 0 &&
+            (rc = sync_progress(in->o, "changesets", in->done, in->total, err)) < 0)
+            return rc;
+        if (n % TURN || ph_intake_waiting(in->in) < STALL)
+            continue;
+        if ((rc = ph_intake_apply(in->in, err)) < 0)
+            return rc;
+        if (ph_intake_waiting(in->in) < STALL)
+            continue;
+        f->blocked = f->stream.has_last;
+        return PROPHET_OK;
+    }
+    return rc;
+}
+
+/* The next whose last changeset waits no more; if there is none, the next at all. NULL: all ended. */
+static feed *whose_turn(feed *feeds, size_t count, size_t after, const ph_intake *in)
+{
+    feed *any = NULL;
+    for (size_t i = 1; i <= count; i++) {
+        feed *f = &feeds[(after + i) % count];
+        if (f->ended)
+            continue;
+        if (!f->blocked || !ph_intake_waits(in, &f->stream.id))
+            return f;
+        any = any ? any : f;
+    }
+    return any;
+}
+
+static prophet_code feed_all(take *t, feed *feeds, size_t count, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    size_t at = count - 1;
+    feed *f;
+    while (rc >= 0 && (f = whose_turn(feeds, count, at, t->in.in)) != NULL) {
+        at = (size_t)(f - feeds);
+        f->blocked = false;
+        rc = turn(f, err);
+        f->ended = rc == PROPHET_DONE;
+    }
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code feed_parts(take *t, prophet_error *err)
+{
+    size_t count = 0;
+    feed *feeds = ph_zalloc((t->parts.count + 1) * sizeof *feeds);
+    if (!feeds)
+        return ph_nomem(err);
+    for (size_t i = 0; i < t->parts.count; i++) {
+        if (i == 0 || t->parts.at[i].p != t->parts.at[i - 1].p)
+            feeds[count++] = (feed){ .t = t, .next = i };
+        feeds[count - 1].end = i + 1;
+        t->in.total += t->parts.at[i].s->changesets;
+    }
+    prophet_code rc = count ? feed_all(t, feeds, count, err) : PROPHET_OK;
+    for (size_t i = 0; i < count; i++)
+        sync_segment_close(feeds[i].segment);
+    ph_free(feeds);
+    return rc;
+}
+
+/* ---- a round: look, choose, fetch, feed ------------------------------------------------------------------------------------ */
+
+static prophet_code count_part(take *t, const part *p, prophet_error *err)
+{
+    window w = { t->spool, p->at, p->end };
+    sync_segment *s;
+    prophet_code rc = sync_segment_open(read_window, &w, "a segment", &s, err);
+    if (rc < 0)
+        return rc;
+    rc = sync_segment_count(t->d->r, s, t->rep, err);
+    sync_segment_close(s);
+    return rc;
+}
+
+static prophet_code count_parts(take *t, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < t->parts.count && rc >= 0; i++)
+        rc = count_part(t, &t->parts.at[i], err);
+    return rc;
+}
+
+/* A segment that is gone: its publisher may have merged it meanwhile, or somebody else has what is in it. */
+static prophet_code rounds(take *t, prophet_error *err)
+{
+    bool dry = t->d->o && t->d->o->dry_run, all = false;
+    prophet_code rc = PROPHET_OK;
+    for (int i = 0; i < ROUNDS && !all && rc >= 0; i++) {
+        if (i && (rc = depot_look(t->d, true, err)) < 0)
+            break;
+        if (t->d->current || (rc = choose(t, err)) < 0 || t->parts.count == 0 ||
+            (rc = fetch_all(t, &all, err)) < 0)
+            break;
+        rc = dry ? count_parts(t, err) : feed_parts(t, err);
+        if (rc >= 0 && !dry)
+            rc = ph_intake_apply(t->in.in, err);
+    }
+    if (rc >= 0 && t->missing)
+        depot_warn(
+            t->d,
+            "%zu segments with what is missing here are not there: who has it may publish it again",
+            t->missing);
+    return rc;
+}
+
+/* An unlinked file beside the log: what is fetched may be larger than memory. */
+static prophet_code open_spool(ph_replica *r, int *fd, prophet_error *err)
+{
+    char path[PH_PATH_MAX], tmp[PH_PATH_MAX];
+    prophet_code rc = ph_path_join(path, sizeof path, ph_replica_path(r), "spool", err);
+    if (rc < 0 || (rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0)
+        return rc;
+    if ((*fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
+        return ph_fail_sys(err, errno, "create %s", tmp);
+    (void)unlink(tmp); /* left behind if it fails, and looked at by nobody */
+    return PROPHET_OK;
+}
+
+static prophet_code take_in(take *t, prophet_error *err)
+{
+    prophet_code rc;
+    if (t->d->o && t->d->o->dry_run) {
+        t->rep->dry_run = true;
+        return rounds(t, err);
+    }
+    if ((rc = sync_intake_begin(t->d->r, t->d->o, 0, &t->in, err)) < 0)
+        return rc;
+    if ((rc = rounds(t, err)) >= 0)
+        rc = sync_intake_finish(&t->in, t->rep, err);
+    sync_intake_end(&t->in);
+    if (rc >= 0 && t->rep->unsigned_rest)
+        rc = ph_fail(err, PROPHET_EUNSIGNED, "%s holds %llu changesets that nobody signed",
+                     ph_net_shown(t->d->net), (unsigned long long)t->rep->unsigned_rest);
+    return rc;
+}
+
+prophet_code depot_take(depot *d, ph_sync_report *rep, prophet_error *err)
+{
+    take t = { .d = d, .spool = -1, .rep = rep };
+    prophet_code rc = PROPHET_OK;
+    if (!d->current && (rc = open_spool(d->r, &t.spool, err)) >= 0) {
+        rc = take_in(&t, err);
+        close(t.spool);
+    }
+    ph_free(t.parts.at);
+    ph_free(t.failed.at);
+    return rc;
+}
+
+static prophet_code pull(depot *d, ph_sync_report *rep, prophet_error *err)
+{
+    prophet_code rc = depot_look(d, false, err);
+    if (rc < 0)
+        return rc;
+    if (!d->has_root && d->publishers.count == 0) {
+        rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is neither a replica nor a depot",
+                     ph_net_shown(d->net));
+        ph_hint(err, "prophet publish makes a depot");
+        return rc;
+    }
+    if ((rc = depot_take(d, rep, err)) < 0)
+        return rc;
+    bool dry = d->o && d->o->dry_run;
+    if (!dry && (rc = depot_note_write(d, err)) < 0)
+        return rc;
+    if (d->warning[0] && !rep->notice[0])
+        (void)snprintf(rep->notice, sizeof rep->notice, "%s: %s", d->url, d->warning);
+    if (d->failed)
+        *err = d->why;
+    return d->failed;
+}
+
+prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
+{
+    uint64_t start = ph_monotonic_us();
+    depot d;
+    prophet_code rc = depot_open(r, url, o, &d, err);
+    if (rc < 0)
+        return rc;
+    rc = pull(&d, rep, err);
+    rep->bytes = d.bytes;
+    rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
+    depot_close(&d);
+    return rc;
+}
+
+prophet_code sync_depot_database(const char *url, ph_uuid *out, prophet_error *err)
+{
+    depot d;
+    prophet_code rc = depot_open(NULL, url, NULL, &d, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = depot_look(&d, true, err)) >= 0) {
+        if (d.has_database)
+            *out = d.database;
+        else if (d.failed)
+            rc = d.failed, *err = d.why;
+        else
+            rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is neither a replica nor a depot",
+                         ph_net_shown(d.net));
+    }
+    depot_close(&d);
+    return rc;
+}

@@ -1,0 +1,15 @@
+--- prophet publish
+
+local exchange = require "prophet.cli.exchange"
+
+return {
+  name = "publish", args = "DEPOT", min = 1, max = 1, summary = "put what a depot lacks into it",
+  about = [[
+DEPOT is a directory or a URL that any number of replicas publish into and pull from: a stick, a shared folder, a static host. It is made if
+there is none. All history is exposed there, deleted values and authors' addresses as well.]],
+  run = function(ctx)
+    local db = ctx:open()
+    local report = db:publish(ctx.args[1], { dry_run = ctx.options.dry_run })
+    return exchange.finish(ctx, db, report)
+  end,
+}
