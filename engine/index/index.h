@@ -14,7 +14,7 @@
  * asked       the same, question 32, resolver 32 -> what became of it, text
  * local       name                         -> bytes (peers' state, local settings; from local frames)
  * signatures  version u64                  -> position u64 of the signature frame
- * ix          index u32, ordered values, number u64 -> (empty) */
+ * ix          secondary indexes: drawn in index/ix.c */
 #ifndef PH_INDEX_H
 #define PH_INDEX_H
 #include "model/model.h"
@@ -136,12 +136,52 @@ prophet_code ph_asked_get(ph_txn *t, const ph_cell_key *k, const uint8_t questio
 
 /* ---- secondary indexes: order-preserving keys -------------------------------------------------------------------- */
 
-/* Appends a value so that bytewise order is index order, within `room` bytes: longer texts are cut and end in 8 bytes of their hash;
- * descending inverts every byte. Absent values have a code too (lowest). (drawn in index/ordered.c) */
-void ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t room);
-/* key = index u32 .. (filled by ph_ordered_put) .. number u64 */
-prophet_code ph_ix_put(ph_txn *t, prophet_slice key, prophet_error *err);
-prophet_code ph_ix_del(ph_txn *t, prophet_slice key, prophet_error *err);
+/* Appends a value so that bytewise order is index order, within `room` bytes: longer texts are cut and end in PH_IX_CUT bytes that only tell
+ * them apart; true when that happened. descending inverts every byte. Absent values have a code too (lowest). (drawn in index/ordered.c) */
+bool ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t room);
+/* Appends only the code of a kind and, of texts and bytes, what they begin with: a bound for all values like that. True: cut to room. */
+bool ph_ordered_put_prefix(ph_buf *key, bool bytes, prophet_slice start, bool descending, size_t room);
 #define PH_IX_ROOM 480 /* bytes for all values of a key */
+#define PH_IX_CUT  10u
+#define PH_IX_ABSENT 0x05 /* the code of an absent value */
+
+typedef enum ph_ix_kind { PH_IX_PLAIN, PH_IX_SET, PH_IX_COUNTER, PH_IX_LIST } ph_ix_kind; /* what a field is declared as, as far as keys differ */
+typedef struct ph_index_def {
+    uint32_t id;
+    size_t count;
+    const uint32_t *fields; /* field numbers (interned) */
+    const bool *desc;
+    const uint8_t *kinds;   /* ph_ix_kind */
+    prophet_slice spec;     /* "status,-due" */
+} ph_index_def;
+
+typedef struct ph_ix_hit { /* what a row says of its record */
+    uint64_t number;
+    ph_uuid  uuid;
+    size_t   cut;   /* how much of the key is told in full, where a value was cut; 0: all of it */
+} ph_ix_hit;
+prophet_code ph_ix_put(ph_txn *t, prophet_slice key, const ph_uuid *uuid, size_t cut, prophet_error *err);
+prophet_code ph_ix_del(ph_txn *t, prophet_slice key, prophet_error *err);
+prophet_code ph_ix_decode(prophet_slice key, prophet_slice value, ph_ix_hit *out, prophet_error *err);
+/* The beginning of all rows of records whose values an index cannot tell (a set where none was declared): they fit anything. */
+void ph_ix_odd_prefix(uint32_t index, uint8_t out[5]);
+
+/* Marks: an index that is complete. */
+prophet_code ph_ix_complete(ph_txn *t, const ph_index_def *def, bool *yes, prophet_error *err); /* built with these kinds of fields */
+prophet_code ph_ix_mark(ph_txn *t, uint32_t type, const ph_index_def *def, prophet_error *err);
+typedef struct ph_ix_job { /* work left on an index */
+    uint32_t      index, type;
+    bool          drop;          /* remove its rows; else: write them, for records behind `done` */
+    prophet_slice kinds;
+    bool          begun;
+    ph_uuid       done;
+} ph_ix_job;
+prophet_code ph_ix_job_put(ph_txn *t, const ph_ix_job *job, prophet_error *err);
+prophet_code ph_ix_job_del(ph_txn *t, uint32_t index, prophet_error *err);
+/* The first job of an index above `after`. PROPHET_DONE: none. kinds lies in the arena. */
+prophet_code ph_ix_job_next(ph_txn *t, uint32_t after, ph_arena *a, ph_ix_job *out, prophet_error *err);
+/* The next complete index above `after`, of this type (0: any). PROPHET_DONE: none. */
+prophet_code ph_ix_mark_next(ph_txn *t, uint32_t type, uint32_t after, ph_arena *a, ph_ix_job *out, prophet_error *err);
+prophet_code ph_ix_unmark(ph_txn *t, uint32_t index, prophet_error *err);
 
 #endif

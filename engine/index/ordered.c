@@ -12,7 +12,7 @@
 #include "index/index_impl.h"
 
 enum {
-    CODE_ABSENT = 0x05,
+    CODE_ABSENT = PH_IX_ABSENT,
     CODE_BOOL = 0x10,
     CODE_NUMBER = 0x20,
     CODE_TEXT = 0x30,
@@ -23,7 +23,7 @@ enum {
     CODE_LIST = 0x80,
     CODE_MAP = 0x90
 };
-#define CUT_TAIL 10u /* 00 02, hash */
+#define CUT_TAIL PH_IX_CUT /* 00 02, hash */
 
 typedef struct ordered_out {
     ph_buf *key;
@@ -185,7 +185,13 @@ static uint64_t hash_of(prophet_slice value)
     return h;
 }
 
-void ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t room)
+static void invert(ph_buf *key, size_t start, bool descending)
+{
+    for (size_t i = start; i < key->len && descending; i++)
+        key->data[i] = (uint8_t)~key->data[i];
+}
+
+bool ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t room)
 {
     size_t start = key->len;
     ordered_out o = { key, start + room - CUT_TAIL, false };
@@ -193,7 +199,7 @@ void ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t ro
 
     ph_require(room >= 32);
     if (!ph_buf_reserve(key, room))
-        return;
+        return false;
     if (value.len > 0)
         (void)ph_value_open(value, &x); /* a checked value always opens */
     put_item(&o, &x, true);
@@ -201,17 +207,20 @@ void ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t ro
         ph_buf_put(key, "\x00\x02", 2);
         ph_buf_u64be(key, hash_of(value));
     }
-    for (size_t i = start; i < key->len && descending; i++)
-        key->data[i] = (uint8_t)~key->data[i];
+    invert(key, start, descending);
+    return o.cut;
 }
 
-prophet_code ph_ix_put(ph_txn *t, prophet_slice key, prophet_error *err)
+bool ph_ordered_put_prefix(ph_buf *key, bool bytes, prophet_slice text, bool descending,
+                           size_t room)
 {
-    return ph_txn_put(t, PH_T_IX, key, ph_slice("", 0), err);
-}
+    size_t start = key->len;
+    ordered_out o = { key, start + room - CUT_TAIL, false };
 
-prophet_code ph_ix_del(ph_txn *t, prophet_slice key, prophet_error *err)
-{
-    prophet_code rc = ph_txn_del(t, PH_T_IX, key, err);
-    return rc < 0 ? rc : PROPHET_OK;
+    if (!ph_buf_reserve(key, room))
+        return false;
+    put_byte(&o, bytes ? CODE_BYTES : CODE_TEXT);
+    put_escaped(&o, text);
+    invert(key, start, descending);
+    return o.cut;
 }

@@ -56,8 +56,8 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
     r->names = NULL;
     ph_schemas_forget(r);
     if ((rc = ph_store_open(path, &o, &r->store, err)) >= 0 &&
-        (rc = ph_names_new(&r->names, err)) >= 0)
-        rc = ph_session_replay(r, err);
+        (rc = ph_names_new(&r->names, err)) >= 0 && (rc = ph_session_replay(r, err)) >= 0)
+        rc = ph_secondary_finish_alone(r, err);
     ph_schemas_forget(r);
     if (rc >= 0) {
         *store = r->store;

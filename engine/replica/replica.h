@@ -131,14 +131,6 @@ typedef struct ph_field_def {
     prophet_slice min, max, values, of,
         to; /* of these, the ones every write looks at; empty: not given */
 } ph_field_def;
-typedef struct ph_index_def {
-    uint32_t id;
-    size_t count;
-    const uint32_t *fields; /* field numbers (interned) */
-    const bool *desc;
-    const bool *is_set; /* one row an element */
-    prophet_slice spec; /* "status,-due" */
-} ph_index_def;
 typedef struct ph_schema {
     prophet_slice type;
     uint32_t type_id;

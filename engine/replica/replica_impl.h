@@ -38,6 +38,8 @@ struct ph_replica {
     bool marked_unclean;                     /* by this handle, on disk */
     bool shared;                             /* holds the open lock */
     uint64_t unsigned_count, unsigned_bytes; /* own changesets since the last signature, a hint */
+    uint64_t jobs_none; /* no index was unfinished when state.schema + 1 was this */
+    bool finishing;     /* ph_secondary_finish runs */
     bool temporary; /* the index lies in a temporary directory: removed at close */
     char index_path[PH_PATH_MAX];
     char notice[PH_PATH_MAX + 200];
@@ -79,9 +81,11 @@ typedef struct ph_new_signature {
 
 typedef struct ph_ix_op { /* a row of a secondary index to write or remove */
     prophet_slice key;
+    ph_uuid uuid;
+    uint16_t cut;
     bool add;
 } ph_ix_op;
-typedef PH_LIST(prophet_slice) ph_ix_keys;
+typedef PH_LIST(ph_ix_op) ph_ix_ops;
 
 typedef struct ph_session {
     ph_replica *r;
@@ -107,8 +111,8 @@ typedef struct ph_session {
     bool others_asked;   /* another set of resolvers: so are the questions that are due to it */
     bool inverted;       /* the changeset at hand names a ref that is not below it by lamport */
     uint64_t opened, forks; /* counters for reports */
-    PH_LIST(ph_ix_op) ix_ops;
-    ph_ix_keys ix_before, ix_after; /* of the record at hand */
+    ph_ix_ops ix_ops;
+    ph_ix_ops ix_before, ix_after; /* of the record at hand */
     ph_buf ix_key, ix_number;
     ph_arena row_arena; /* reset per record while flushing */
 } ph_session;
@@ -126,6 +130,9 @@ void ph_session_over_end(ph_session *s);
 /* Forgets all work and starts again on a fresh transaction, with the lock kept. */
 prophet_code ph_session_restart(ph_session *s, prophet_error *err);
 prophet_code ph_session_wait_durable(ph_replica *r, ph_position upto, prophet_error *err);
+/* One transaction without a batch, for index files that nobody else sees. */
+prophet_code ph_session_alone(ph_replica *r, prophet_code (*work)(ph_session *s, prophet_error *err),
+                              prophet_error *err);
 /* Replays the log beyond the index. With the lock held (or the index exclusively owned). */
 prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
 
@@ -271,9 +278,16 @@ prophet_code ph_schemas_weight(ph_replica *r, ph_txn *t, uint64_t stamp, uint32_
 prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
                                  prophet_error *err); /* before its row is stored */
 prophet_code ph_secondary_flush(ph_session *s, prophet_error *err);
-prophet_code ph_secondary_declare(
-    ph_session *s, const ph_schema *schema,
-    prophet_error *err); /* builds what is declared and not there, drops the rest */
+/* The rows a record has by these indexes, appended to s->ix_after. */
+prophet_code ph_secondary_rows(ph_session *s, const ph_schema *schema, ph_record *rec,
+                               prophet_error *err);
+/* secondary_build.c: indexes that are declared and not there are built, the rest is dropped; a part of that now, what is left in
+ * transactions of their own behind the commit. */
+prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophet_error *err);
+/* Behind a commit, without the lock: whatever is left. What fails is done by the next writer. */
+void ph_secondary_finish(ph_replica *r);
+/* The same for an index file that nobody else sees. */
+prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err);
 
 /* validate.c */
 prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *schema, ph_work_record *wr,

@@ -1,13 +1,12 @@
-/* Secondary indexes: the rows of table ix that a record has, kept in the commit that changes the record.
- * key = index u32, the fields' values in order-preserving form, number u64. A row with the bare index number marks an
- * index that is complete; its value is the type it belongs to.
- * A record with a set field has one row an element. Dead records have none. */
+/* Secondary indexes: the rows of table ix that a record has (drawn in index/ix.c), kept in the commit that changes the record.
+ * A record with a set field has one row an element. Dead records have none. Where a field shows what an index cannot tell, since
+ * operations of another kind than the declared one met there or two fields are sets, the record is odd in it: one row, found by
+ * every question. */
 #include "replica/replica_impl.h"
 #include "replica/schema_impl.h"
 #include <stdlib.h>
 
-#define INDEX_FIELDS 8    /* of one index; what a peer declares beyond is left out */
-#define SCAN_STEP    1024 /* records read into memory at a time while an index is built */
+#define INDEX_FIELDS 8 /* of one index; what a peer declares beyond is left out */
 
 /* ---- declarations ------------------------------------------------------------------------------------------ */
 
@@ -42,12 +41,13 @@ static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index
 {
     const char *p = spec.data, *end = p + spec.len;
     uint32_t *fields = ph_arena_alloc(a, (spec.len + 1) * sizeof *fields);
-    bool *flags = ph_arena_zalloc(a, 2 * (spec.len + 1));
-    if (!fields || !flags)
+    bool *flags = ph_arena_zalloc(a, spec.len + 1);
+    uint8_t *kinds = ph_arena_zalloc(a, spec.len + 1);
+    if (!fields || !flags || !kinds)
         return ph_nomem(err);
     def->fields = fields;
     def->desc = flags;
-    def->is_set = flags + spec.len + 1;
+    def->kinds = kinds;
     while (p < end) {
         const char *comma = memchr(p, ',', (size_t)(end - p));
         const char *stop = comma ? comma : end;
@@ -55,7 +55,10 @@ static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index
         prophet_slice name = ph_slice(p + desc, (size_t)(stop - p) - desc);
         const ph_field_def *f = ph_schema_field(s, name);
         flags[def->count] = desc;
-        flags[spec.len + 1 + def->count] = f && f->kind == PH_F_SET;
+        kinds[def->count] = f && f->kind == PH_F_SET       ? PH_IX_SET
+                            : f && f->kind == PH_F_COUNTER ? PH_IX_COUNTER
+                            : f && f->kind == PH_F_LIST    ? PH_IX_LIST
+                                                           : PH_IX_PLAIN;
         fields[def->count++] = ph_names_find(r->names, name);
         p = comma ? comma + 1 : end;
     }
@@ -98,72 +101,143 @@ prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet
 
 /* ---- the rows of one record ----------------------------------------------------------------------------------- */
 
-typedef struct keyset {
-    ph_session *s;
-    ph_record *rec;
-    ph_ix_keys *list;
-} keyset;
+typedef struct shown {
+    prophet_slice value; /* empty: nothing, or a set */
+    const ph_cell *set;  /* with elements */
+} shown;
 
-static prophet_slice shown_value(const ph_record *rec, uint32_t field, ph_buf *b)
+static bool any_element(const ph_cell *c)
 {
-    const ph_cell *c = field ? ph_record_cell((ph_record *)(uintptr_t)rec, field) : NULL;
-    if (!c)
-        return ph_slice(NULL, 0);
-    if (c->is_register && c->shown.len)
-        return c->shown;
-    if (c->is_counter) {
-        ph_buf_reset(b);
-        ph_put_int(b, c->counter);
-        return ph_buf_slice(b);
-    }
-    return ph_slice(NULL, 0);
+    for (uint32_t e = 0; e < c->element_count; e++)
+        if (c->elements[e].add_count)
+            return true;
+    return false;
 }
 
-/* One row; `element` stands for the index's set field. */
-static prophet_code add_key(keyset *k, const ph_index_def *def, prophet_slice element,
+/* What a field shows: register, then set, then counter. `number` is where a counter's value is written. */
+static shown shown_of(const ph_record *rec, uint32_t field, uint8_t kind, ph_buf *number)
+{
+    const ph_cell *c = field ? ph_record_cell((ph_record *)(uintptr_t)rec, field) : NULL;
+    shown out = { { NULL, 0 }, NULL };
+    if (c && c->is_register && c->shown.len)
+        out.value = c->shown;
+    else if (c && c->is_set && any_element(c))
+        out.set = c;
+    else if ((c && c->is_counter) || kind == PH_IX_COUNTER) {
+        ph_buf_reset(number);
+        ph_put_int(number, c && c->is_counter ? c->counter : 0);
+        out.value = ph_buf_slice(number);
+    }
+    return out;
+}
+
+typedef struct row_values { /* of one record in one index */
+    shown at[INDEX_FIELDS];
+    ph_buf *numbers; /* one a field */
+    size_t set;      /* which is a set; count: none */
+    bool odd;
+} row_values;
+
+static void read_values(const ph_record *rec, const ph_index_def *def, row_values *v)
+{
+    v->set = def->count;
+    v->odd = false;
+    for (size_t i = 0; i < def->count; i++) {
+        v->at[i] = shown_of(rec, def->fields[i], def->kinds[i], &v->numbers[i]);
+        bool set = def->kinds[i] == PH_IX_SET, list = def->kinds[i] == PH_IX_LIST;
+        v->odd = v->odd || (v->at[i].set && (!set || v->set < def->count)) ||
+                 (v->at[i].value.len && set) ||
+                 (!list && v->at[i].value.len && ph_value_kind(v->at[i].value) == PH_LIST);
+        if (v->at[i].set)
+            v->set = i;
+    }
+}
+
+static prophet_code note_row(ph_session *s, const ph_record *rec, size_t cut, ph_ix_ops *list,
+                             prophet_error *err)
+{
+    bool ok = true;
+    ph_ix_op op = { ph_arena_copy(&s->row_arena, ph_buf_slice(&s->ix_key), &ok), rec->uuid,
+                    (uint16_t)cut, true };
+    return ok && !s->ix_key.failed && PH_PUSH(*list, op) ? PROPHET_OK : ph_nomem(err);
+}
+
+/* One row; `element` stands for the set. */
+static prophet_code add_row(ph_session *s, const ph_record *rec, const ph_index_def *def,
+                            const row_values *v, prophet_slice element, ph_ix_ops *list,
                             prophet_error *err)
 {
-    ph_buf *key = &k->s->ix_key, *number = &k->s->ix_number;
-    bool ok = true;
+    ph_buf *key = &s->ix_key;
+    size_t cut = 0;
     ph_buf_reset(key);
     ph_buf_u32be(key, def->id);
     for (size_t i = 0; i < def->count; i++)
-        ph_ordered_put(key, def->is_set[i] ? element : shown_value(k->rec, def->fields[i], number),
-                       def->desc[i], PH_IX_ROOM / def->count);
-    ph_buf_u64be(key, k->rec->number);
-    prophet_slice copy = ph_arena_copy(&k->s->arena, ph_buf_slice(key), &ok);
-    return ok && !key->failed && !number->failed && PH_PUSH(*k->list, copy) ? PROPHET_OK
-                                                                            : ph_nomem(err);
+        if (ph_ordered_put(key, i == v->set ? element : v->at[i].value, def->desc[i],
+                           PH_IX_ROOM / def->count) &&
+            cut == 0)
+            cut = key->len - PH_IX_CUT;
+    ph_buf_u64be(key, rec->number);
+    return note_row(s, rec, cut, list, err);
 }
 
-static prophet_code add_keys(keyset *k, const ph_index_def *def, prophet_error *err)
+static prophet_code add_odd(ph_session *s, const ph_record *rec, const ph_index_def *def,
+                            ph_ix_ops *list, prophet_error *err)
 {
-    prophet_code rc = PROPHET_OK;
-    for (size_t i = 0; i < def->count; i++) {
-        if (!def->is_set[i])
-            continue;
-        const ph_cell *c = def->fields[i] ? ph_record_cell(k->rec, def->fields[i]) : NULL;
-        bool any = false;
-        for (uint32_t e = 0; c && e < c->element_count && rc >= 0; e++) {
-            if (!c->elements[e].add_count)
-                continue;
-            any = true;
-            rc = add_key(k, def, c->elements[e].value, err);
-        }
-        return any || rc < 0 ? rc : add_key(k, def, ph_slice(NULL, 0), err);
-    }
-    return add_key(k, def, ph_slice(NULL, 0), err);
+    uint8_t prefix[5];
+    ph_ix_odd_prefix(def->id, prefix);
+    ph_buf_reset(&s->ix_key);
+    ph_buf_put(&s->ix_key, prefix, sizeof prefix);
+    ph_buf_u64be(&s->ix_key, rec->number);
+    return note_row(s, rec, 0, list, err);
 }
 
-static prophet_code record_keys(ph_session *s, const ph_schema *schema, ph_record *rec, keyset *k,
-                                prophet_error *err)
+static prophet_code add_rows(ph_session *s, const ph_record *rec, const ph_index_def *def,
+                             row_values *v, ph_ix_ops *list, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
-    k->s = s;
-    k->rec = rec;
-    if (!rec->alive)
-        return PROPHET_OK;
-    for (size_t i = 0; i < schema->index_count && rc >= 0; i++) {
+    read_values(rec, def, v);
+    for (size_t i = 0; i < def->count; i++)
+        if (v->numbers[i].failed)
+            return ph_nomem(err);
+    if (v->odd)
+        return add_odd(s, rec, def, list, err);
+    if (v->set == def->count)
+        return add_row(s, rec, def, v, ph_slice(NULL, 0), list, err);
+    const ph_cell *c = v->at[v->set].set;
+    for (uint32_t e = 0; e < c->element_count && rc >= 0; e++)
+        if (c->elements[e].add_count)
+            rc = add_row(s, rec, def, v, c->elements[e].value, list, err);
+    return rc;
+}
+
+/* Keys have 13 bytes at least: the first eight mostly tell, without a call. */
+static int by_ix_key(const void *a, const void *b)
+{
+    prophet_slice x = ((const ph_ix_op *)a)->key, y = ((const ph_ix_op *)b)->key;
+    uint64_t p = ph_u64be(x.data), q = ph_u64be(y.data);
+    return p != q ? (p > q) - (p < q) : ph_slice_cmp(x, y);
+}
+
+/* 1 and 1.0 are two elements and one key. */
+static void sort_rows(ph_ix_ops *l)
+{
+    size_t kept = 0;
+    if (l->count < 2)
+        return;
+    ph_sort(l->at, l->count, sizeof *l->at, by_ix_key);
+    for (size_t i = 0; i < l->count; i++)
+        if (kept == 0 || !ph_slice_eq(l->at[i].key, l->at[kept - 1].key))
+            l->at[kept++] = l->at[i];
+    l->count = kept;
+}
+
+static prophet_code record_rows(ph_session *s, const ph_schema *schema, ph_record *rec,
+                                ph_ix_ops *list, prophet_error *err)
+{
+    ph_buf numbers[INDEX_FIELDS] = { { 0 } };
+    row_values v = { .numbers = numbers };
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < schema->index_count && rc >= 0 && rec->alive; i++) {
         const ph_index_def *def = &schema->indexes[i];
         for (size_t f = 0; f < def->count && rc >= 0; f++) {
             ph_cell *c = def->fields[f] ? ph_record_cell(rec, def->fields[f]) : NULL;
@@ -171,18 +245,21 @@ static prophet_code record_keys(ph_session *s, const ph_schema *schema, ph_recor
                 rc = ph_cell_load(s->txn, rec, c, &s->arena, err);
         }
         if (rc >= 0 && def->id)
-            rc = add_keys(k, def, err);
+            rc = add_rows(s, rec, def, &v, list, err);
     }
+    for (size_t i = 0; i < INDEX_FIELDS; i++)
+        ph_buf_clear(&numbers[i]);
+    sort_rows(list);
     return rc;
 }
 
-static bool has_key(const ph_ix_keys *l, prophet_slice key)
+prophet_code ph_secondary_rows(ph_session *s, const ph_schema *schema, ph_record *rec,
+                               prophet_error *err)
 {
-    for (size_t i = 0; i < l->count; i++)
-        if (ph_slice_eq(l->at[i], key))
-            return true;
-    return false;
+    return record_rows(s, schema, rec, &s->ix_after, err);
 }
+
+/* ---- a record that changes ------------------------------------------------------------------------------------- */
 
 static bool concerns(const ph_schema *schema, const ph_work_record *wr)
 {
@@ -201,10 +278,33 @@ static bool concerns(const ph_schema *schema, const ph_work_record *wr)
     return false;
 }
 
-static bool note(ph_session *s, prophet_slice key, bool add)
+static bool note(ph_session *s, const ph_ix_op *row, bool add)
 {
-    ph_ix_op op = { key, add };
-    return PH_PUSH(s->ix_ops, op);
+    bool ok = true;
+    ph_ix_op op = *row;
+    op.key = ph_arena_copy(&s->arena, row->key, &ok);
+    op.add = add;
+    return ok && PH_PUSH(s->ix_ops, op);
+}
+
+/* Both lists are sorted: what only one of them has is written or removed. */
+static bool note_difference(ph_session *s)
+{
+    const ph_ix_ops *old = &s->ix_before, *now = &s->ix_after;
+    size_t i = 0, k = 0;
+    bool ok = true;
+    while (ok && (i < old->count || k < now->count)) {
+        int c = i == old->count   ? 1
+                : k == now->count ? -1
+                                  : ph_slice_cmp(old->at[i].key, now->at[k].key);
+        if (c < 0)
+            ok = note(s, &old->at[i], false);
+        else if (c > 0)
+            ok = note(s, &now->at[k], true);
+        i += c <= 0;
+        k += c >= 0;
+    }
+    return ok;
 }
 
 /* The old rows follow from the record as the store still has it. What changes is noted, and written in key order by
@@ -212,34 +312,18 @@ static bool note(ph_session *s, prophet_slice key, bool add)
 prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
                                  prophet_error *err)
 {
-    keyset before = { .list = &s->ix_before }, after = { .list = &s->ix_after };
     ph_record old = { 0 };
     prophet_code rc = PROPHET_OK;
-    bool ok = true;
     if (!concerns(schema, wr))
         return PROPHET_OK;
     ph_arena_reset(&s->row_arena);
     s->ix_before.count = s->ix_after.count = 0;
     if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena,
                                             &old, err)) == PROPHET_OK)
-        rc = record_keys(s, schema, &old, &before, err);
+        rc = record_rows(s, schema, &old, &s->ix_before, err);
     if (rc >= 0)
-        rc = record_keys(s, schema, &wr->rec, &after, err);
-    for (size_t i = 0; i < s->ix_before.count && rc >= 0; i++)
-        if (!has_key(&s->ix_after, s->ix_before.at[i]))
-            ok = ok && note(s, s->ix_before.at[i], false);
-    for (size_t i = 0; i < s->ix_after.count && rc >= 0; i++)
-        if (!has_key(&s->ix_before, s->ix_after.at[i]))
-            ok = ok && note(s, s->ix_after.at[i], true);
-    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
-}
-
-/* Keys have 13 bytes at least: the first eight mostly tell, without a call. */
-static int by_ix_key(const void *a, const void *b)
-{
-    prophet_slice x = ((const ph_ix_op *)a)->key, y = ((const ph_ix_op *)b)->key;
-    uint64_t p = ph_u64be(x.data), q = ph_u64be(y.data);
-    return p != q ? (p > q) - (p < q) : ph_slice_cmp(x, y);
+        rc = record_rows(s, schema, &wr->rec, &s->ix_after, err);
+    return rc < 0 ? rc : note_difference(s) ? PROPHET_OK : ph_nomem(err);
 }
 
 prophet_code ph_secondary_flush(ph_session *s, prophet_error *err)
@@ -249,132 +333,9 @@ prophet_code ph_secondary_flush(ph_session *s, prophet_error *err)
     ph_sort(s->ix_ops.at, s->ix_ops.count, sizeof *s->ix_ops.at, by_ix_key);
     for (size_t i = 0; i < s->ix_ops.count && rc >= 0; i++) {
         const ph_ix_op *op = &s->ix_ops.at[i];
-        rc = op->add ? ph_ix_put(s->txn, op->key, err) : ph_ix_del(s->txn, op->key, err);
+        rc = op->add ? ph_ix_put(s->txn, op->key, &op->uuid, op->cut, err)
+                     : ph_ix_del(s->txn, op->key, err);
     }
     s->ix_ops.count = 0;
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-/* ---- building and dropping -------------------------------------------------------------------------------------- */
-
-static prophet_code build(ph_session *s, const ph_schema *schema, const ph_index_def *def,
-                          prophet_error *err)
-{
-    ph_schema one = *schema;
-    ph_index_def defs[1] = { *def };
-    uint8_t key[20], prefix[4];
-    ph_arena a = PH_ARENA_INIT;
-    bool more = true;
-    prophet_code rc = PROPHET_OK;
-    one.indexes = defs;
-    one.index_count = 1;
-    ph_u32be_put(prefix, schema->type_id);
-    memset(key, 0, sizeof key);
-    memcpy(key, prefix, 4);
-    size_t keylen = 4;
-    while (more && rc >= 0) {
-        PH_LIST(ph_record) batch = { 0 };
-        ph_cursor *cur;
-        prophet_slice k, v;
-        ph_arena_reset(&a);
-        if ((rc = ph_cursor_open(s->txn, PH_T_RECORDS, &cur, err)) < 0)
-            break;
-        rc = ph_cursor_seek(cur, ph_slice(key, keylen), &k, &v, err);
-        if (rc == PROPHET_OK && keylen == 20 && k.len == 20 && memcmp(k.data, key, 20) == 0)
-            rc = ph_cursor_next(cur, &k, &v, err);
-        while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, prefix, 4) == 0 &&
-               batch.count < SCAN_STEP) {
-            ph_record rec;
-            memcpy(key, k.data, 20);
-            keylen = 20;
-            if ((rc = ph_record_decode(k, v, false, &a, &rec, err)) < 0)
-                break;
-            if (!PH_PUSH(batch, rec)) {
-                rc = ph_nomem(err);
-                break;
-            }
-            rc = ph_cursor_next(cur, &k, &v, err);
-        }
-        ph_cursor_close(cur);
-        more = batch.count == SCAN_STEP;
-        for (size_t i = 0; i < batch.count && rc >= 0; i++) {
-            keyset ks = { .list = &s->ix_after };
-            ph_arena_reset(&s->row_arena);
-            s->ix_after.count = 0;
-            rc = record_keys(s, &one, &batch.at[i], &ks, err);
-            for (size_t n = 0; n < s->ix_after.count && rc >= 0; n++)
-                rc = ph_ix_put(s->txn, s->ix_after.at[n], err);
-        }
-        ph_free(batch.at);
-    }
-    ph_arena_clear(&a);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static prophet_code drop(ph_session *s, uint32_t id, prophet_error *err)
-{
-    uint8_t prefix[4];
-    ph_cursor *cur;
-    prophet_slice k, v;
-    prophet_code rc = ph_cursor_open(s->txn, PH_T_IX, &cur, err);
-    if (rc < 0)
-        return rc;
-    ph_u32be_put(prefix, id);
-    rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
-    while (rc == PROPHET_OK && k.len >= 4 && memcmp(k.data, prefix, 4) == 0) {
-        if ((rc = ph_cursor_del(cur, err)) < 0)
-            break;
-        rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
-    }
-    ph_cursor_close(cur);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static prophet_code drop_undeclared(ph_session *s, const ph_schema *schema, prophet_error *err)
-{
-    PH_LIST(uint32_t) gone = { 0 };
-    uint8_t at[4] = { 0, 0, 0, 0 };
-    ph_cursor *cur;
-    prophet_slice k, v;
-    prophet_code rc = ph_cursor_open(s->txn, PH_T_IX, &cur, err);
-    if (rc < 0)
-        return rc;
-    /* one seek an index: from mark to mark */
-    while ((rc = ph_cursor_seek(cur, ph_slice(at, 4), &k, &v, err)) == PROPHET_OK && k.len >= 4) {
-        uint32_t id = ph_u32be(k.data);
-        bool mine = k.len == 4 && v.len == 4 && ph_u32be(v.data) == schema->type_id;
-        for (size_t i = 0; i < schema->index_count && mine; i++)
-            mine = schema->indexes[i].id != id;
-        if (mine && !PH_PUSH(gone, id)) {
-            rc = ph_nomem(err);
-            break;
-        }
-        if (id == UINT32_MAX)
-            break;
-        ph_u32be_put(at, id + 1);
-    }
-    ph_cursor_close(cur);
-    for (size_t i = 0; i < gone.count && rc >= 0; i++)
-        rc = drop(s, gone.at[i], err);
-    ph_free(gone.at);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophet_error *err)
-{
-    prophet_code rc = drop_undeclared(s, schema, err);
-    for (size_t i = 0; i < schema->index_count && rc >= 0; i++) {
-        uint8_t key[4], type[4];
-        prophet_slice v;
-        if (schema->indexes[i].id == 0) /* has no name yet: made when the change is written out */
-            continue;
-        ph_u32be_put(key, schema->indexes[i].id);
-        ph_u32be_put(type, schema->type_id);
-        rc = ph_txn_get(s->txn, PH_T_IX, ph_slice(key, 4), &v, err);
-        if (rc != PROPHET_DONE)
-            continue;
-        if ((rc = build(s, schema, &schema->indexes[i], err)) >= 0)
-            rc = ph_txn_put(s->txn, PH_T_IX, ph_slice(key, 4), ph_slice(type, 4), err);
-    }
     return rc < 0 ? rc : PROPHET_OK;
 }

@@ -188,6 +188,30 @@ prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+prophet_code ph_session_alone(ph_replica *r,
+                              prophet_code (*work)(ph_session *s, prophet_error *err),
+                              prophet_error *err)
+{
+    ph_session *s = ph_zalloc(sizeof *s);
+    prophet_code rc;
+    if (!s)
+        return ph_nomem(err);
+    s->r = r;
+    s->replaying = true;
+    ph_session *outer = r->session;
+    r->session = s;
+    if ((rc = start(s, err)) >= 0 && (rc = work(s, err)) == PROPHET_OK) {
+        ph_txn *t = s->txn;
+        s->txn = NULL;
+        rc = ph_txn_commit(t, err);
+    }
+    if (s->txn)
+        ph_txn_abort(s->txn);
+    r->session = outer;
+    session_free(s);
+    return rc;
+}
+
 /* ---- begin, commit, abort ---------------------------------------------------------------------------------------- */
 
 /* Other processes may have written since; one that was killed left more in the log than in the index. */
@@ -381,7 +405,10 @@ prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_err
         r->last_write_us = ph_monotonic_us();
         *flush_to = end.position;
     }
+    bool jobs = rc >= 0 && r->jobs_none != s->state.schema + 1;
     ph_session_abort(s); /* frees and unlocks */
+    if (jobs)
+        ph_secondary_finish(r);
     return rc;
 }
 

@@ -1,0 +1,269 @@
+/* Building and dropping secondary indexes, a bounded part a transaction. What is left to do lies in table ix as a job, so that it
+ * survives a kill: whoever commits next goes on with it. Until it is done the index has no mark, and no query uses it; records that
+ * change meanwhile are kept in it by secondary.c, and writing a row twice does no harm.
+ *
+ * Called by settle.c when a definition changed, by session.c behind a commit, and by index_file.c when an index file is built. */
+#include "replica/replica_impl.h"
+#include "replica/schema_impl.h"
+#include <stdlib.h>
+
+#define BUILD_STEP 4096  /* records a transaction */
+#define DROP_STEP  16384 /* rows a transaction */
+
+/* ---- what a definition asks for ---------------------------------------------------------------------------- */
+
+static const ph_index_def *declared(const ph_schema *schema, uint32_t index)
+{
+    for (size_t i = 0; i < schema->index_count; i++)
+        if (schema->indexes[i].id == index && index)
+            return &schema->indexes[i];
+    return NULL;
+}
+
+static bool same_kinds(const ph_index_def *def, prophet_slice kinds)
+{
+    return def && kinds.len == def->count && memcmp(kinds.data, def->kinds, def->count) == 0;
+}
+
+static prophet_code start_drop(ph_session *s, uint32_t type, uint32_t index, prophet_error *err)
+{
+    const ph_ix_job job = { .index = index, .type = type, .drop = true };
+    prophet_code rc = ph_ix_unmark(s->txn, index, err);
+    return rc < 0 ? rc : ph_ix_job_put(s->txn, &job, err);
+}
+
+static prophet_code start_build(ph_session *s, uint32_t type, const ph_index_def *def,
+                                prophet_error *err)
+{
+    const ph_ix_job job = { .index = def->id,
+                            .type = type,
+                            .kinds = ph_slice(def->kinds, def->count) };
+    return ph_ix_job_put(s->txn, &job, err);
+}
+
+/* Indexes, finished or not, that are not declared any more, or whose fields are of other kinds now. */
+static prophet_code drop_undeclared(ph_session *s, const ph_schema *schema, prophet_error *err)
+{
+    ph_ix_job at = { 0 };
+    prophet_code rc;
+    for (uint32_t after = 0;
+         (rc = ph_ix_mark_next(s->txn, schema->type_id, after, &s->arena, &at, err)) == PROPHET_OK;
+         after = at.index)
+        if (!same_kinds(declared(schema, at.index), at.kinds) &&
+            (rc = start_drop(s, schema->type_id, at.index, err)) < 0)
+            return rc;
+    if (rc < 0)
+        return rc;
+    for (uint32_t after = 0;
+         (rc = ph_ix_job_next(s->txn, after, &s->arena, &at, err)) == PROPHET_OK; after = at.index)
+        if (at.type == schema->type_id && !at.drop &&
+            !same_kinds(declared(schema, at.index), at.kinds) &&
+            (rc = start_drop(s, schema->type_id, at.index, err)) < 0)
+            return rc;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code job_of(ph_session *s, uint32_t index, ph_ix_job *out, prophet_error *err)
+{
+    prophet_code rc = ph_ix_job_next(s->txn, index - 1, &s->arena, out, err);
+    return rc == PROPHET_OK && out->index != index ? PROPHET_DONE : rc;
+}
+
+static prophet_code work_on(ph_session *s, ph_ix_job *job, prophet_error *err);
+
+prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophet_error *err)
+{
+    if (schema->type_id == 0)
+        return PROPHET_OK;
+    prophet_code rc = drop_undeclared(s, schema, err);
+    for (size_t i = 0; i < schema->index_count && rc >= 0; i++) {
+        const ph_index_def *def = &schema->indexes[i];
+        ph_ix_job job;
+        bool there;
+        if (def->id == 0) /* has no name yet: made when the change is written out */
+            continue;
+        if ((rc = ph_ix_complete(s->txn, def, &there, err)) < 0)
+            return rc;
+        if (there || (rc = job_of(s, def->id, &job, err)) != PROPHET_DONE)
+            continue;
+        if ((rc = start_build(s, schema->type_id, def, err)) >= 0 &&
+            (rc = job_of(s, def->id, &job, err)) == PROPHET_OK)
+            rc = work_on(s, &job, err); /* most types are small: done with it */
+    }
+    s->r->jobs_none = 0;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* ---- building --------------------------------------------------------------------------------------------------- */
+
+typedef PH_LIST(ph_record) record_list;
+
+/* The records behind job->done, decoded. */
+static prophet_code read_some(ph_session *s, ph_ix_job *job, ph_arena *a, record_list *out,
+                              prophet_error *err)
+{
+    uint8_t key[20];
+    ph_cursor *cur;
+    prophet_slice k, v;
+    prophet_code rc = ph_cursor_open(s->txn, PH_T_RECORDS, &cur, err);
+    if (rc < 0)
+        return rc;
+    ph_u32be_put(key, job->type);
+    memcpy(key + 4, job->done.b, 16);
+    rc = ph_cursor_seek(cur, ph_slice(key, job->begun ? 20 : 4), &k, &v, err);
+    if (rc == PROPHET_OK && job->begun && k.len == 20 && memcmp(k.data, key, 20) == 0)
+        rc = ph_cursor_next(cur, &k, &v, err);
+    while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, key, 4) == 0 &&
+           out->count < BUILD_STEP) {
+        ph_record rec;
+        memcpy(job->done.b, (const uint8_t *)k.data + 4, 16);
+        job->begun = true;
+        if ((rc = ph_record_decode(k, v, false, a, &rec, err)) < 0)
+            break;
+        rc = PH_PUSH(*out, rec) ? ph_cursor_next(cur, &k, &v, err) : ph_nomem(err);
+    }
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return ph_slice_cmp(((const ph_ix_op *)a)->key, ((const ph_ix_op *)b)->key);
+}
+
+static prophet_code put_rows(ph_session *s, const ph_schema *schema, record_list *records,
+                             prophet_error *err)
+{
+    ph_ix_ops all = { 0 };
+    prophet_code rc = PROPHET_OK;
+    ph_arena_reset(&s->row_arena);
+    for (size_t i = 0; i < records->count && rc >= 0; i++) {
+        s->ix_after.count = 0;
+        rc = ph_secondary_rows(s, schema, &records->at[i], err);
+        for (size_t n = 0; n < s->ix_after.count && rc >= 0; n++)
+            rc = PH_PUSH(all, s->ix_after.at[n]) ? PROPHET_OK : ph_nomem(err);
+    }
+    if (all.count > 1)
+        qsort(all.at, all.count, sizeof *all.at, by_key);
+    for (size_t i = 0; i < all.count && rc >= 0; i++)
+        rc = ph_ix_put(s->txn, all.at[i].key, &all.at[i].uuid, all.at[i].cut, err);
+    ph_free(all.at);
+    return rc;
+}
+
+static prophet_code build_some(ph_session *s, const ph_schema *schema, const ph_index_def *def,
+                               ph_ix_job *job, prophet_error *err)
+{
+    ph_schema one = *schema;
+    ph_arena a = PH_ARENA_INIT;
+    record_list records = { 0 };
+    one.indexes = def;
+    one.index_count = 1;
+    prophet_code rc = read_some(s, job, &a, &records, err);
+    if (rc >= 0)
+        rc = put_rows(s, &one, &records, err);
+    bool more = records.count == BUILD_STEP;
+    ph_free(records.at);
+    ph_arena_clear(&a);
+    if (rc < 0)
+        return rc;
+    if (more)
+        return ph_ix_job_put(s->txn, job, err);
+    rc = ph_ix_job_del(s->txn, job->index, err);
+    return rc < 0 ? rc : ph_ix_mark(s->txn, job->type, def, err);
+}
+
+/* ---- dropping --------------------------------------------------------------------------------------------------- */
+
+static prophet_code drop_rows(ph_session *s, uint32_t index, bool *more, prophet_error *err)
+{
+    uint8_t prefix[4];
+    size_t count = 0;
+    ph_cursor *cur;
+    prophet_slice k, v;
+    prophet_code rc = ph_cursor_open(s->txn, PH_T_IX, &cur, err);
+    if (rc < 0)
+        return rc;
+    ph_u32be_put(prefix, index);
+    rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
+    while (rc == PROPHET_OK && k.len >= 4 && memcmp(k.data, prefix, 4) == 0 &&
+           count++ < DROP_STEP) {
+        if ((rc = ph_cursor_del(cur, err)) < 0)
+            break;
+        rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
+    }
+    *more = count > DROP_STEP;
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code drop_some(ph_session *s, const ph_schema *schema, const ph_index_def *def,
+                              const ph_ix_job *job, prophet_error *err)
+{
+    bool more = false;
+    prophet_code rc = drop_rows(s, job->index, &more, err);
+    if (rc < 0 || more)
+        return rc;
+    if (def) /* declared again, or with fields of other kinds */
+        return start_build(s, schema->type_id, def, err);
+    return ph_ix_job_del(s->txn, job->index, err);
+}
+
+/* ---- one part of a job ------------------------------------------------------------------------------------------ */
+
+static prophet_code work_on(ph_session *s, ph_ix_job *job, prophet_error *err)
+{
+    const ph_schema *schema;
+    prophet_slice type = ph_names_get(s->r->names, job->type);
+    prophet_code rc = ph_schemas_get(s->r, s->txn, s->state.schema, type, &schema, err);
+    if (rc < 0)
+        return rc;
+    const ph_index_def *def = declared(schema, job->index);
+    if (job->drop)
+        return drop_some(s, schema, def, job, err);
+    if (!same_kinds(def, job->kinds))
+        return start_drop(s, job->type, job->index, err);
+    return build_some(s, schema, def, job, err);
+}
+
+static prophet_code work_some(ph_session *s, prophet_error *err)
+{
+    ph_ix_job job;
+    prophet_code rc = ph_ix_job_next(s->txn, 0, &s->arena, &job, err);
+    return rc == PROPHET_OK ? work_on(s, &job, err) : rc;
+}
+
+void ph_secondary_finish(ph_replica *r)
+{
+    prophet_error why;
+    prophet_code rc = PROPHET_OK;
+    if (r->finishing)
+        return;
+    r->finishing = true;
+    while (rc == PROPHET_OK) {
+        ph_session *s = NULL;
+        ph_position end;
+        if ((rc = ph_session_begin(r, &s, &why)) < 0)
+            break;
+        if (r->jobs_none == s->state.schema + 1) {
+            ph_session_abort(s);
+            break;
+        }
+        rc = work_some(s, &why);
+        if (rc == PROPHET_DONE)
+            r->jobs_none = s->state.schema + 1;
+        if (rc == PROPHET_OK)
+            rc = ph_session_commit(s, &end, &why);
+        else
+            ph_session_abort(s);
+    }
+    r->finishing = false;
+}
+
+prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err)
+{
+    prophet_code rc;
+    while ((rc = ph_session_alone(r, work_some, err)) == PROPHET_OK)
+        ;
+    return rc < 0 ? rc : PROPHET_OK;
+}
