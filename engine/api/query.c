@@ -90,6 +90,19 @@ static prophet_code ask_names(void *ctx, prophet_slice type, ph_arena *a, const 
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
+static prophet_code ask_indexes(void *ctx, prophet_slice type, const ph_index_def **out,
+                                size_t *count, prophet_error *err)
+{
+    asking *q = ctx;
+    const ph_schema *s;
+    prophet_code rc = ph_view_schema(q->v, type, &s, err);
+    if (rc < 0)
+        return rc;
+    *out = s->indexes;
+    *count = s->index_count;
+    return PROPHET_OK;
+}
+
 /* ---- the spec ----------------------------------------------------------------------------------------------------------- */
 
 /* `after` has a place for absent values, which a list has not: each becomes a list of none or one. The last is the number. */
@@ -139,7 +152,7 @@ static prophet_code compile(prophet_db *db, ph_view *v, const prophet_value *spe
                             prophet_error *err)
 {
     asking ctx = { db, v };
-    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names };
+    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes };
     ph_buf bytes = PH_BUF_INIT;
     prophet_code rc = encode_spec(spec, &bytes, err);
     if (rc >= 0)

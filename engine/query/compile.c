@@ -86,7 +86,7 @@ static prophet_code take_after(compiler *c, const ph_item *x, prophet_error *err
 static prophet_code unknown_member(prophet_slice name, prophet_error *err)
 {
     static const char *const known[] = { "type",  "where",   "order", "limit",
-                                         "after", "deleted", "scan" };
+                                         "after", "deleted", "scan",  "using" };
     char text[40];
     size_t len = name.len < sizeof text - 1 ? name.len : sizeof text - 1;
 
@@ -100,12 +100,12 @@ static prophet_code unknown_member(prophet_slice name, prophet_error *err)
 }
 
 /* The members in the order in which they must be read. */
-enum { M_TYPE, M_WHERE, M_ORDER, M_LIMIT, M_AFTER, M_DELETED, M_SCAN, MEMBERS };
+enum { M_TYPE, M_WHERE, M_ORDER, M_LIMIT, M_AFTER, M_DELETED, M_SCAN, M_USING, MEMBERS };
 
 static prophet_code find_members(prophet_slice spec, ph_item out[MEMBERS], prophet_error *err)
 {
     static const char *const names[MEMBERS] = { "type",  "where",   "order", "limit",
-                                                "after", "deleted", "scan" };
+                                                "after", "deleted", "scan",  "using" };
     ph_item map, key, value;
 
     if (!ph_value_open(spec, &map) || map.kind != PH_MAP)
@@ -125,6 +125,88 @@ static prophet_code find_members(prophet_slice spec, ph_item out[MEMBERS], proph
         return ph_fail(err, PROPHET_EUSAGE, "a query names the type of its records");
     return PROPHET_OK;
 }
+
+/* ---- types and their indexes --------------------------------------------------------------------------------- */
+
+/* Its name is TYPE/FIELDS, or a hash of that where it is long. */
+static prophet_slice declared_name(prophet_slice type, prophet_slice spec)
+{
+    bool plain = spec.len > type.len && ((const char *)spec.data)[type.len] == '/';
+
+    return plain ? ph_slice((const char *)spec.data + type.len + 1, spec.len - type.len - 1) : spec;
+}
+
+static bool copy_index(compiler *c, prophet_slice type, const ph_index_def *from, query_index *to)
+{
+    bool ok = true;
+    const size_t n = from->count;
+
+    to->def = *from;
+    to->def.fields =
+        ph_arena_copy(c->a, ph_slice(from->fields, n * sizeof *from->fields), &ok).data;
+    to->def.desc = ph_arena_copy(c->a, ph_slice(from->desc, n * sizeof *from->desc), &ok).data;
+    to->def.kinds = ph_arena_copy(c->a, ph_slice(from->kinds, n), &ok).data;
+    to->def.spec = ph_arena_copy(c->a, from->spec, &ok);
+    to->name = declared_name(type, to->def.spec);
+    return ok;
+}
+
+prophet_code ph_query_note_type(compiler *c, prophet_slice name, uint32_t id, prophet_error *err)
+{
+    const ph_index_def *defs = NULL;
+    ph_query *q = c->q;
+    size_t count = 0;
+    bool ok = true;
+    prophet_code rc;
+
+    if (id == 0 || ph_query_type_of(q, id) || !c->schema->indexes)
+        return PROPHET_OK;
+    if ((rc = c->schema->indexes(c->schema->ctx, name, &defs, &count, err)) < 0)
+        return rc;
+    if (q->type_count == q->type_cap) {
+        size_t cap = q->type_cap ? 2 * q->type_cap : 4;
+        query_type *types = ph_arena_alloc(c->a, cap * sizeof *types);
+        if (!types)
+            return ph_nomem(err);
+        if (q->type_count)
+            memcpy(types, q->types, q->type_count * sizeof *types);
+        q->types = types;
+        q->type_cap = cap;
+    }
+    query_type *t = &q->types[q->type_count];
+    *t = (query_type){ .id = id, .name = ph_arena_copy(c->a, name, &ok) };
+    if (!ok || !(t->indexes = ph_arena_alloc(c->a, (count + 1) * sizeof *t->indexes)))
+        return ph_nomem(err);
+    for (size_t i = 0; i < count && ok; i++)
+        if (defs[i].id && defs[i].count) /* others have no rows yet */
+            ok = copy_index(c, t->name, &defs[i], &t->indexes[t->index_count++]);
+    q->type_count++;
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code take_using(compiler *c, const ph_item *x, prophet_error *err)
+{
+    const query_type *t = ph_query_type_of(c->q, c->q->type);
+    ph_buf all = PH_BUF_INIT;
+
+    if (x->kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "using takes an index as it is declared");
+    for (size_t i = 0; t && i < t->index_count; i++) {
+        if (ph_slice_eq(t->indexes[i].name, x->s)) {
+            c->q->force = &t->indexes[i];
+            return PROPHET_OK;
+        }
+        ph_buf_printf(&all, "%s\"%.*s\"", all.len ? ", " : "", PH_FMT(t->indexes[i].name));
+    }
+    ph_fail(err, PROPHET_EUSAGE, "%.*s has no index \"%.*s\"", PH_FMT(c->q->type_name),
+            PH_FMT(x->s));
+    if (all.len)
+        ph_hint(err, "it has %.*s", PH_FMT(ph_buf_slice(&all)));
+    ph_buf_clear(&all);
+    return PROPHET_EUSAGE;
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 static bool helps(const node *n)
 {
@@ -155,7 +237,8 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
     c->q->type_name = ph_arena_copy(c->a, m[M_TYPE].s, &ok);
     if (!ok)
         return ph_nomem(err);
-    if ((rc = c->schema->type(c->schema->ctx, c->q->type_name, &c->q->type, err)) < 0)
+    if ((rc = c->schema->type(c->schema->ctx, c->q->type_name, &c->q->type, err)) < 0 ||
+        (rc = ph_query_note_type(c, c->q->type_name, c->q->type, err)) < 0)
         return rc;
     if (m[M_WHERE].kind != PH_ABSENT &&
         (rc = ph_query_condition(c, m[M_WHERE].raw, QUERY_DEPTH, &c->q->where, err)) < 0)
@@ -165,7 +248,9 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
         (m[M_AFTER].kind != PH_ABSENT && (rc = take_after(c, &m[M_AFTER], err)) < 0) ||
         (m[M_DELETED].kind != PH_ABSENT &&
          (rc = take_flag(&m[M_DELETED], "deleted", &c->q->deleted, err)) < 0) ||
-        (m[M_SCAN].kind != PH_ABSENT && (rc = take_flag(&m[M_SCAN], "scan", &c->q->scan, err)) < 0))
+        (m[M_SCAN].kind != PH_ABSENT &&
+         (rc = take_flag(&m[M_SCAN], "scan", &c->q->scan, err)) < 0) ||
+        (m[M_USING].kind != PH_ABSENT && (rc = take_using(c, &m[M_USING], err)) < 0))
         return rc;
     if (c->q->where &&
         (c->q->where->op == OP_TRUE || (c->q->where->op == OP_AND && c->q->where->kid_count == 0)))

@@ -193,6 +193,48 @@ prophet_code ph_query_order_add(order_list *l, query_run *r, const ph_row *row, 
                                                                                      : PROPHET_OK;
 }
 
+prophet_code ph_query_order_keep(order_list *l, query_run *r, const ph_row *row, prophet_error *err)
+{
+    order_entry e = { row->number, row->uuid, NULL };
+    prophet_code rc = row_values(r, row, &l->arena, &e.values, err);
+
+    if (rc >= 0 && l->count == l->cap)
+        rc = grow(l, err);
+    if (rc >= 0)
+        l->entries[l->count++] = e;
+    return rc;
+}
+
+void ph_query_order_sort(order_list *l, const ph_query *q)
+{
+    if (l->count > 0)
+        sort_list(l, q);
+}
+
+prophet_code ph_query_order_found(order_list *l, query_run *r, uint64_t number, const ph_uuid *uuid,
+                                  prophet_error *err)
+{
+    ph_row row = { .number = number, .uuid = *uuid };
+
+    return ph_query_order_add(l, r, &row, err);
+}
+
+prophet_code ph_query_order_here(query_run *r, const ph_row *row, ph_buf *after, prophet_error *err)
+{
+    prophet_slice *values = NULL;
+
+    ph_arena_reset(&r->row_arena);
+    prophet_code rc = row_values(r, row, &r->row_arena, &values, err);
+    for (size_t i = 0; i < r->q->order_count && rc >= 0; i++) {
+        ph_put_list(after, values[i].len > 0);
+        if (values[i].len > 0)
+            ph_buf_put(after, values[i].data, values[i].len);
+    }
+    if (rc >= 0)
+        ph_put_int(after, (int64_t)row->number);
+    return rc;
+}
+
 void ph_query_order_finish(order_list *l, const ph_query *q)
 {
     if (l->count > 0)

@@ -87,7 +87,9 @@ static prophet_code step_of(compiler *c, prophet_slice type, prophet_slice name,
     ph_query_field by;
     prophet_code rc;
 
-    *step = (path_step){ .kind = STEP_FIELD, .field = f->id, .counter = f->kind == PH_Q_COUNTER };
+    *step = (path_step){
+        .kind = STEP_FIELD, .field = f->id, .declared = f->kind, .counter = f->kind == PH_Q_COUNTER
+    };
     if (f->kind == PH_Q_COMPUTED) {
         ph_fail(err, PROPHET_EUSAGE, "%.*s.%.*s is computed, not stored", PH_FMT(type),
                 PH_FMT(name));
@@ -95,7 +97,8 @@ static prophet_code step_of(compiler *c, prophet_slice type, prophet_slice name,
         ph_hint(err, "test it with a function: q.fn");
         return PROPHET_EUSAGE;
     }
-    if (f->to.len > 0 && (rc = c->schema->type(c->schema->ctx, f->to, &step->to, err)) < 0)
+    if (f->to.len > 0 && ((rc = c->schema->type(c->schema->ctx, f->to, &step->to, err)) < 0 ||
+                          (rc = ph_query_note_type(c, f->to, step->to, err)) < 0))
         return rc;
     if (f->kind != PH_Q_MANY)
         return PROPHET_OK;

@@ -9,7 +9,7 @@
  *           {"prefix" | "contains", field, text}  {"present" | "missing", field}  {"match", [field,] text}  {":", field, value} (text form)
  *   order?  list of fields, each text ("-severity": descending) or {field, descending}; absent values are lowest, ties by local number
  *   limit?  int      after? list: for each order field {} (absent) or {value}, then the local number: rows strictly behind that one
- *   deleted? bool    scan? bool: no limit on keys read
+ *   deleted? bool    scan? bool: no limit on keys read    using? text: the index to read, as it is declared ("status,-due")
  * A value may be {"$word": text}: what a person typed, read as the field's kind says.
  *
  * Conditions. Values compare in index order: kind, then value; 1 equals 1.0; text bytewise. All conditions but missing, ne, not_in, none and
@@ -48,6 +48,8 @@ typedef struct ph_query_schema {
     prophet_code (*field)(void *ctx, prophet_slice type, prophet_slice name, ph_query_field *out, prophet_error *err);
     /* All field names of a type, for suggestions and for match. */
     prophet_code (*names)(void *ctx, prophet_slice type, ph_arena *a, const char *const **names, size_t *count, prophet_error *err);
+    /* The declared indexes of a type, finished or not; NULL: there are none. Borrowed for the call. */
+    prophet_code (*indexes)(void *ctx, prophet_slice type, const ph_index_def **out, size_t *count, prophet_error *err);
 } ph_query_schema;
 
 /* ---- compiling ------------------------------------------------------------------------------------------------ */
@@ -66,20 +68,28 @@ prophet_code ph_query_parse(prophet_slice type, prophet_slice text, prophet_slic
 
 /* ---- running --------------------------------------------------------------------------------------------------- */
 
-/* Where candidate rows come from. The default reads all records of the type; a planner may give one that reads an index.
- * Every candidate is tested against the whole condition, so a source may give too many, never too few, and none twice. */
+/* A record that may fit. */
+typedef struct ph_query_hit {
+    uint64_t      number; /* 0: its row tells */
+    ph_uuid       uuid;
+    prophet_slice row;    /* empty: not at hand */
+    bool          test;   /* of a source whose hits fit all conditions: this one must be looked at */
+} ph_query_hit;
+
+/* Where candidates come from: one function a way to find them (source.c, source_index.c, source_hits.c). A source may give too
+ * many, never too few. */
 typedef struct ph_query_source {
     void *ctx;
     bool  by_number; /* candidates come by rising local number */
-    /* The next candidate's key and row in table records, valid until the next call; *keys grows by what was read. PROPHET_DONE: no more. */
-    prophet_code (*next)(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
+    /* The next candidate, its row valid until the next call; *keys grows by what was read. PROPHET_DONE: no more. */
+    prophet_code (*next)(void *ctx, ph_query_hit *out, uint64_t *keys, prophet_error *err);
 } ph_query_source;
 
 typedef struct ph_query_options {
     uint64_t reads;                 /* most keys to read unless the query says scan; 0: no limit. ENEEDSSCAN with a hint */
     bool   (*stop)(void *ctx);      /* asked now and then: true ends it with EINTERRUPTED; NULL: never */
     void    *stop_ctx;
-    const ph_query_source *source;  /* NULL: a scan */
+    const ph_query_source *source;  /* instead of what a plan would read; NULL: a plan is made */
 } ph_query_options;
 
 typedef struct ph_query_stats {
@@ -90,18 +100,20 @@ typedef struct ph_query_stats {
 
 typedef struct ph_query_iter ph_query_iter;
 
-/* Finds all that fit, then gives them one by one: neither holds a cursor open, so the caller may write in between (in a write
- * transaction rows are as they are when they are given; what is gone by then is left out). t must outlive the iterator. */
+/* Rows come as they are found where the plan has them in order; else all that fit are found first, and read again one by one. Cursors are
+ * open meanwhile: t must outlive the iterator, and nothing is written in it. */
 prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options *o, ph_query_iter **out, prophet_error *err);
 /* The next row, valid until the next call or write. PROPHET_DONE at the end. */
 prophet_code ph_query_next(ph_query_iter *it, ph_row *out, prophet_error *err);
 /* Where the row last given stands: a value for `after`. */
-void         ph_query_here(const ph_query_iter *it, ph_buf *after);
+prophet_code ph_query_here(ph_query_iter *it, ph_buf *after, prophet_error *err);
 void         ph_query_stats_get(const ph_query_iter *it, ph_query_stats *out);
 void         ph_query_close(ph_query_iter *it);
 
 /* How many fit, at most `limit` of the spec. No rows are kept. stats may be NULL. */
 prophet_code ph_query_count(const ph_query *q, ph_txn *t, const ph_query_options *o, uint64_t *count, ph_query_stats *stats, prophet_error *err);
+/* How it would be run, as a canonical map (docs/queries.md): read: also run it, and say what that took. */
+prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run, ph_buf *out, prophet_error *err);
 /* Does this one row fit? (Watching, policies.) */
 prophet_code ph_query_test(const ph_query *q, ph_txn *t, const ph_row *row, bool *fits, prophet_error *err);
 

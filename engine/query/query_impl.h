@@ -12,6 +12,7 @@ typedef enum step_kind { STEP_FIELD, STEP_MANY, STEP_ID, STEP_NUMBER, STEP_VERSI
 typedef struct path_step {
     step_kind kind;
     uint32_t  field;   /* STEP_FIELD; STEP_MANY: the field that refers here. 0: no record has it */
+    ph_query_kind declared;
     bool      counter; /* shows 0 when it shows nothing */
     uint32_t  to;      /* number of the type the references lead to, or that refers here; 0: it has no records */
     size_t    reverse; /* STEP_MANY: which of the run's reverse lookups */
@@ -60,8 +61,22 @@ typedef struct reverse_key { /* all records of a type by what a field of theirs 
     uint32_t type, field;
 } reverse_key;
 
+typedef struct query_index {
+    ph_index_def  def;
+    prophet_slice name; /* as it is declared: "status,-due" */
+} query_index;
+typedef struct query_type { /* one a type that the query's paths lead to */
+    prophet_slice name;
+    uint32_t      id;
+    query_index  *indexes;
+    size_t        index_count;
+} query_type;
+
 struct ph_query {
     ph_arena      arena;
+    query_type   *types;
+    size_t        type_count, type_cap;
+    const query_index *force; /* using */
     prophet_slice type_name;
     uint32_t      type;
     node         *where;
@@ -75,8 +90,9 @@ struct ph_query {
     bool          deleted, scan;
     reverse_key  *reverse;
     size_t        reverse_count, reverse_cap;
-    prophet_slice hint;         /* the field an index would help most, or empty */
+    prophet_slice hint;         /* the index that would help most, or empty */
 };
+const query_type *ph_query_type_of(const ph_query *q, uint32_t type); /* NULL: no path leads there */
 
 /* compile.c calls these. */
 typedef struct compiler {
@@ -85,6 +101,8 @@ typedef struct compiler {
     ph_arena              *a;
 } compiler;
 prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_error *err);
+/* Notes a type and its indexes for the planner. */
+prophet_code ph_query_note_type(compiler *c, prophet_slice name, uint32_t id, prophet_error *err);
 /* The operand as the path's field wants it: words are read, texts for times and ids become such. Copied. */
 prophet_code ph_query_operand(compiler *c, const path *p, prophet_slice raw, prophet_slice *out, prophet_error *err);
 prophet_code ph_query_condition(compiler *c, prophet_slice raw, unsigned depth, node **out, prophet_error *err);
@@ -100,6 +118,8 @@ typedef struct reverse_table {
     bool           built;
     reverse_entry *entries; /* sorted */
     size_t         count, cap;
+    const query_index *index; /* of the field that refers: asked instead of the table */
+    bool           index_known;
 } reverse_table;
 
 typedef struct query_run {
@@ -109,12 +129,18 @@ typedef struct query_run {
     ph_arena        row_arena; /* emptied before each candidate */
     reverse_table  *reverse;
     ph_query_stats  stats;
+    bool            scans;     /* what is read counts against options.reads */
+    bool            counts;    /* the order of rows does not matter */
+    const char     *plan_text; /* said when too much is read */
 } query_run;
 
 prophet_code ph_query_run_begin(query_run *r, const ph_query *q, ph_txn *t, const ph_query_options *o, prophet_error *err);
 void         ph_query_run_end(query_run *r);
 /* Counts one key read; ENEEDSSCAN above the limit, EINTERRUPTED when asked to stop. */
 prophet_code ph_query_read(query_run *r, prophet_error *err);
+/* The row of a record, dead ones too: the one place where rows are fetched by id. PROPHET_DONE: none. */
+prophet_code ph_query_row(query_run *r, uint32_t type, const ph_uuid *uuid, ph_row *out, prophet_error *err);
+prophet_code ph_query_damaged(prophet_slice key, prophet_error *err);
 
 /* Every value a path leads to. `see` returns true when it has seen enough. */
 typedef struct path_visit path_visit;
@@ -129,8 +155,9 @@ bool ph_query_match_text(const node *n, const prophet_slice *texts, size_t count
 /* The value a path has in the order: of several the least, descending the greatest. Copied into a. */
 prophet_code ph_query_order_value(query_run *r, const order_term *o, const ph_row *row, ph_arena *a, prophet_slice *out,
                                   prophet_error *err);
-prophet_code ph_query_reverse(query_run *r, size_t which, const ph_uuid *to, const reverse_entry **out, size_t *count,
-                              prophet_error *err);
+/* Calls see with each record of a type that refers to `to` by the field of a many-step. */
+typedef prophet_code (*reverse_fn)(void *ctx, const ph_uuid *from, bool *enough, prophet_error *err);
+prophet_code ph_query_reverse(query_run *r, size_t which, const ph_uuid *to, reverse_fn see, void *ctx, prophet_error *err);
 
 /* The scan: all records of a type. */
 typedef struct scan_source {
@@ -139,20 +166,19 @@ typedef struct scan_source {
     bool       begun;
 } scan_source;
 prophet_code ph_query_scan_open(scan_source *s, ph_txn *t, uint32_t type, prophet_error *err);
-prophet_code ph_query_scan_next(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
+prophet_code ph_query_scan_row(scan_source *s, prophet_slice *key, prophet_slice *row, prophet_error *err);
+prophet_code ph_query_scan_next(void *ctx, ph_query_hit *out, uint64_t *keys, prophet_error *err);
 void         ph_query_scan_close(scan_source *s);
 
-/* By rising local number, behind `after`; gives up after so many numbers, most of which may be of other types. */
+/* By rising local number, behind `after`; gives up when most numbers are of other types, or after so many. */
 typedef struct number_source {
-    ph_txn    *txn;
     ph_cursor *cursor;
     uint32_t   type;
-    uint64_t   after, patience;
+    uint64_t   after, patience, misses;
     bool       gave_up;
-    uint8_t    key[20];
 } number_source;
 prophet_code ph_query_numbers_open(number_source *s, ph_txn *t, uint32_t type, uint64_t after, uint64_t patience, prophet_error *err);
-prophet_code ph_query_numbers_next(void *ctx, prophet_slice *key, prophet_slice *row, uint64_t *keys, prophet_error *err);
+prophet_code ph_query_numbers_next(void *ctx, ph_query_hit *out, uint64_t *keys, prophet_error *err);
 void         ph_query_numbers_close(number_source *s);
 
 #endif

@@ -1,11 +1,9 @@
-/* run: from candidates to rows. Every candidate is tested; what fits is collected by its number and id, put in order, and
- * read again when it is asked for, so that an iterator holds neither a cursor nor a row.
+/* run: from candidates to rows. A plan says which are read; every one that it does not vouch for is tested. Where they come in the
+ * query's order a row is given as it is found; else all that fit are collected by number and id, put in order, and read again one by
+ * one.
  *
- * Called by replica; the planner gives another source of candidates, the rest stays. */
-#include "query/query_impl.h"
-#include "query/order_impl.h"
-
-#define FIRST_FEW 256 /* a limit up to this is tried by number first */
+ * Called by api; plan.c makes the plan, the source files read what it says. */
+#include "query/plan_impl.h"
 
 /* ---- a run --------------------------------------------------------------------------------------------- */
 
@@ -36,10 +34,10 @@ prophet_code ph_query_read(query_run *r, prophet_error *err)
 
     if ((keys & 255) == 0 && r->o.stop && r->o.stop(r->o.stop_ctx))
         return ph_fail(err, PROPHET_EINTERRUPTED, "interrupted");
-    if (r->o.reads == 0 || keys <= r->o.reads)
+    if (!r->scans || r->o.reads == 0 || keys <= r->o.reads)
         return PROPHET_OK;
-    ph_fail(err, PROPHET_ENEEDSSCAN, "the query reads more than %llu keys of %.*s",
-            (unsigned long long)r->o.reads, PH_FMT(r->q->type_name));
+    ph_fail(err, PROPHET_ENEEDSSCAN, "the query reads more than %llu keys of %.*s: %s",
+            (unsigned long long)r->o.reads, PH_FMT(r->q->type_name), r->plan_text);
     ph_error_at(err, r->q->type_name, r->q->hint);
     if (r->q->hint.len)
         ph_hint(err, "an index on %.*s would help; :scan() allows it as it is", PH_FMT(r->q->hint));
@@ -50,131 +48,141 @@ prophet_code ph_query_read(query_run *r, prophet_error *err)
 
 /* ---- candidates ----------------------------------------------------------------------------------------- */
 
-static prophet_code test_row(query_run *r, const ph_row *row, bool *fits, prophet_error *err)
+static prophet_code test_row(query_run *r, const ph_row *row, bool sure, bool *fits,
+                             prophet_error *err)
 {
     *fits = row->alive != r->q->deleted;
-    if (!*fits || !r->q->where)
+    if (!*fits || !r->q->where || sure)
         return PROPHET_OK;
     ph_arena_reset(&r->row_arena);
     return ph_query_eval(r, r->q->where, row, fits, err);
 }
 
-/* Hands every row that fits to `take`, until it returns PROPHET_DONE. */
-typedef prophet_code (*take_fn)(void *ctx, query_run *r, const ph_row *row, prophet_error *err);
+static prophet_code row_of(query_run *r, const ph_query_hit *hit, ph_row *row, prophet_error *err)
+{
+    uint8_t key[20];
 
-static prophet_code each_fit(query_run *r, const ph_query_source *source, take_fn take, void *ctx,
+    if (hit->row.len == 0) {
+        r->stats.keys++;
+        return ph_query_row(r, r->q->type, &hit->uuid, row, err);
+    }
+    ph_u32be_put(key, r->q->type);
+    memcpy(key + 4, hit->uuid.b, 16);
+    return ph_row_open(ph_slice(key, sizeof key), hit->row, row)
+               ? PROPHET_OK
+               : ph_query_damaged(ph_slice(key, sizeof key), err);
+}
+
+/* The next candidate that fits. */
+static prophet_code next_fit(query_run *r, access_source *s, const plan *p, ph_row *row,
                              prophet_error *err)
 {
-    prophet_slice key, bytes;
-    prophet_code rc = PROPHET_OK;
-    uint64_t keys = 0;
-    ph_row row;
+    ph_query_hit hit;
     bool fits;
+    prophet_code rc;
 
-    while (rc == PROPHET_OK &&
-           (rc = source->next(source->ctx, &key, &bytes, &keys, err)) == PROPHET_OK) {
-        r->stats.keys +=
-            keys > 1 ? keys - 1 : 0; /* the candidate itself is counted by ph_query_read */
-        keys = 0;
+    while ((rc = ph_source_next(s, &hit, err)) == PROPHET_OK) {
         r->stats.tested++;
-        if ((rc = ph_query_read(r, err)) < 0)
-            break;
-        if (!ph_row_open(key, bytes, &row))
-            return ph_query_damaged(key, err);
-        if ((rc = test_row(r, &row, &fits, err)) < 0)
-            break;
+        if ((rc = row_of(r, &hit, row, err)) == PROPHET_DONE)
+            continue;
+        if (rc < 0 || (rc = test_row(r, row, p->exact && !hit.test, &fits, err)) < 0)
+            return rc;
         if (fits) {
             r->stats.matched++;
-            rc = take(ctx, r, &row, err);
+            return PROPHET_OK;
         }
     }
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-prophet_code ph_query_damaged(prophet_slice key, prophet_error *err)
-{
-    char text[37] = "a record";
-    ph_uuid u;
-
-    if (key.len == 20) {
-        memcpy(u.b, (const uint8_t *)key.data + 4, sizeof u.b);
-        ph_uuid_format(&u, text);
-    }
-    ph_fail(err, PROPHET_ECORRUPT, "index row of %s is damaged", text);
-    ph_hint(err, "run prophet rebuild");
-    return PROPHET_ECORRUPT;
-}
-
-static prophet_code run_scan(query_run *r, take_fn take, void *ctx, prophet_error *err)
-{
-    scan_source scan;
-    ph_query_source source = { &scan, false, ph_query_scan_next };
-    prophet_code rc = ph_query_scan_open(&scan, r->t, r->q->type, err);
-
-    if (rc < 0)
-        return rc;
-    rc = each_fit(r, &source, take, ctx, err);
-    ph_query_scan_close(&scan);
     return rc;
 }
 
-static prophet_code run_all(query_run *r, take_fn take, void *ctx, prophet_error *err)
+/* A source that was handed in is asked instead of a plan. */
+static void given_source(query_run *r, plan *p, access_source *s)
 {
-    return r->o.source ? each_fit(r, r->o.source, take, ctx, err) : run_scan(r, take, ctx, err);
+    *p = (plan){ .scans = true, .order = ORDER_SORT };
+    *s = (access_source){ .source = *r->o.source, .r = r };
+}
+
+static prophet_code open_plan(query_run *r, ph_arena *a, plan *p, access_source *s,
+                              prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+
+    if (r->o.source)
+        given_source(r, p, s);
+    else
+        rc = ph_plan_make(r, a, p, err);
+    r->scans = p->scans;
+    r->plan_text = ph_plan_text(p, a);
+    if (rc < 0 || r->o.source)
+        return rc;
+    return ph_source_open(r, p->access, p->ordered ? p->order : ORDER_SORT, s, err);
 }
 
 /* ---- iterators ------------------------------------------------------------------------------------------- */
 
 struct ph_query_iter {
     query_run run;
+    ph_arena plan_arena;
+    plan plan;
+    access_source source;
+    bool streams; /* rows come from the source */
+    bool behind;  /* `after` is passed */
+    uint64_t given;
+    uint64_t last; /* number of the row last given */
+    ph_row row;    /* the row last given */
     order_list list;
     size_t at; /* of the next row */
 };
 
-static prophet_code collect(void *ctx, query_run *r, const ph_row *row, prophet_error *err)
+/* Only numbers and ids are wanted of candidates that the plan vouches for, where they need no order but their numbers. */
+static prophet_code collect(ph_query_iter *it, prophet_error *err)
 {
-    return ph_query_order_add(ctx, r, row, err);
-}
-
-/* The first few of all: numbers are walked in their order, as long as most of them are of the type. */
-static prophet_code collect_first(ph_query_iter *it, bool *done, prophet_error *err)
-{
-    const ph_query *q = it->run.q;
-    number_source numbers;
-    ph_query_source source = { &numbers, true, ph_query_numbers_next };
-
-    *done = false;
-    if (it->run.o.source || !q->limited || q->where || q->order_count > 0 || q->limit > FIRST_FEW)
-        return PROPHET_OK;
-    prophet_code rc =
-        ph_query_numbers_open(&numbers, it->run.t, q->type, q->has_after ? q->after_number : 0,
-                              4 * q->limit + FIRST_FEW, err);
-    if (rc < 0)
-        return rc;
-    it->list.by_number = true;
-    rc = each_fit(&it->run, &source, collect, &it->list, err);
-    ph_query_numbers_close(&numbers);
-    *done = it->list.count == q->limit || !numbers.gave_up;
-    it->list.by_number = false;
-    if (!*done)
-        it->list.count = 0;
-    return rc;
-}
-
-static prophet_code collect_all(ph_query_iter *it, prophet_error *err)
-{
-    const ph_query *q = it->run.q;
-    bool done = q->limited && q->limit == 0;
+    query_run *r = &it->run;
+    const ph_query *q = r->q;
+    bool by_keys = it->plan.exact && q->order_count == 0 && !q->deleted;
+    ph_query_hit hit;
+    ph_row row;
     prophet_code rc = PROPHET_OK;
 
-    it->list.by_number = it->run.o.source && it->run.o.source->by_number;
-    if (!done)
-        rc = collect_first(it, &done, err);
-    if (rc >= 0 && !done)
-        rc = run_all(&it->run, collect, &it->list, err);
+    it->list.by_number = it->source.source.by_number;
+    while (rc == PROPHET_OK) {
+        if (!by_keys) {
+            if ((rc = next_fit(r, &it->source, &it->plan, &row, err)) == PROPHET_OK &&
+                row.number > it->last)
+                rc = ph_query_order_add(&it->list, r, &row, err);
+            continue;
+        }
+        bool fits = true;
+        if ((rc = ph_source_next(&it->source, &hit, err)) != PROPHET_OK)
+            break;
+        r->stats.tested++;
+        if (hit.test && (rc = row_of(r, &hit, &row, err)) == PROPHET_OK)
+            rc = test_row(r, &row, false, &fits, err);
+        if (rc == PROPHET_OK && fits) {
+            r->stats.matched++;
+            rc = ph_query_order_found(&it->list, r, hit.number, &hit.uuid, err);
+        } else if (rc == PROPHET_DONE) {
+            rc = PROPHET_OK; /* no row */
+        }
+    }
+    ph_source_close(&it->source);
     if (rc >= 0)
         ph_query_order_finish(&it->list, q);
-    return rc;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code begin(ph_query_iter *it, prophet_error *err)
+{
+    const ph_query *q = it->run.q;
+    prophet_code rc;
+
+    if (q->limited && q->limit == 0)
+        return PROPHET_OK;
+    if ((rc = open_plan(&it->run, &it->plan_arena, &it->plan, &it->source, err)) < 0)
+        return rc;
+    it->streams = it->plan.ordered;
+    it->behind = !q->has_after;
+    return it->streams ? PROPHET_OK : collect(it, err);
 }
 
 prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options *o,
@@ -185,7 +193,7 @@ prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options 
 
     if (!it)
         return ph_nomem(err);
-    if ((rc = ph_query_run_begin(&it->run, q, t, o, err)) < 0 || (rc = collect_all(it, err)) < 0) {
+    if ((rc = ph_query_run_begin(&it->run, q, t, o, err)) < 0 || (rc = begin(it, err)) < 0) {
         ph_query_close(it);
         return rc;
     }
@@ -193,44 +201,78 @@ prophet_code ph_query_open(const ph_query *q, ph_txn *t, const ph_query_options 
     return PROPHET_OK;
 }
 
-prophet_code ph_query_next(ph_query_iter *it, ph_row *out, prophet_error *err)
+/* Numbers turned out to be mostly others': what is left of the records is read as they lie. */
+static prophet_code read_the_rest(ph_query_iter *it, prophet_error *err)
 {
-    uint8_t key[20];
-    prophet_slice bytes;
-    bool fits;
+    const number_source *numbers = it->source.state;
+    access *all = ph_arena_zalloc(&it->plan_arena, sizeof *all);
 
-    ph_u32be_put(key, it->run.q->type);
-    while (it->at < it->list.count) {
-        memcpy(key + 4, it->list.entries[it->at++].uuid.b, 16);
-        it->run.stats.keys++;
+    if (!all)
+        return ph_nomem(err);
+    it->last = numbers->after;
+    *all = *it->plan.access;
+    all->kind = ACCESS_SCAN;
+    it->plan.access = all;
+    it->plan.ordered = it->streams = false;
+    it->plan.order = ORDER_SORT;
+    ph_source_close(&it->source);
+    prophet_code rc = ph_source_open(&it->run, all, ORDER_SORT, &it->source, err);
+    return rc < 0 ? rc : collect(it, err);
+}
+
+static prophet_code next_streamed(ph_query_iter *it, prophet_error *err)
+{
+    const ph_query *q = it->run.q;
+    prophet_code rc = PROPHET_OK;
+
+    while (!q->limited || it->given < q->limit) {
+        rc = next_fit(&it->run, &it->source, &it->plan, &it->row, err);
+        if (rc == PROPHET_OK && !it->behind)
+            rc = ph_query_order_behind(&it->run, &it->row, &it->behind, err);
+        if (rc != PROPHET_OK || it->behind)
+            break;
+    }
+    if (q->limited && it->given == q->limit)
+        return PROPHET_DONE;
+    if (rc == PROPHET_DONE && it->plan.access->kind == ACCESS_NUMBERS &&
+        ((number_source *)it->source.state)->gave_up)
+        return read_the_rest(it, err);
+    return rc;
+}
+
+static prophet_code next_collected(ph_query_iter *it, prophet_error *err)
+{
+    query_run *r = &it->run;
+
+    while (it->at < it->list.count && (!r->q->limited || it->given < r->q->limit)) {
+        r->stats.keys++;
         prophet_code rc =
-            ph_txn_get(it->run.t, PH_T_RECORDS, ph_slice(key, sizeof key), &bytes, err);
-        if (rc == PROPHET_DONE)
-            continue;
-        if (rc < 0)
+            ph_query_row(r, r->q->type, &it->list.entries[it->at++].uuid, &it->row, err);
+        if (rc < 0 || (rc == PROPHET_OK && it->row.alive != r->q->deleted))
             return rc;
-        if (!ph_row_open(ph_slice(key, sizeof key), bytes, out))
-            return ph_query_damaged(ph_slice(key, sizeof key), err);
-        fits = out->alive != it->run.q->deleted;
-        if (fits)
-            return PROPHET_OK;
     }
     return PROPHET_DONE;
 }
 
-void ph_query_here(const ph_query_iter *it, ph_buf *after)
+prophet_code ph_query_next(ph_query_iter *it, ph_row *out, prophet_error *err)
 {
-    const ph_query *q = it->run.q;
+    prophet_code rc = PROPHET_OK;
 
-    ph_put_list(after, q->order_count + 1);
-    const order_entry *e = it->at ? &it->list.entries[it->at - 1] : NULL;
-    for (size_t i = 0; i < q->order_count; i++) {
-        bool there = e && e->values[i].len > 0;
-        ph_put_list(after, there);
-        if (there)
-            ph_buf_put(after, e->values[i].data, e->values[i].len);
+    if (it->streams)
+        rc = next_streamed(it, err);
+    if (rc == PROPHET_OK && !it->streams)
+        rc = next_collected(it, err);
+    if (rc == PROPHET_OK) {
+        it->given++;
+        *out = it->row;
     }
-    ph_put_int(after, e ? (int64_t)e->number : 0);
+    return rc;
+}
+
+prophet_code ph_query_here(ph_query_iter *it, ph_buf *after, prophet_error *err)
+{
+    ph_put_list(after, it->run.q->order_count + 1);
+    return ph_query_order_here(&it->run, &it->row, after, err);
 }
 
 void ph_query_stats_get(const ph_query_iter *it, ph_query_stats *out)
@@ -242,42 +284,61 @@ void ph_query_close(ph_query_iter *it)
 {
     if (!it)
         return;
+    ph_source_close(&it->source);
     ph_query_order_clear(&it->list);
+    ph_arena_clear(&it->plan_arena);
     ph_query_run_end(&it->run);
     ph_free(it);
 }
 
 /* ---- without rows ---------------------------------------------------------------------------------------- */
 
-typedef struct counting {
-    uint64_t count, limit;
-} counting;
-
-static prophet_code count_one(void *ctx, query_run *r, const ph_row *row, prophet_error *err)
+/* What the plan vouches for is counted by keys alone. */
+static prophet_code count_all(query_run *r, const plan *p, access_source *s, uint64_t limit,
+                              uint64_t *count, prophet_error *err)
 {
-    counting *c = ctx;
-    bool behind = true;
-    prophet_code rc = ph_query_order_behind(r, row, &behind, err);
+    ph_query_hit hit;
+    ph_row row;
+    bool by_keys = p->exact && !r->q->deleted && !r->q->has_after;
+    prophet_code rc = PROPHET_OK;
 
-    if (rc >= 0 && behind)
-        c->count++;
-    return rc < 0 ? rc : c->count >= c->limit ? PROPHET_DONE : PROPHET_OK;
+    while (rc == PROPHET_OK && *count < limit) {
+        bool counts = true;
+        if (by_keys) {
+            if ((rc = ph_source_next(s, &hit, err)) != PROPHET_OK)
+                break;
+            r->stats.tested++;
+            if (hit.test && (rc = row_of(r, &hit, &row, err)) == PROPHET_OK)
+                rc = test_row(r, &row, false, &counts, err);
+            counts = counts && rc == PROPHET_OK;
+            rc = rc == PROPHET_DONE ? PROPHET_OK : rc;
+        } else if ((rc = next_fit(r, s, p, &row, err)) == PROPHET_OK) {
+            rc = ph_query_order_behind(r, &row, &counts, err);
+        }
+        *count += rc == PROPHET_OK && counts;
+    }
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
 prophet_code ph_query_count(const ph_query *q, ph_txn *t, const ph_query_options *o,
                             uint64_t *count, ph_query_stats *stats, prophet_error *err)
 {
-    counting c = { 0, q->limited ? q->limit : UINT64_MAX };
+    uint64_t limit = q->limited ? q->limit : UINT64_MAX;
+    ph_arena a = PH_ARENA_INIT;
+    access_source s = { .close = NULL };
     query_run r;
+    plan p;
     prophet_code rc = ph_query_run_begin(&r, q, t, o, err);
 
-    if (rc >= 0 && c.limit > 0)
-        rc = run_all(&r, count_one, &c, err);
+    *count = 0;
+    r.counts = true;
+    if (rc >= 0 && limit > 0 && (rc = open_plan(&r, &a, &p, &s, err)) >= 0)
+        rc = count_all(&r, &p, &s, limit, count, err);
     if (stats)
         *stats = r.stats;
+    ph_source_close(&s);
     ph_query_run_end(&r);
-    if (rc >= 0)
-        *count = c.count;
+    ph_arena_clear(&a);
     return rc;
 }
 
@@ -288,7 +349,7 @@ prophet_code ph_query_test(const ph_query *q, ph_txn *t, const ph_row *row, bool
     prophet_code rc = ph_query_run_begin(&r, q, t, NULL, err);
 
     if (rc >= 0)
-        rc = test_row(&r, row, fits, err);
+        rc = test_row(&r, row, false, fits, err);
     ph_query_run_end(&r);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* walk: from a row along a path to the values at its end; through references forwards, through many-fields backwards.
  *
  * Called by eval.c and order.c for every candidate. Each record read on the way counts as a key. */
-#include "query/query_impl.h"
+#include "query/plan_impl.h"
 #include <stdlib.h>
 
 static prophet_code walk_from(query_run *r, const path *p, size_t at, const ph_row *row,
@@ -88,27 +88,38 @@ static void put_ref(uint8_t out[19], const ph_uuid *u)
     memcpy(out + 3, u->b, sizeof u->b);
 }
 
+typedef struct many_walk {
+    query_run *r;
+    const path *p;
+    size_t at;
+    path_visit *v;
+} many_walk;
+
+static prophet_code see_referrer(void *ctx, const ph_uuid *from, bool *enough, prophet_error *err)
+{
+    many_walk *m = ctx;
+    prophet_code rc = PROPHET_OK;
+    uint8_t ref[19];
+    ph_row next;
+
+    if (m->at + 1 < m->p->count) {
+        rc = target_row(m->r, m->p->steps[m->at].to, from->b, &next, err);
+        if (rc == PROPHET_OK)
+            rc = walk_from(m->r, m->p, m->at + 1, &next, m->v, err);
+    } else {
+        put_ref(ref, from);
+        m->v->done = m->v->see(m->v, ph_slice(ref, sizeof ref), false);
+    }
+    *enough = m->v->done;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 static prophet_code walk_many(query_run *r, const path *p, size_t at, const ph_row *row,
                               path_visit *v, prophet_error *err)
 {
-    const path_step *s = &p->steps[at];
-    const reverse_entry *from;
-    size_t count;
-    prophet_code rc = ph_query_reverse(r, s->reverse, &row->uuid, &from, &count, err);
+    many_walk m = { r, p, at, v };
 
-    for (size_t i = 0; i < count && rc >= 0 && !v->done; i++) {
-        uint8_t ref[19];
-        ph_row next;
-        if (at + 1 < p->count) {
-            rc = target_row(r, s->to, from[i].from.b, &next, err);
-            if (rc == PROPHET_OK)
-                rc = walk_from(r, p, at + 1, &next, v, err);
-            continue;
-        }
-        put_ref(ref, &from[i].from);
-        v->done = v->see(v, ph_slice(ref, sizeof ref), false);
-    }
-    return rc < 0 ? rc : PROPHET_OK;
+    return ph_query_reverse(r, p->steps[at].reverse, &row->uuid, see_referrer, &m, err);
 }
 
 static prophet_code walk_from(query_run *r, const path *p, size_t at, const ph_row *row,
@@ -187,13 +198,13 @@ static prophet_code build_reverse(query_run *r, const reverse_key *k, reverse_ta
     scan_source scan;
     ph_arena a = PH_ARENA_INIT;
     prophet_slice key, bytes;
-    uint64_t keys = 0;
     ph_row row;
     prophet_code rc = ph_query_scan_open(&scan, r->t, k->type, err);
 
     if (rc < 0)
         return rc;
-    while ((rc = ph_query_scan_next(&scan, &key, &bytes, &keys, err)) == PROPHET_OK) {
+    r->scans = true;
+    while ((rc = ph_query_scan_row(&scan, &key, &bytes, err)) == PROPHET_OK) {
         if ((rc = ph_query_read(r, err)) < 0)
             break;
         if (!ph_row_open(key, bytes, &row)) {
@@ -215,29 +226,83 @@ static prophet_code build_reverse(query_run *r, const reverse_key *k, reverse_ta
     return PROPHET_OK;
 }
 
-prophet_code ph_query_reverse(query_run *r, size_t which, const ph_uuid *to,
-                              const reverse_entry **out, size_t *count, prophet_error *err)
+/* An index of that field alone tells it without a table. */
+static prophet_code find_index(query_run *r, const reverse_key *k, reverse_table *t,
+                               prophet_error *err)
+{
+    const query_type *type = ph_query_type_of(r->q, k->type);
+    planner p = { r, NULL };
+    prophet_code rc = PROPHET_OK;
+
+    t->index_known = true;
+    for (size_t i = 0; type && i < type->index_count && rc >= 0 && !t->index; i++) {
+        const query_index *index = &type->indexes[i];
+        bool usable, odd;
+        if (index->def.count != 1 || index->def.fields[0] != k->field)
+            continue;
+        rc = ph_plan_usable(&p, index, &usable, &odd, err);
+        t->index = rc >= 0 && usable && !odd ? index : NULL;
+    }
+    return rc;
+}
+
+static prophet_code ask_index(query_run *r, const query_index *index, const ph_uuid *to,
+                              reverse_fn see, void *ctx, prophet_error *err)
+{
+    uint8_t ref[19];
+    ph_buf prefix = PH_BUF_INIT;
+    prophet_slice key, value;
+    ph_cursor *cur;
+    bool enough = false;
+    prophet_code rc;
+
+    put_ref(ref, to);
+    ph_buf_u32be(&prefix, index->def.id);
+    (void)ph_ordered_put(&prefix, ph_slice(ref, sizeof ref), index->def.desc[0], PH_IX_ROOM);
+    if (prefix.failed)
+        return ph_nomem(err);
+    if ((rc = ph_cursor_open(r->t, PH_T_IX, &cur, err)) >= 0)
+        rc = ph_cursor_seek(cur, ph_buf_slice(&prefix), &key, &value, err);
+    else
+        cur = NULL;
+    while (rc == PROPHET_OK && !enough && key.len > prefix.len &&
+           memcmp(key.data, prefix.data, prefix.len) == 0) {
+        ph_ix_hit hit;
+        if ((rc = ph_query_read(r, err)) < 0 || (rc = ph_ix_decode(key, value, &hit, err)) < 0 ||
+            (rc = see(ctx, &hit.uuid, &enough, err)) < 0)
+            break;
+        rc = ph_cursor_next(cur, &key, &value, err);
+    }
+    ph_cursor_close(cur);
+    ph_buf_clear(&prefix);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+prophet_code ph_query_reverse(query_run *r, size_t which, const ph_uuid *to, reverse_fn see,
+                              void *ctx, prophet_error *err)
 {
     reverse_table *t = &r->reverse[which];
     const reverse_key *k = &r->q->reverse[which];
-    size_t low = 0, high, end;
-    prophet_code rc;
+    bool enough = false;
+    size_t low = 0;
+    prophet_code rc = PROPHET_OK;
 
-    *count = 0;
     if (k->type == 0 || k->field == 0)
         return PROPHET_OK;
+    if (!t->index_known && (rc = find_index(r, k, t, err)) < 0)
+        return rc;
+    if (t->index)
+        return ask_index(r, t->index, to, see, ctx, err);
     if (!t->built && (rc = build_reverse(r, k, t, err)) < 0)
         return rc;
-    for (high = t->count; low < high;) {
+    for (size_t high = t->count; low < high;) {
         size_t mid = (low + high) / 2;
         if (memcmp(t->entries[mid].to.b, to->b, sizeof to->b) < 0)
             low = mid + 1;
         else
             high = mid;
     }
-    for (end = low; end < t->count && ph_uuid_eq(&t->entries[end].to, to); end++)
-        ;
-    *out = t->entries + low;
-    *count = end - low;
-    return PROPHET_OK;
+    for (; rc >= 0 && !enough && low < t->count && ph_uuid_eq(&t->entries[low].to, to); low++)
+        rc = see(ctx, &t->entries[low].from, &enough, err);
+    return rc;
 }

@@ -469,6 +469,7 @@ static void check_query(world *w, const asked *q)
 TEST(random_queries_find_what_a_filter_over_the_model_finds)
 {
     for (int round = 0; round < 8; round++) {
+        world_indexed = round == 0 ? 0 : round < 4 ? ~0u : (unsigned)test_below(1 << W_INDEXES);
         world *w = world_new();
         for (int i = 0; i < 600; i++) {
             asked q = random_query(w);
@@ -480,6 +481,7 @@ TEST(random_queries_find_what_a_filter_over_the_model_finds)
 
 TEST(pages_by_cursor_make_the_whole_list)
 {
+    world_indexed = ~0u;
     world *w = world_new();
     prophet_error err;
 
@@ -487,7 +489,7 @@ TEST(pages_by_cursor_make_the_whole_list)
         asked q = random_query(w);
         found want[W_RECORDS];
         size_t n = model_find(w, &q, want), at = 0, before = SIZE_MAX;
-        ph_buf after = PH_BUF_INIT;
+        ph_buf after = PH_BUF_INIT, shown_spec = PH_BUF_INIT;
         q.limit = 1 + (int64_t)test_below(7);
         while (at != before) {
             ph_buf spec = PH_BUF_INIT;
@@ -497,18 +499,22 @@ TEST(pages_by_cursor_make_the_whole_list)
             before = at;
             q.after = ph_buf_slice(&after);
             put_query(&spec, &q);
+            ph_buf_reset(&shown_spec);
+            ph_json_value(&shown_spec, ph_buf_slice(&spec));
+            test_context("%.*s", PH_FMT(ph_buf_slice(&shown_spec)));
             REQUIRE_OK(ph_query_compile(ph_buf_slice(&spec), &world_schema, &c, &err), &err);
             REQUIRE_OK(ph_query_open(c, w->at.txn, NULL, &it, &err), &err);
             while (ph_query_next(it, &row, &err) == PROPHET_OK && CHECK(at < n)) {
                 CHECK_EQ_UINT(row.number, want[at++].m->number);
                 ph_buf_reset(&after);
-                ph_query_here(it, &after);
+                CHECK_OK(ph_query_here(it, &after, &err), &err);
             }
             ph_query_close(it);
             ph_query_free(c);
             ph_buf_clear(&spec);
         }
         CHECK_EQ_UINT(at, n);
+        ph_buf_clear(&shown_spec);
         ph_buf_clear(&after);
     }
     world_free(w);

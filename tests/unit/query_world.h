@@ -113,7 +113,55 @@ static inline prophet_code world_names(void *ctx, prophet_slice type, ph_arena *
     return PROPHET_OK;
 }
 
-static const ph_query_schema world_schema = { NULL, world_type, world_field_of, world_names };
+/* ---- indexes ------------------------------------------------------------------------------------------------ */
+
+typedef struct world_index {
+    uint32_t    type, id;
+    const char *spec;
+    size_t      count;
+    uint32_t    fields[2];
+    bool        desc[2];
+    uint8_t     kinds[2];
+} world_index;
+static const world_index world_indexes[] = {
+    { TICKET, 101, "ticket/status", 1, { F_STATUS }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 102, "ticket/any", 1, { F_ANY }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 103, "ticket/due", 1, { F_DUE }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 104, "ticket/milestone", 1, { F_REF }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 105, "ticket/tags", 1, { F_TAGS }, { false }, { PH_IX_SET } },
+    { TICKET, 106, "ticket/votes", 1, { F_VOTES }, { false }, { PH_IX_COUNTER } },
+    { TICKET, 107, "ticket/-list", 1, { F_LIST }, { true }, { PH_IX_LIST } },
+    { TICKET, 108, "ticket/watch", 1, { F_WATCH }, { false }, { PH_IX_SET } },
+    { TICKET, 109, "ticket/status,-due", 2, { F_STATUS, F_DUE }, { false, true }, { PH_IX_PLAIN, PH_IX_PLAIN } },
+    { TICKET, 110, "ticket/-votes,milestone", 2, { F_VOTES, F_REF }, { true, false }, { PH_IX_COUNTER, PH_IX_PLAIN } },
+    { TICKET, 111, "ticket/tags,status", 2, { F_TAGS, F_STATUS }, { false, false }, { PH_IX_SET, PH_IX_PLAIN } },
+    { MILESTONE, 112, "milestone/name", 1, { F_STATUS }, { false }, { PH_IX_PLAIN } },
+    { COMMENT, 113, "comment/ticket", 1, { F_REF }, { false }, { PH_IX_PLAIN } },
+};
+enum { W_INDEXES = sizeof world_indexes / sizeof *world_indexes };
+static unsigned world_indexed; /* bits: which of them are there */
+
+static inline ph_index_def world_def(const world_index *x)
+{
+    return (ph_index_def){ x->id, x->count, x->fields, x->desc, x->kinds, ph_slice_str(x->spec) };
+}
+
+static inline prophet_code world_indexes_of(void *ctx, prophet_slice type, const ph_index_def **out, size_t *count, prophet_error *err)
+{
+    static ph_index_def defs[W_INDEXES];
+    uint32_t id = 0;
+
+    (void)ctx;
+    (void)world_type(NULL, type, &id, err);
+    *count = 0;
+    *out = defs;
+    for (size_t i = 0; i < W_INDEXES; i++)
+        if (world_indexes[i].type == id)
+            defs[(*count)++] = world_def(&world_indexes[i]);
+    return PROPHET_OK;
+}
+
+static const ph_query_schema world_schema = { NULL, world_type, world_field_of, world_names, world_indexes_of };
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
@@ -129,7 +177,12 @@ static const char *const world_texts[] = { "", "a", "ab", "abc", "b", "Crash on 
 static inline prophet_slice any_text(world *w)
 {
     ph_buf b = PH_BUF_INIT;
-    ph_put_text(&b, ph_slice_str(world_texts[test_below(8)]));
+    char longer[503];
+    size_t len = 497 + test_below(5); /* cut in keys, told apart by their ends alone */
+
+    memset(longer, 'x', sizeof longer);
+    longer[len - 1] = (char)('w' + test_below(3));
+    ph_put_text(&b, test_below(6) ? ph_slice_str(world_texts[test_below(8)]) : ph_slice(longer, len));
     return keep(w, &b);
 }
 
@@ -278,6 +331,68 @@ static inline void world_add(world *w, uint32_t type, uint8_t n)
     ph_buf_clear(&scratch);
 }
 
+/* The rows that replica/secondary.c would write. */
+static inline void world_index_row(world *w, const ph_index_def *def, const world_record *m, prophet_slice element)
+{
+    ph_buf key = PH_BUF_INIT;
+    prophet_error err;
+    size_t cut = 0;
+
+    ph_buf_u32be(&key, def->id);
+    for (size_t i = 0; i < def->count; i++) {
+        const world_cell *c = &m->cells[def->fields[i]];
+        prophet_slice value = c->set ? element : c->there ? c->value : ph_slice(NULL, 0);
+        if (ph_ordered_put(&key, value, def->desc[i], PH_IX_ROOM / def->count) && !cut)
+            cut = key.len - PH_IX_CUT;
+    }
+    ph_buf_u64be(&key, m->number);
+    REQUIRE_OK(ph_ix_put(w->at.txn, ph_buf_slice(&key), &m->uuid, cut, &err), &err);
+    ph_buf_clear(&key);
+}
+
+static inline void world_index_record(world *w, const ph_index_def *def, const world_record *m)
+{
+    const world_cell *set = NULL;
+    uint8_t odd[13];
+    prophet_error err;
+    ph_item list, one;
+
+    for (size_t i = 0; i < def->count; i++) {
+        const world_cell *c = &m->cells[def->fields[i]];
+        if (c->there && c->set)
+            set = c;
+        if (!c->there || c->set || def->kinds[i] == PH_IX_LIST || ph_value_kind(c->value) != PH_LIST)
+            continue;
+        ph_ix_odd_prefix(def->id, odd);
+        ph_u64be_put(odd + 5, m->number);
+        REQUIRE_OK(ph_ix_put(w->at.txn, ph_slice(odd, sizeof odd), &m->uuid, 0, &err), &err);
+        return;
+    }
+    if (!set) {
+        world_index_row(w, def, m, ph_slice(NULL, 0));
+        return;
+    }
+    (void)ph_value_open(set->value, &list);
+    for (ph_reader in = ph_reader_of(list.s); ph_read_item(&in, &one);)
+        world_index_row(w, def, m, one.raw);
+}
+
+static inline void world_index_all(world *w)
+{
+    prophet_error err;
+
+    for (size_t i = 0; i < W_INDEXES; i++) {
+        const world_index *x = &world_indexes[i];
+        const ph_index_def def = world_def(x);
+        if (!(world_indexed >> i & 1))
+            continue;
+        for (size_t n = 0; n < w->count; n++)
+            if (w->records[n].type == x->type && w->records[n].alive)
+                world_index_record(w, &def, &w->records[n]);
+        REQUIRE_OK(ph_ix_mark(w->at.txn, x->type, &def, &err), &err);
+    }
+}
+
 static inline world *world_new(void)
 {
     static unsigned worlds;
@@ -292,6 +407,7 @@ static inline world *world_new(void)
         world_add(w, MILESTONE, i);
     for (uint8_t i = 0; i < 20; i++)
         world_add(w, COMMENT, i);
+    world_index_all(w);
     return w;
 }
 

@@ -1,0 +1,137 @@
+/* What the planner's files share: ways to find candidates, what they are expected to cost, and the sources that read them. */
+#ifndef PH_QUERY_PLAN_IMPL_H
+#define PH_QUERY_PLAN_IMPL_H
+#include "query/order_impl.h"
+
+#define PLAN_FETCH 10u     /* what fetching a row by id costs, in keys read from an index */
+#define PLAN_PATIENCE 1024u /* numbers that are tried for the first rows that fit, before all records are read */
+#define PLAN_RACE  8192u   /* keys counted at most to tell candidates apart */
+#define PLAN_JOIN  4096u   /* records of another type that a join may be turned into values by */
+#define FEWEST      64u    /* records fetched without a thought */
+#define PLAN_RANGES 1024u  /* of one index */
+#define PLAN_CONDITIONS 64 /* joined by "and" that are looked at */
+
+typedef struct key_range { /* keys of table ix: low <= key < high */
+    prophet_slice low, high;
+} key_range;
+
+typedef enum access_kind {
+    ACCESS_SCAN,      /* all records of the type, by id */
+    ACCESS_NUMBERS,   /* the same by local number, until that is no good */
+    ACCESS_IDS,       /* these records */
+    ACCESS_INDEX,     /* ranges of an index */
+    ACCESS_UNION,     /* any of several */
+    ACCESS_INTERSECT  /* both of two */
+} access_kind;
+
+typedef struct access access;
+struct access {
+    access_kind kind;
+    uint32_t    type;
+    uint64_t    covers;    /* bits of the conditions it answers */
+    bool        exact;     /* all it gives fit those conditions: no row needs to be looked at */
+    bool        unique;    /* gives no record twice */
+    bool        by_number; /* by rising local number */
+    uint64_t    keys;      /* to be read; at least so many when not sure */
+    bool        counted;   /* keys was looked at */
+    bool        sure;
+    bool        estimated; /* keys comes from a sample */
+    /* ACCESS_INDEX */
+    const query_index *index;
+    key_range  *ranges;
+    size_t      range_count;
+    size_t      fixed;     /* fields that every range fixes to one value */
+    bool        odd;       /* there are records that the index cannot tell */
+    prophet_slice prefix;  /* of all keys, when one value is fixed for each of the first fields */
+    const size_t *ends;    /* where in it the value of field i begins; ends[fixed]: its length. NULL: several prefixes */
+    /* ACCESS_IDS */
+    ph_uuid    *ids;
+    size_t      id_count;
+    /* ACCESS_UNION, ACCESS_INTERSECT */
+    access    **kids;
+    size_t      kid_count;
+    const char *join;      /* said in explain: the path that was followed to get there */
+};
+
+typedef enum plan_order { ORDER_NUMBER, ORDER_INDEX, ORDER_INDEX_BACKWARD, ORDER_SORT } plan_order;
+typedef struct plan {
+    access    *access;
+    plan_order order;
+    bool       ordered; /* rows come in the query's order: streamed */
+    bool       exact;   /* the access covers the whole condition */
+    bool       scans;   /* reads more than its conditions ask for: against options.reads */
+    uint64_t   records; /* of the type, about; 0: not asked */
+} plan;
+
+typedef struct planner {
+    query_run *r;
+    ph_arena  *a; /* of the plan */
+} planner;
+
+/* One conjunct. */
+typedef struct conjunct {
+    const node *n;
+    bool        negated; /* of OP_PRESENT only: missing */
+} conjunct;
+
+/* plan.c */
+prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *err);
+/* The best access for a condition on records of a type; NULL: only a scan. */
+prophet_code ph_plan_condition(planner *p, uint32_t type, const node *n, access **out, prophet_error *err);
+access      *ph_plan_access(planner *p, access_kind kind, uint32_t type);
+/* What is read, for people. */
+const char  *ph_plan_text(const plan *p, ph_arena *a);
+
+/* plan_index.c: conditions as ranges of one index. *out NULL: none of them fits. `all`: also without any, as a whole. */
+prophet_code ph_plan_index(planner *p, uint32_t type, const query_index *index, const conjunct *c, size_t count, bool all,
+                           access **out, prophet_error *err);
+/* Is the index finished, and are there odd records in it? */
+prophet_code ph_plan_usable(planner *p, const query_index *index, bool *usable, bool *odd, prophet_error *err);
+/* Does the access give rows in the query's order? */
+plan_order   ph_plan_order(const ph_query *q, const access *a);
+/* Which of the fixed fields a term orders by; a->fixed: none. */
+size_t       ph_plan_fixed(const access *a, const order_term *o);
+prophet_slice ph_plan_after_prefix(prophet_slice prefix, ph_arena *a); /* the least key above all that begin so; empty: no memory */
+
+/* plan_join.c: conditions on other types' records, as values and ids. *out NULL: too many of them. */
+prophet_code ph_plan_join(planner *p, uint32_t type, const node *n, node **as_values, access **as_ids, prophet_error *err);
+
+/* plan_cost.c */
+/* Counts the keys of several accesses side by side until one is done or `limit` were read of each. */
+prophet_code ph_plan_race(planner *p, access **list, size_t count, uint64_t limit, prophet_error *err);
+prophet_code ph_plan_count(planner *p, access *a, uint64_t limit, prophet_error *err);
+/* About how many records the type has, by a look at some numbers; how many of those looked at fit each list of conditions. */
+prophet_code ph_plan_sample(planner *p, uint32_t type, access **list, size_t count, const conjunct *c, size_t conjuncts,
+                            uint64_t *records, prophet_error *err);
+
+/* ---- sources -------------------------------------------------------------------------------------------------- */
+
+typedef struct access_source {
+    ph_query_source source;
+    query_run      *r;
+    void           *state;
+    void          (*close)(void *state);
+} access_source;
+/* Reads an access; `ordered`: in the query's order, by `order`. */
+prophet_code ph_source_open(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
+void         ph_source_close(access_source *s);
+/* source_index.c */
+prophet_code ph_source_index(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
+
+/* source_hits.c: found records as a list by number, each once. */
+typedef struct hit_entry {
+    uint64_t number;
+    ph_uuid  uuid;
+    bool     test;
+} hit_entry;
+typedef struct hit_list {
+    hit_entry *at;
+    size_t     count, cap, pos;
+} hit_list;
+prophet_code ph_hits_gather(query_run *r, const access *a, hit_list *out, prophet_error *err);
+prophet_code ph_source_hits(query_run *r, const access *a, access_source *out, prophet_error *err);
+void         ph_hits_clear(hit_list *l);
+/* Counts one key read of an access's source. */
+prophet_code ph_source_next(access_source *s, ph_query_hit *out, prophet_error *err);
+
+#endif
