@@ -39,4 +39,45 @@ describe("a transport", function()
     local e = raises("usage", prophet.transport, transport { remvoe = function() end })
     assert.truthy(e.hint:find "remove")
   end)
+
+  it("carries a depot like those of the library", function()
+    place.enter()
+    local store = {}
+    local memory = transport {
+      open = function() return store end,
+      get = function(files, name) return files[name], nil, files[name] and #files[name] end,
+      put = function(files, name, body) files[name] = body:all() end,
+      list = function(files) return pairs(files) end, -- wrong: contents are no sizes
+      remove = function(files, name)
+        local there = files[name] ~= nil
+        files[name] = nil
+        return there
+      end,
+    }
+    local ann = place.tracker "ann"
+    ann.types.ticket:create { summary = "Crash" }
+    prophet.transport(memory)
+    raises("remote", ann.publish, ann, "spec:bugs")
+    prophet.transport { scheme = "spec" }
+    store = {}
+    memory.list = function(files)
+      local names = {}
+      for name in pairs(files) do names[#names + 1] = name end
+      return names
+    end
+    prophet.transport(memory)
+    assert.equal(2, ann:publish("spec:bugs").changesets)
+    local bob <close> = prophet.clone("spec:bugs", place.path "bob", { user = "bob@example.org" })
+    assert.equal(ann:digest(), bob:digest())
+    bob.types.ticket:create { summary = "Second" }
+    bob:publish "spec:bugs"
+    assert.equal(1, ann:pull("spec:bugs").changesets)
+    assert.equal(ann:digest(), bob:digest())
+    assert.truthy(tostring(ann:pull "spec:bugs"):find "^nothing new")
+    for name, bytes in pairs(store) do store[name] = bytes:sub(1, -2) end -- what comes back is looked at
+    assert.is_false(pcall(prophet.clone, "spec:bugs", place.path "cyd"))
+    bob:close()
+    prophet.transport { scheme = "spec" }
+    place.leave()
+  end)
 end)
