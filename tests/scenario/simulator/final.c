@@ -191,6 +191,7 @@ void sim_final(sim *s)
     ph_buf want[2] = { PH_BUF_INIT, PH_BUF_INIT };
     for (size_t i = 0; i < s->node_count; i++)
         s->nodes[i].group = 0;
+    sim_carriers_come(s);
     until_quiet(s);
     dump(s, &s->nodes[0], &want[0], &want[1]);
     for (size_t i = 1; i < s->node_count; i++)
@@ -199,6 +200,7 @@ void sim_final(sim *s)
     nobody_forgotten(s);
     sim_model_compare(s, sim_any(s));
     another_round_writes_nothing(s);
+    sim_carriers_end(s);
     sim_node *n = sim_any(s);
     if (s->seed % 5 == 0)
         check(s, n);

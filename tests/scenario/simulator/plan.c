@@ -24,6 +24,8 @@ static const sim_verb verbs[] = {
     { "crowd", 2, sim_crowd },
     { "lost key", 1, sim_lost_key },
     { "second handle", 2, sim_second_handle },
+    { "depot", 7, sim_depot },
+    { "bundle", 3, sim_bundle },
 };
 
 static const sim_verb *draw(ph_rng *rng)
@@ -46,7 +48,7 @@ void sim_plan_make(uint64_t seed, sim_plan *out, unsigned *replicas)
     ph_rng rng;
     ph_rng_seed(&rng, seed);
     *replicas = 2 + (unsigned)ph_rng_below(&rng, ph_rng_below(&rng, 3) ? 3 : 8);
-    out->count = 15 + ph_rng_below(&rng, 45);
+    out->count = 16 + ph_rng_below(&rng, 48);
     out->verbs = malloc(out->count * sizeof *out->verbs);
     if (!out->verbs)
         abort();

@@ -5,6 +5,7 @@
  * world.c   replicas opened, copied, watched; randomness    edit.c    what people write
  * judge.c   votes, resolvers, rules and weights             exchange.c  changesets on their way
  * quarrel.c several at one cell                       ghost.c     writers that keep to the format only
+ * carrier.c depots and bundles
  * dump.c    everything a replica shows, as text
  * model.c   the same from the independent model             final.c   what must hold at the end
  *
@@ -134,6 +135,10 @@ void sim_weight(sim *s);
 bool sim_was_asked(const sim_node *n, const ph_conflict *c);
 void sim_exchange(sim *s);   /* exchange.c */
 void sim_partition(sim *s);
+void sim_depot(sim *s);      /* carrier.c */
+void sim_bundle(sim *s);
+void sim_carriers_come(sim *s); /* the last of them, before all is quiet */
+void sim_carriers_end(sim *s);
 void sim_ghost(sim *s);      /* ghost.c */
 void sim_crowd(sim *s);
 void sim_lost_key(sim *s);   /* world.c */
