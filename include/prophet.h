@@ -264,8 +264,9 @@ typedef struct prophet_options {
     int64_t          (*clock)(void *ctx); /* milliseconds UTC; NULL: the wall clock */
     void              *clock_ctx;
     uint32_t           lock_timeout_ms;   /* how long a change waits for other writers; 0: 60,000 */
+    const char        *seal;        /* of prophet_clone: the key file of a sealed depot */
 } prophet_options;
-#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0 }
+#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL }
 
 /* Opens the replica in the directory `path`; options NULL: all defaults. ENOTFOUND (no replica there, and not create), EBUSY, ECORRUPT, EVERSION,
  * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. */
@@ -470,8 +471,9 @@ typedef struct prophet_exchange {
     /* Called now and then, also outside of any lock; a code below 0 ends the exchange with it (what was applied stays applied). */
     prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
     void    *ctx;
+    const char *seal; /* the key file of a sealed depot: what is published is encrypted with it, what is pulled must be */
 } prophet_exchange;
-#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL }
+#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL, NULL }
 /* source: the directory of another replica (read-only ones too), or a bundle. Brings what is missing, then lets the policies vote. report (NULL is fine):
  * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?};
  * where policies were asked, also abstained and notes as prophet_poll gives them.
@@ -485,6 +487,9 @@ PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const p
 /* Into a depot: a directory or place (a stick, a shared folder, ..) that any number of replicas publish into and pull from, without a lock; a new one if there is
  * none. It exposes all history. What the depot has of this replica and this replica has not is pulled first. The report counts what was new there. */
 PROPHET_API prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
+/* A new key file for sealed depots at `path` (EEXISTS), readable by its owner alone: a random key, or a passphrase (NULL: none). Without it nobody can read what was
+ * sealed with it: keep a copy. */
+PROPHET_API prophet_code prophet_key_new(const char *path, const char *passphrase, prophet_error *err);
 /* Writes a bundle, a file for prophet_apply, prophet_pull and prophet_clone: everything (since NULL), or what came after a version ("41"), after a changeset and all
  * it had seen (64 hex digits), or what a place had when it was last pulled from or pushed to. A bundle in its place is replaced, another file is EEXISTS.
  * The report counts what is in it; a bundle names first what a receiver must have. ENOTFOUND: no such point. */

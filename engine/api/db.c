@@ -150,7 +150,8 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
     prophet_code rc = read_options(o, &opt, err);
     if (rc < 0)
         return rc;
-    if ((rc = ph_sync_clone(source, path, &rep, err)) < 0)
+    const ph_sync_options so = { .seal = opt.seal };
+    if ((rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
         goto done;
     if ((rc = report ? api_report_doc(&rep, &doc, err) : PROPHET_OK) >= 0 &&
         (rc = open_at(path, &opt, out, err)) >= 0) {

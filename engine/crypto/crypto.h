@@ -29,6 +29,16 @@ void         ph_keypair_free(ph_keypair *k); /* wipes the secret */
 prophet_code ph_verify(const uint8_t key[32], prophet_slice message, const uint8_t signature[64],
                        prophet_error *err);
 
+/* ChaCha20-Poly1305: out has room for the plain bytes and a tag. A nonce is used once with a key. */
+#define PH_SEAL_TAG 16
+prophet_code ph_seal(const uint8_t key[32], const uint8_t nonce[12], prophet_slice plain, uint8_t *out,
+                     prophet_error *err);
+/* PROPHET_DONE: not authentic, what is in out means nothing. */
+prophet_code ph_unseal(const uint8_t key[32], const uint8_t nonce[12], prophet_slice sealed, uint8_t *out,
+                       prophet_error *err);
+/* scrypt with N 2^15, r 8, p 3: takes 32 MiB and some tenths of a second. */
+prophet_code ph_scrypt(prophet_slice passphrase, const uint8_t salt[16], uint8_t out[32], prophet_error *err);
+
 prophet_code ph_random(void *out, size_t len, prophet_error *err);
 void         ph_wipe(void *p, size_t len);
 

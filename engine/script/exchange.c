@@ -34,10 +34,10 @@ static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64
     return script_call(L, 2, 0, false, err);
 }
 
-/* (handle, other, {dry_run, progress}) -> report */
+/* (handle, other, {dry_run, progress, seal}) -> report */
 static int exchange(lua_State *L, exchange_fn fn, const char *what)
 {
-    static const char *const known[] = { "dry_run", "progress", NULL };
+    static const char *const known[] = { "dry_run", "progress", "seal", NULL };
     prophet_error err = { 0 };
     prophet_exchange o = PROPHET_EXCHANGE_INIT;
     script_require_unsealed(L, what);
@@ -51,6 +51,7 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
         script_table(L, 3, "options");
         script_known_options(L, 3, what, known);
         o.dry_run = script_flag(L, 3, "dry_run");
+        o.seal = script_text_option(L, 3, "seal");
         if (lua_getfield(L, 3, "progress") == LUA_TFUNCTION) {
             o.progress = progress;
             o.ctx = L;

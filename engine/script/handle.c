@@ -153,7 +153,7 @@ static void read_numbers(lua_State *L, int idx, l_handle *h, prophet_options *o)
     lua_pop(L, 3);
 }
 
-/* The options table at idx (absent: all defaults); the user's name stays on the stack. */
+/* The options table at idx (absent: all defaults); the user's name and the seal's stay on the stack. */
 static void read_options(lua_State *L, int idx, l_handle *h, prophet_options *o)
 {
     if (lua_isnoneornil(L, idx)) {
@@ -178,6 +178,7 @@ static void read_options(lua_State *L, int idx, l_handle *h, prophet_options *o)
         lua_pop(L, 1);
     }
     o->user = script_text_option(L, idx, "user");
+    o->seal = script_text_option(L, idx, "seal");
 }
 
 void script_handle_enlist(lua_State *L, l_handle *h)
@@ -373,7 +374,19 @@ const luaL_Reg script_handle_core[] = {
     { "adopt", l_adopt },       { "version", l_version }, { "notice", l_notice },
     { "set_user", l_set_user }, { NULL, NULL },
 };
-const luaL_Reg script_core_open[] = { { "open", l_open }, { "clone", l_clone }, { NULL, NULL } };
+/* core.new_key(path, passphrase or nil) */
+static int l_new_key(lua_State *L)
+{
+    prophet_error err = { 0 };
+    script_require_unsealed(L, "making a key");
+    const char *path = script_text(L, 1, NULL, "the path of a key");
+    const char *passphrase = lua_isnoneornil(L, 2) ? NULL : script_text(L, 2, NULL, "a passphrase");
+    return prophet_key_new(path, passphrase, &err) < 0 ? script_raise(L, &err) : 0;
+}
+
+const luaL_Reg script_core_open[] = {
+    { "open", l_open }, { "clone", l_clone }, { "new_key", l_new_key }, { NULL, NULL }
+};
 
 void script_handle_open(lua_State *L)
 {

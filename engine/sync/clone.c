@@ -36,7 +36,7 @@ void sync_parent(const char *path, char *out, size_t size)
 }
 
 static prophet_code fill(const sync_source *from, const ph_uuid *database, const char *tmp,
-                         ph_sync_report *rep, prophet_error *err)
+                         const ph_sync_options *so, ph_sync_report *rep, prophet_error *err)
 {
     const ph_replica_options o = { .relaxed = true }; /* flushed at its end */
     ph_replica *to;
@@ -44,7 +44,7 @@ static prophet_code fill(const sync_source *from, const ph_uuid *database, const
     if (rc < 0)
         return rc;
     if ((rc = ph_replica_open(tmp, &o, &to, err)) >= 0) {
-        if ((rc = sync_source_pull(to, from, NULL, rep, err)) >= 0)
+        if ((rc = sync_source_pull(to, from, so, rep, err)) >= 0)
             rc = ph_replica_flush(to, err);
         ph_replica_close(to);
     }
@@ -71,8 +71,8 @@ static prophet_code put_in_place(const char *tmp, const char *path, prophet_erro
     return rc;
 }
 
-prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
-                           prophet_error *err)
+prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_options *o,
+                           ph_sync_report *rep, prophet_error *err)
 {
     char tmp[PH_PATH_MAX];
     sync_source from;
@@ -85,9 +85,9 @@ prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report 
         return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
     if ((rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0 ||
         (rc = sync_source_resolve(NULL, source, false, &from, err)) < 0 ||
-        (rc = sync_source_database(&from, &database, err)) < 0)
+        (rc = sync_source_database(&from, o, &database, err)) < 0)
         return rc;
-    if ((rc = fill(&from, &database, tmp, rep, err)) >= 0)
+    if ((rc = fill(&from, &database, tmp, o, rep, err)) >= 0)
         rc = put_in_place(tmp, path, err);
     return rc;
 }

@@ -85,7 +85,7 @@ static prophet_code collect(gap *g, prophet_error *err)
         const depot_publisher *p = &g->d->publishers.at[i];
         for (size_t k = 0; p->read && k < p->m.segment_count; k++) {
             const depot_segment *s = &p->m.segments[k];
-            for (size_t n = 0; depot_has(g->d, &p->key, s) && n < s->run_count; n++) {
+            for (size_t n = 0; depot_has(g->d, &p->folder, s) && n < s->run_count; n++) {
                 span one = { 0, s->runs[n] };
                 uint64_t version;
                 if ((rc = find_end(g->v, &one.run, &version, &one.ridx, err)) < 0)

@@ -3,6 +3,7 @@
 #define PH_SYNC_DEPOT_IMPL_H
 #include "net/net.h"
 #include "sync/pick_impl.h"
+#include "sync/seal_impl.h"
 
 #define DEPOT_ROOT "prophet-depot"
 
@@ -18,6 +19,7 @@ enum {
 
 typedef struct depot_segment {
     uint8_t name[SEGMENT_SUM];
+    ph_id file; /* its name in the folder: the same, unless sealed */
     uint64_t size, changesets;
     const sync_run *runs;
     size_t run_count;
@@ -25,6 +27,7 @@ typedef struct depot_segment {
 
 typedef struct depot_retired { /* superseded: nothing names it any more */
     uint8_t name[SEGMENT_SUM];
+    ph_id file;
     uint64_t since; /* milliseconds */
 } depot_retired;
 
@@ -34,9 +37,9 @@ typedef struct depot_manifest { /* what one publisher has put there */
     uint64_t generation;  /* counts its versions */
     const ph_id *heads;   /* sorted; who has these has all that was in the depot then */
     size_t head_count;
-    const depot_segment *segments; /* in causal order */
+    depot_segment *segments; /* in causal order */
     size_t segment_count;
-    const depot_retired *retired;
+    depot_retired *retired;
     size_t retired_count;
 } depot_manifest;
 
@@ -67,6 +70,8 @@ prophet_code depot_root_decode(prophet_slice bytes, ph_arena *a, depot_root *out
 /* ---- looking (depot_look.c) ------------------------------------------------------------------------------------------ */
 
 typedef struct depot_publisher {
+    ph_id folder;
+    bool known; /* its key is */
     ph_id key;
     const depot_entry *told; /* by the root, or NULL */
     uint64_t best;           /* generation seen before, 0: none */
@@ -77,8 +82,7 @@ typedef struct depot_publisher {
 } depot_publisher;
 
 typedef struct depot_file { /* of a listing */
-    ph_id folder;
-    uint8_t name[SEGMENT_SUM];
+    ph_id folder, name;
     uint64_t size;
 } depot_file;
 
@@ -95,7 +99,9 @@ typedef struct depot {
     ph_buf root_bytes;
     char root_etag[PROPHET_ETAG_MAX];
     depot_root root;
-    PH_LIST(depot_publisher) publishers; /* sorted by key */
+    PH_LIST(depot_publisher) publishers; /* sorted by folder */
+    sync_seal seal;
+    size_t opened, unopened; /* files that could be read with the key, and not */
     PH_LIST(depot_file) files;
     uint64_t bytes;    /* read */
     prophet_code failed; /* the first manifest or segment that was refused; the others are used all the same */
@@ -114,9 +120,13 @@ bool depot_lists(const depot *d, const ph_id *folder, const depot_segment *s);
 bool depot_has(const depot *d, const ph_id *folder, const depot_segment *s);
 void depot_refuse(depot *d, prophet_code rc, const prophet_error *err);
 void depot_warn(depot *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void depot_manifest_name(const ph_id *key, char out[DEPOT_NAME_SIZE]);
-void depot_segment_name(const ph_id *key, const uint8_t name[SEGMENT_SUM],
-                        char out[DEPOT_NAME_SIZE]);
+/* The folder of a publisher, and its entry, a new one if there is none. */
+prophet_code depot_know(depot *d, const ph_id *key, depot_publisher **out, prophet_error *err);
+void depot_manifest_name(const ph_id *folder, char out[DEPOT_NAME_SIZE]);
+void depot_segment_name(const ph_id *folder, const ph_id *file, char out[DEPOT_NAME_SIZE]);
+/* Sealed, if that is wanted. */
+prophet_code depot_put(depot *d, const char *name, prophet_slice bytes, prophet_net_put *put,
+                       prophet_error *err);
 
 /* ---- what is remembered (depot_note.c) ---------------------------------------------------------------------------------- */
 

@@ -9,14 +9,16 @@ prophet_code depot_open(ph_replica *r, const char *url, const ph_sync_options *o
                         prophet_error *err)
 {
     *d = (depot){ .r = r, .url = url, .o = o };
-    prophet_code rc = ph_hasher_new(&d->hasher, err);
-    if (rc >= 0 && (rc = ph_net_open(url, NULL, &d->net, err)) < 0)
+    prophet_code rc = sync_seal_load(o ? o->seal : NULL, &d->seal, err);
+    if (rc < 0 || (rc = ph_hasher_new(&d->hasher, err)) < 0 ||
+        (rc = ph_net_open(url, NULL, &d->net, err)) < 0)
         depot_close(d);
     return rc;
 }
 
 void depot_close(depot *d)
 {
+    sync_seal_wipe(&d->seal);
     ph_net_close(d->net);
     ph_hasher_free(d->hasher);
     ph_buf_clear(&d->root_bytes);
@@ -47,18 +49,67 @@ void depot_warn(depot *d, const char *fmt, ...)
     va_end(args);
 }
 
-void depot_manifest_name(const ph_id *key, char out[DEPOT_NAME_SIZE])
+void depot_manifest_name(const ph_id *folder, char out[DEPOT_NAME_SIZE])
 {
-    ph_hex(key->b, 32, out);
+    ph_hex(folder->b, 32, out);
     (void)snprintf(out + 64, DEPOT_NAME_SIZE - 64, "/manifest");
 }
 
-void depot_segment_name(const ph_id *key, const uint8_t name[SEGMENT_SUM],
-                        char out[DEPOT_NAME_SIZE])
+void depot_segment_name(const ph_id *folder, const ph_id *file, char out[DEPOT_NAME_SIZE])
 {
-    ph_hex(key->b, 32, out);
+    ph_hex(folder->b, 32, out);
     out[64] = '/';
-    ph_hex(name, SEGMENT_SUM, out + 65);
+    ph_hex(file->b, 32, out + 65);
+}
+
+/* ---- sealed or not ------------------------------------------------------------------------------------------------- */
+
+static prophet_code append(void *ctx, prophet_slice bytes, prophet_error *err)
+{
+    ph_buf *b = ctx;
+    ph_buf_put(b, bytes.data, bytes.len);
+    return b->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+/* In place. The first sealed file that is read tells the salt. */
+static prophet_code unseal(depot *d, ph_buf *bytes, prophet_error *err)
+{
+    ph_buf plain = PH_BUF_INIT;
+    sync_sealer w;
+    const uint8_t *salt;
+    bool sealed = sync_seal_is(ph_buf_slice(bytes), &salt);
+    prophet_code rc = PROPHET_OK;
+    if (!d->seal.on && sealed) {
+        rc = ph_fail(err, PROPHET_EUNTRUSTED, "%s is sealed", ph_net_shown(d->net));
+        ph_hint(err, "give its key: --seal KEYFILE");
+    }
+    if (!d->seal.on)
+        return rc;
+    if (sealed && (rc = sync_seal_salt(&d->seal, salt, err)) < 0)
+        return rc;
+    sync_unsealer_begin(&w, &d->seal, append, &plain);
+    if ((rc = sync_unsealer_put(&w, ph_buf_slice(bytes), err)) >= 0)
+        rc = sync_unsealer_end(&w, err);
+    sync_sealer_clear(&w);
+    ph_buf_clear(bytes);
+    *bytes = plain;
+    d->opened += rc >= 0;
+    d->unopened += rc == PROPHET_EUNTRUSTED;
+    return rc;
+}
+
+prophet_code depot_put(depot *d, const char *name, prophet_slice bytes, prophet_net_put *put,
+                       prophet_error *err)
+{
+    ph_buf out = PH_BUF_INIT;
+    sync_sealer w;
+    prophet_code rc = sync_sealer_begin(&w, &d->seal, append, &out, err);
+    if (rc >= 0 && (rc = sync_sealer_put(&w, bytes, err)) >= 0 &&
+        (rc = sync_sealer_end(&w, err)) >= 0)
+        rc = ph_net_put_bytes(d->net, name, ph_buf_slice(&out), put, err);
+    sync_sealer_clear(&w);
+    ph_buf_clear(&out);
+    return rc;
 }
 
 /* ---- publishers ---------------------------------------------------------------------------------------------------- */
@@ -66,43 +117,56 @@ void depot_segment_name(const ph_id *key, const uint8_t name[SEGMENT_SUM],
 depot_publisher *depot_find(depot *d, const ph_id *key)
 {
     for (size_t i = 0; i < d->publishers.count; i++)
-        if (ph_id_eq(&d->publishers.at[i].key, key))
+        if (d->publishers.at[i].known && ph_id_eq(&d->publishers.at[i].key, key))
             return &d->publishers.at[i];
     return NULL;
 }
 
-static depot_publisher *know(depot *d, const ph_id *key)
+static depot_publisher *know_folder(depot *d, const ph_id *folder)
 {
-    depot_publisher *p = depot_find(d, key);
-    const depot_publisher fresh = { .key = *key };
-    if (p)
-        return p;
+    const depot_publisher fresh = { .folder = *folder };
+    for (size_t i = 0; i < d->publishers.count; i++)
+        if (ph_id_eq(&d->publishers.at[i].folder, folder))
+            return &d->publishers.at[i];
     return PH_PUSH(d->publishers, fresh) ? &d->publishers.at[d->publishers.count - 1] : NULL;
 }
 
-static int by_key(const void *a, const void *b)
+prophet_code depot_know(depot *d, const ph_id *key, depot_publisher **out, prophet_error *err)
 {
-    return ph_id_cmp(&((const depot_publisher *)a)->key, &((const depot_publisher *)b)->key);
+    ph_id folder;
+    prophet_code rc = sync_seal_name(&d->seal, d->hasher, key->b, folder.b, err);
+    if (rc < 0)
+        return rc;
+    if (!(*out = know_folder(d, &folder)))
+        return ph_nomem(err);
+    (*out)->key = *key;
+    (*out)->known = true;
+    return PROPHET_OK;
 }
 
-static const depot_file *find_file(const depot *d, const ph_id *folder, const uint8_t *name)
+static int by_folder(const void *a, const void *b)
+{
+    return ph_id_cmp(&((const depot_publisher *)a)->folder, &((const depot_publisher *)b)->folder);
+}
+
+static const depot_file *find_file(const depot *d, const ph_id *folder, const ph_id *name)
 {
     for (size_t i = 0; i < d->files.count; i++)
-        if (ph_id_eq(&d->files.at[i].folder, folder) &&
-            memcmp(d->files.at[i].name, name, SEGMENT_SUM) == 0)
+        if (ph_id_eq(&d->files.at[i].folder, folder) && ph_id_eq(&d->files.at[i].name, name))
             return &d->files.at[i];
     return NULL;
 }
 
 bool depot_lists(const depot *d, const ph_id *folder, const depot_segment *s)
 {
-    return !d->listed || find_file(d, folder, s->name);
+    return !d->listed || find_file(d, folder, &s->file);
 }
 
 bool depot_has(const depot *d, const ph_id *folder, const depot_segment *s)
 {
-    const depot_file *f = d->listed ? find_file(d, folder, s->name) : NULL;
-    return !d->listed || (f && (f->size == s->size || f->size == PROPHET_WHOLE));
+    const depot_file *f = d->listed ? find_file(d, folder, &s->file) : NULL;
+    return !d->listed ||
+           (f && (f->size == sync_seal_size(&d->seal, s->size) || f->size == PROPHET_WHOLE));
 }
 
 /* ---- root and listing ------------------------------------------------------------------------------------------------- */
@@ -134,6 +198,13 @@ static prophet_code read_root(depot *d, prophet_error *err)
     memcpy(d->root_etag, g.etag, sizeof d->root_etag);
     d->bytes += d->root_bytes.len;
     d->has_root = true;
+    rc = unseal(d, &d->root_bytes, err);
+    if (rc == PROPHET_EUNTRUSTED && d->seal.on) { /* or another key: the manifests will tell */
+        ph_buf_reset(&d->root_bytes);
+        return PROPHET_OK;
+    }
+    if (rc < 0)
+        return rc;
     if ((rc = depot_root_decode(ph_buf_slice(&d->root_bytes), &d->arena, &d->root, &ignored)) < 0) {
         d->root.count = 0;
         return rc == PROPHET_EMEMORY ? ph_nomem(err) : PROPHET_OK;
@@ -142,9 +213,9 @@ static prophet_code read_root(depot *d, prophet_error *err)
         return rc;
     d->root_good = true;
     for (size_t i = 0; i < d->root.count; i++) {
-        depot_publisher *p = know(d, &d->root.entries[i].replica);
-        if (!p)
-            return ph_nomem(err);
+        depot_publisher *p;
+        if ((rc = depot_know(d, &d->root.entries[i].replica, &p, err)) < 0)
+            return rc;
         p->told = &d->root.entries[i];
     }
     return PROPHET_OK;
@@ -157,8 +228,8 @@ static prophet_code note_name(void *ctx, const char *name, uint64_t size, prophe
     if (strlen(name) < 66 || name[64] != '/' || !ph_unhex(name, 64, f.folder.b, 32))
         return PROPHET_OK;
     if (strcmp(name + 65, "manifest") == 0)
-        return know(d, &f.folder) ? PROPHET_OK : ph_nomem(err);
-    if (strlen(name) != 129 || !ph_unhex(name + 65, 64, f.name, SEGMENT_SUM))
+        return know_folder(d, &f.folder) ? PROPHET_OK : ph_nomem(err);
+    if (strlen(name) != 129 || !ph_unhex(name + 65, 64, f.name.b, 32))
         return PROPHET_OK;
     return PH_PUSH(d->files, f) ? PROPHET_OK : ph_nomem(err);
 }
@@ -170,13 +241,40 @@ static prophet_code read_bytes(depot *d, depot_publisher *p, ph_buf *bytes, prop
     prophet_net_get g = PROPHET_NET_GET_INIT;
     char name[DEPOT_NAME_SIZE];
     prophet_code rc;
-    depot_manifest_name(&p->key, name);
+    depot_manifest_name(&p->folder, name);
     if ((rc = ph_net_get_bytes(d->net, name, DEPOT_FILE_MAX, &g, bytes, err)) != PROPHET_OK)
         return rc;
     memcpy(p->etag, g.etag, sizeof p->etag);
     d->bytes += bytes->len;
+    if ((rc = unseal(d, bytes, err)) < 0)
+        return rc;
     prophet_slice all = ph_buf_slice(bytes);
     return ph_hash_sha256(d->hasher, &all, 1, p->hash, err);
+}
+
+static prophet_code name_files(depot *d, depot_manifest *m, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < m->segment_count && rc >= 0; i++)
+        rc = sync_seal_name(&d->seal, d->hasher, m->segments[i].name, m->segments[i].file.b, err);
+    for (size_t i = 0; i < m->retired_count && rc >= 0; i++)
+        rc = sync_seal_name(&d->seal, d->hasher, m->retired[i].name, m->retired[i].file.b, err);
+    return rc;
+}
+
+static prophet_code take_manifest(depot *d, depot_publisher *p, prophet_slice bytes,
+                                  prophet_error *err)
+{
+    ph_id folder;
+    prophet_code rc = depot_manifest_decode(bytes, &d->arena, &p->m, err);
+    if (rc < 0 || (rc = sync_seal_name(&d->seal, d->hasher, p->m.replica.b, folder.b, err)) < 0)
+        return rc;
+    if (!ph_id_eq(&folder, &p->folder))
+        return ph_fail(err, PROPHET_EUNTRUSTED, "a manifest of another publisher");
+    p->key = p->m.replica;
+    p->known = true;
+    rc = check_database(d, &p->m.database, err);
+    return rc < 0 ? rc : name_files(d, &p->m, err);
 }
 
 static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *err)
@@ -185,19 +283,14 @@ static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *e
     char name[DEPOT_NAME_SIZE];
     p->read = false;
     prophet_code rc = read_bytes(d, p, &bytes, err);
-    if (rc == PROPHET_OK) {
-        rc = depot_manifest_decode(ph_buf_slice(&bytes), &d->arena, &p->m, err);
-        if (rc >= 0 && !ph_id_eq(&p->m.replica, &p->key))
-            rc = ph_fail(err, PROPHET_EUNTRUSTED, "a manifest of another publisher");
-        if (rc >= 0)
-            rc = check_database(d, &p->m.database, err);
-        p->read = rc >= 0;
-        if (rc < 0 && rc != PROPHET_EMEMORY) {
-            depot_manifest_name(&p->key, name);
-            ph_context(err, "%s %.8s..", ph_net_shown(d->net), name);
-            depot_refuse(d, rc, err);
-            rc = rc == PROPHET_EUNRELATED ? rc : PROPHET_OK;
-        }
+    if (rc == PROPHET_OK)
+        rc = take_manifest(d, p, ph_buf_slice(&bytes), err);
+    p->read = rc == PROPHET_OK;
+    if (rc == PROPHET_ECORRUPT || rc == PROPHET_EUNTRUSTED || rc == PROPHET_EVERSION) {
+        depot_manifest_name(&p->folder, name);
+        ph_context(err, "%s %.8s..", ph_net_shown(d->net), name);
+        depot_refuse(d, rc, err);
+        rc = PROPHET_OK;
     }
     ph_buf_clear(&bytes);
     return rc < 0 ? rc : PROPHET_OK;
@@ -234,24 +327,51 @@ static prophet_code is_current(depot *d, bool *yes, prophet_error *err)
     return rc;
 }
 
+/* A passphrase becomes a key with the salt that is there already: of the root, else of any manifest, else a new one. */
+static prophet_code learn_salt(depot *d, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < d->publishers.count && !d->seal.has_key && d->seal.on && rc >= 0; i++) {
+        prophet_net_get g = PROPHET_NET_GET_INIT;
+        ph_buf bytes = PH_BUF_INIT;
+        char name[DEPOT_NAME_SIZE];
+        const uint8_t *salt;
+        g.length = SEAL_HEADER;
+        depot_manifest_name(&d->publishers.at[i].folder, name);
+        rc = ph_net_get_bytes(d->net, name, SEAL_HEADER, &g, &bytes, err);
+        if (rc == PROPHET_OK && sync_seal_is(ph_buf_slice(&bytes), &salt))
+            rc = sync_seal_salt(&d->seal, salt, err);
+        ph_buf_clear(&bytes);
+    }
+    return rc < 0 ? rc : sync_seal_salt(&d->seal, NULL, err);
+}
+
 prophet_code depot_look(depot *d, bool all, prophet_error *err)
 {
     prophet_code rc;
     d->publishers.count = d->files.count = 0;
     d->warning[0] = 0;
     d->has_database = false;
+    d->opened = d->unopened = 0;
     ph_arena_reset(&d->arena);
     if ((rc = sync_progress(d->o, "look", 0, 0, err)) < 0 || (rc = read_root(d, err)) < 0 ||
         (rc = ph_net_list(d->net, "", note_name, d, err)) < 0)
         return rc;
     d->listed = rc == PROPHET_OK;
+    if ((rc = learn_salt(d, err)) < 0)
+        return rc;
     if ((rc = depot_note_read(d, err)) < 0 || (rc = is_current(d, &d->current, err)) < 0)
         return rc;
     if (d->current && !all)
         return PROPHET_OK;
     d->current = false;
-    qsort(d->publishers.at, d->publishers.count, sizeof *d->publishers.at, by_key);
+    qsort(d->publishers.at, d->publishers.count, sizeof *d->publishers.at, by_folder);
     for (size_t i = 0; i < d->publishers.count && rc >= 0; i++)
         rc = read_manifest(d, &d->publishers.at[i], err);
+    if (rc >= 0 && d->unopened && !d->opened)
+        return d->failed ? (*err = d->why, d->failed)
+                         : ph_fail(err, PROPHET_EUNTRUSTED,
+                                   "%s is not sealed, or with another key than the one given",
+                                   ph_net_shown(d->net));
     return rc;
 }

@@ -16,16 +16,6 @@ static prophet_code name_of(depot *d, char out[6 + 32 + 1], prophet_error *err)
     return rc;
 }
 
-static depot_publisher *known(depot *d, const uint8_t *row)
-{
-    depot_publisher fresh = { .best = 0 };
-    memcpy(fresh.key.b, row, 32);
-    depot_publisher *p = depot_find(d, &fresh.key);
-    if (p)
-        return p;
-    return PH_PUSH(d->publishers, fresh) ? &d->publishers.at[d->publishers.count - 1] : NULL;
-}
-
 prophet_code depot_note_read(depot *d, prophet_error *err)
 {
     char name[6 + 32 + 1];
@@ -41,10 +31,10 @@ prophet_code depot_note_read(depot *d, prophet_error *err)
     if (rc == PROPHET_OK && sync_member(value, "publishers", &rows) && rows.kind == PH_BYTES) {
         const uint8_t *at = rows.s.data;
         for (size_t i = 0; i + ROW <= rows.s.len && rc >= 0; i += ROW) {
-            depot_publisher *p = known(d, at + i);
-            if (!p)
-                rc = ph_nomem(err);
-            else
+            depot_publisher *p;
+            ph_id key;
+            memcpy(key.b, at + i, 32);
+            if ((rc = depot_know(d, &key, &p, err)) >= 0)
                 p->best = ph_u64be(at + i + 32);
         }
     }

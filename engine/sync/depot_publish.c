@@ -17,6 +17,7 @@ typedef struct publish {
     depot *d;
     ph_view *v;
     ph_arena a;
+    ph_id folder;
     const depot_publisher *own; /* or NULL */
     PH_LIST(depot_segment) live;
     PH_LIST(depot_retired) retired, gone;
@@ -29,11 +30,6 @@ typedef struct publish {
 
 /* ---- what is mine there ------------------------------------------------------------------------------------------------- */
 
-static bool same_name(const uint8_t *a, const uint8_t *b)
-{
-    return memcmp(a, b, SEGMENT_SUM) == 0;
-}
-
 static prophet_code keep(publish *p, prophet_error *err)
 {
     bool ok = true;
@@ -41,7 +37,7 @@ static prophet_code keep(publish *p, prophet_error *err)
         return PROPHET_OK;
     for (size_t i = 0; i < p->own->m.segment_count && ok; i++) {
         const depot_segment *s = &p->own->m.segments[i];
-        if (!depot_has(p->d, &p->own->key, s))
+        if (!depot_has(p->d, &p->folder, s))
             p->changed = true; /* lost: what is in it is published again */
         else
             ok = PH_PUSH(p->live, *s);
@@ -51,32 +47,39 @@ static prophet_code keep(publish *p, prophet_error *err)
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
-static bool is_named(const publish *p, const uint8_t *name)
+static bool is_named(const publish *p, const ph_id *file)
 {
     for (size_t i = 0; i < p->live.count; i++)
-        if (same_name(p->live.at[i].name, name))
+        if (ph_id_eq(&p->live.at[i].file, file))
             return true;
     for (size_t i = 0; i < p->retired.count; i++)
-        if (same_name(p->retired.at[i].name, name))
+        if (ph_id_eq(&p->retired.at[i].file, file))
             return true;
     return false;
 }
 
-static prophet_code retire(publish *p, const uint8_t *name, prophet_error *err)
+static prophet_code retire(publish *p, const depot_segment *s, prophet_error *err)
 {
-    depot_retired one = { .since = (uint64_t)ph_replica_now(p->d->r) };
-    memcpy(one.name, name, SEGMENT_SUM);
+    depot_retired one = { .since = (uint64_t)ph_replica_now(p->d->r), .file = s->file };
+    memcpy(one.name, s->name, SEGMENT_SUM);
     return PH_PUSH(p->retired, one) ? PROPHET_OK : ph_nomem(err);
 }
 
-/* Segments that a publish was cut off behind. */
+/* Segments that a publish was cut off behind. Of sealed ones the names that a manifest would need are not known: they go at once. */
 static prophet_code retire_strays(publish *p, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < p->d->files.count && rc >= 0; i++) {
         const depot_file *f = &p->d->files.at[i];
-        if (ph_id_eq(&f->folder, ph_replica_key(p->d->r)) && !is_named(p, f->name))
-            rc = retire(p, f->name, err);
+        depot_segment stray = { .file = f->name };
+        depot_retired gone = { .file = f->name };
+        if (!ph_id_eq(&f->folder, &p->folder) || is_named(p, &f->name))
+            continue;
+        memcpy(stray.name, f->name.b, SEGMENT_SUM);
+        if (!p->d->seal.on)
+            rc = retire(p, &stray, err);
+        else if (!PH_PUSH(p->gone, gone))
+            rc = ph_nomem(err);
     }
     return rc;
 }
@@ -92,7 +95,7 @@ static prophet_code let_go(publish *p, prophet_error *err)
         depot_retired one = p->retired.at[i];
         bool lives = false;
         for (size_t k = 0; k < p->live.count; k++)
-            lives = lives || same_name(p->live.at[k].name, one.name);
+            lives = lives || ph_id_eq(&p->live.at[k].file, &one.file);
         if (lives)
             continue;
         if (i >= excess && (one.since > now || now - one.since < keep_ms))
@@ -116,7 +119,7 @@ static prophet_code merge(publish *p, prophet_error *err)
         for (size_t i = 0; i < s.run_count && rc >= 0; i++)
             rc = depot_run_versions(p->v, &s.runs[i], &p->versions, err);
         if (rc >= 0)
-            rc = retire(p, s.name, err);
+            rc = retire(p, &s, err);
     }
     return rc;
 }
@@ -162,8 +165,11 @@ static prophet_code write_segment(publish *p, const char *tmp, prophet_error *er
     prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp)
                                : sync_spans_of(p->versions.at, p->versions.count, &spans, err);
     const sync_pick pick = { spans.at, spans.count, NULL, 0 };
-    if (rc >= 0)
-        rc = sync_segment_write(p->v, &pick, &p->a, to_file, &f, &p->made, err);
+    sync_sealer w = { .begun = false };
+    if (rc >= 0 && (rc = sync_sealer_begin(&w, &p->d->seal, to_file, &f, err)) >= 0 &&
+        (rc = sync_segment_write(p->v, &pick, &p->a, sync_sealer_put, &w, &p->made, err)) >= 0)
+        rc = sync_sealer_end(&w, err);
+    sync_sealer_clear(&w);
     if (f.fd >= 0)
         close(f.fd);
     ph_free(spans.at);
@@ -182,8 +188,10 @@ static prophet_code put_segment(publish *p, prophet_error *err)
                               .runs = p->made.head.runs,
                               .run_count = p->made.head.run_count };
         memcpy(one.name, p->made.name, SEGMENT_SUM);
-        depot_segment_name(ph_replica_key(p->d->r), one.name, name);
-        if ((rc = ph_net_put_file(p->d->net, name, tmp, NULL, err)) >= 0 && !PH_PUSH(p->live, one))
+        if ((rc = sync_seal_name(&p->d->seal, p->d->hasher, one.name, one.file.b, err)) >= 0)
+            depot_segment_name(&p->folder, &one.file, name);
+        if (rc >= 0 && (rc = ph_net_put_file(p->d->net, name, tmp, NULL, err)) >= 0 &&
+            !PH_PUSH(p->live, one))
             rc = ph_nomem(err);
     }
     (void)unlink(tmp); /* whatever became of it */
@@ -268,9 +276,8 @@ static prophet_code put_manifest(publish *p, prophet_error *err)
     }
     if (rc >= 0) {
         ph_buf_put(&bytes, sig, sizeof sig);
-        depot_manifest_name(&m.replica, name);
-        rc = bytes.failed ? ph_nomem(err)
-                          : ph_net_put_bytes(p->d->net, name, ph_buf_slice(&bytes), &put, err);
+        depot_manifest_name(&p->folder, name);
+        rc = bytes.failed ? ph_nomem(err) : depot_put(p->d, name, ph_buf_slice(&bytes), &put, err);
     }
     p->rep->bytes += bytes.len;
     ph_buf_clear(&bytes);
@@ -283,7 +290,7 @@ static prophet_code remove_gone(publish *p, prophet_error *err)
     prophet_code rc = PROPHET_OK;
     char name[DEPOT_NAME_SIZE];
     for (size_t i = 0; i < p->gone.count && rc >= 0; i++) {
-        depot_segment_name(ph_replica_key(p->d->r), p->gone.at[i].name, name);
+        depot_segment_name(&p->folder, &p->gone.at[i].file, name);
         rc = ph_net_remove(p->d->net, name, err);
     }
     return rc < 0 ? rc : PROPHET_OK;
@@ -348,7 +355,8 @@ static prophet_code publish_once(depot *d, ph_sync_report *rep, prophet_error *e
     if (rc < 0)
         return rc;
     p.own = own && own->read ? own : NULL;
-    rc = write_all(&p, err);
+    if ((rc = sync_seal_name(&d->seal, d->hasher, ph_replica_key(d->r)->b, p.folder.b, err)) >= 0)
+        rc = write_all(&p, err);
     ph_view_end(p.v);
     ph_free(p.live.at);
     ph_free(p.retired.at);

@@ -58,7 +58,7 @@ static bool is_there(const take *t, const depot_publisher *p, const depot_segmen
     for (size_t i = 0; i < t->failed.count; i++)
         if (memcmp(t->failed.at[i].b, s->name, SEGMENT_SUM) == 0)
             return false;
-    return depot_lists(t->d, &p->key, s);
+    return depot_lists(t->d, &p->folder, s);
 }
 
 static prophet_code choose_from(take *t, ph_view *v, const depot_publisher *p, bool there,
@@ -167,7 +167,7 @@ static prophet_code check_part(take *t, const part *p, const char *what, prophet
 static bool is_refusal(prophet_code rc)
 {
     return rc == PROPHET_ECORRUPT || rc == PROPHET_EVERSION || rc == PROPHET_EUNRELATED ||
-           rc == PROPHET_EREMOTE;
+           rc == PROPHET_EREMOTE || rc == PROPHET_EUNTRUSTED;
 }
 
 /* PROPHET_DONE: it is not there, or not what it should be. */
@@ -175,11 +175,16 @@ static prophet_code fetch(take *t, part *p, prophet_error *err)
 {
     prophet_net_get g = PROPHET_NET_GET_INIT;
     spooling to = { t, p->s, 0 };
+    sync_sealer w;
     char name[DEPOT_NAME_SIZE];
-    depot_segment_name(&p->p->key, p->s->name, name);
-    g.sink = to_spool;
-    g.ctx = &to;
+    depot_segment_name(&p->p->folder, &p->s->file, name);
+    sync_unsealer_begin(&w, &t->d->seal, to_spool, &to);
+    g.sink = sync_unsealer_put;
+    g.ctx = &w;
     prophet_code rc = ph_net_get(t->d->net, name, &g, err);
+    if (rc == PROPHET_OK)
+        rc = sync_unsealer_end(&w, err);
+    sync_sealer_clear(&w);
     t->d->bytes += to.got;
     if (rc == PROPHET_DONE)
         return rc;
@@ -455,10 +460,11 @@ prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_optio
     return rc;
 }
 
-prophet_code sync_depot_database(const char *url, ph_uuid *out, prophet_error *err)
+prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_uuid *out,
+                                 prophet_error *err)
 {
     depot d;
-    prophet_code rc = depot_open(NULL, url, NULL, &d, err);
+    prophet_code rc = depot_open(NULL, url, o, &d, err);
     if (rc < 0)
         return rc;
     if ((rc = depot_look(&d, true, err)) >= 0) {

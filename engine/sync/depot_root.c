@@ -2,8 +2,14 @@
  * a manifest meanwhile is in it at the next round, so of two that publish at once the last to write sees both.
  * Called by depot_publish.c. */
 #include "sync/depot_impl.h"
+#include <stdlib.h>
 
 enum { TRIES = 50 };
+
+static int by_replica(const void *a, const void *b)
+{
+    return ph_id_cmp(&((const depot_entry *)a)->replica, &((const depot_entry *)b)->replica);
+}
 
 static prophet_code build(depot *d, ph_buf *out, prophet_error *err)
 {
@@ -22,6 +28,8 @@ static prophet_code build(depot *d, ph_buf *out, prophet_error *err)
         e->heads = p->m.heads;
         e->head_count = p->m.head_count <= DEPOT_ROOT_HEADS ? p->m.head_count : 0;
     }
+    if (root.count)
+        qsort(all, root.count, sizeof *all, by_replica);
     root.entries = all;
     return depot_root_encode(&root, out, err);
 }
@@ -37,7 +45,7 @@ static prophet_code write_once(depot *d, prophet_error *err)
     if (rc == PROPHET_OK) {
         put.only_if_absent = !d->has_root;
         put.only_if_etag = d->has_root && d->root_etag[0] ? d->root_etag : NULL;
-        rc = ph_net_put_bytes(d->net, DEPOT_ROOT, ph_buf_slice(&bytes), &put, err);
+        rc = depot_put(d, DEPOT_ROOT, ph_buf_slice(&bytes), &put, err);
     }
     ph_buf_clear(&bytes);
     return rc == PROPHET_ESTALE || rc == PROPHET_EEXISTS ? PROPHET_OK : rc;

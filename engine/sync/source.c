@@ -149,7 +149,8 @@ prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_option
 }
 
 /* The database a clone of it belongs to. */
-prophet_code sync_source_database(const sync_source *s, ph_uuid *out, prophet_error *err)
+prophet_code sync_source_database(const sync_source *s, const ph_sync_options *o, ph_uuid *out,
+                                  prophet_error *err)
 {
     ph_replica *from;
     prophet_code rc;
@@ -160,7 +161,7 @@ prophet_code sync_source_database(const sync_source *s, ph_uuid *out, prophet_er
         return rc;
     }
     if (s->kind == SYNC_DEPOT)
-        return sync_depot_database(s->text, out, err);
+        return sync_depot_database(s->text, o, out, err);
     if ((rc = sync_open(s->text, false, &from, err)) < 0)
         return rc;
     *out = *ph_replica_database(from);

@@ -55,6 +55,7 @@ typedef struct ph_sync_options {
     prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total,
                              prophet_error *err);
     void *ctx;
+    const char *seal; /* the key file of a sealed depot, or NULL */
 } ph_sync_options;
 
 /* The other side of an exchange is the directory of a replica or of a depot, a bundle or a URL (source.c). The report is filled as far as it came. */
@@ -72,8 +73,10 @@ prophet_code ph_sync_publish(ph_replica *r, const char *place, const ph_sync_opt
 /* Would a push make a depot of a place that has nothing yet? Then a pull that found nothing there (ENOTFOUND) is no failure of a sync. */
 bool ph_sync_may_begin(const char *place);
 /* A new replica at `path` (EEXISTS) with all that `source` has. Made beside it and renamed: nothing is left behind on failure. */
-prophet_code ph_sync_clone(const char *source, const char *path, ph_sync_report *rep,
-                           prophet_error *err);
+prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_options *o,
+                           ph_sync_report *rep, prophet_error *err);
+/* A new key file at `path` (EEXISTS), of mode 0600: random, or with a passphrase. */
+prophet_code ph_sync_key_new(const char *path, const char *passphrase, prophet_error *err);
 /* Writes a bundle: everything (since NULL), or what came after a version ("41"), a changeset with all it had seen (64 hex digits), or what a place had when
  * it was met last. The report counts what is in it. ENOTFOUND: no such point; EEXISTS: a file that is no bundle is in the way. */
 prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since,

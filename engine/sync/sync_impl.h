@@ -26,7 +26,8 @@ prophet_code sync_source_resolve(ph_replica *r, const char *text, bool write, sy
 /* Brings all of it into r, and remembers it there. */
 prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync_options *o,
                               ph_sync_report *rep, prophet_error *err);
-prophet_code sync_source_database(const sync_source *s, ph_uuid *out, prophet_error *err);
+prophet_code sync_source_database(const sync_source *s, const ph_sync_options *o, ph_uuid *out,
+                                  prophet_error *err);
 
 /* local.c: a replica in a directory. `write`: it must be writable; else it is opened for reading when it cannot be written. */
 prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_error *err);
@@ -53,7 +54,8 @@ prophet_code sync_bundle_pull(ph_replica *r, const char *path, const ph_sync_opt
 /* depot_pull.c, depot_publish.c */
 prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_options *o,
                              ph_sync_report *rep, prophet_error *err);
-prophet_code sync_depot_database(const char *url, ph_uuid *out, prophet_error *err);
+prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_uuid *out,
+                                 prophet_error *err);
 prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
                                 ph_sync_report *rep, prophet_error *err);
 

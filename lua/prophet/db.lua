@@ -63,6 +63,8 @@ local known_options = {
   create = true, readonly = true, user = true, schemas = true, resolvers = true, durability = true, reads = true, voting = true,
   clock = true, lock_timeout = true, change_timeout = true,
 }
+local clone_options = { seal = true }
+for name in pairs(known_options) do clone_options[name] = true end
 
 local function make(handle, path, options, info)
   info = info or handle:info()
@@ -90,7 +92,7 @@ local function set_up(handle, path, options)
 end
 
 local function open_options(what, options)
-  options = strict.options(what, options, known_options)
+  options = strict.options(what, options, what == "clone" and clone_options or known_options)
   local given = {}
   for name, v in pairs(options) do
     if name ~= "schemas" and name ~= "resolvers" then given[name] = v end
@@ -119,6 +121,12 @@ function M.clone(source, path, options)
   local all, given = open_options("clone", options)
   local handle, said = core.clone(source, path, given)
   return set_up(handle, path, all), report.new(said)
+end
+
+--- prophet.new_key
+function M.new_key(path, options)
+  check_path(path, "the path of a key")
+  core.new_key(path, strict.options("new_key", options, { passphrase = true }).passphrase)
 end
 
 --- A database that the host opened (prophet_vm).
@@ -273,7 +281,7 @@ end
 
 -- ---- exchange ---------------------------------------------------------------------------------------------------------
 
-local exchange_options = { dry_run = true, progress = true }
+local exchange_options = { dry_run = true, progress = true, seal = true }
 
 local function exchange(verb)
   return function(db, other, options)

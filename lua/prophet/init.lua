@@ -61,6 +61,13 @@ function M.clone(source, path, options)
   return require "prophet.db".clone(source, path, options)
 end
 
+--- Makes a key file for sealed depots: a random key, or a passphrase.
+---@param path string
+---@param options? { passphrase: string? }
+function M.new_key(path, options)
+  require "prophet.db".new_key(path, options)
+end
+
 --- Adds a transport: places whose URLs begin with its scheme are read and written by its functions.
 ---@param transport table
 function M.transport(transport)

@@ -91,6 +91,7 @@ function db:version() end
 ---@class prophet.ExchangeOptions
 ---@field dry_run? boolean
 ---@field progress? fun(stage: string, done: integer, total: integer)
+---@field seal? string  the key file of a sealed depot
 
 --- Brings what another replica has; then resolvers vote.
 ---@param source string

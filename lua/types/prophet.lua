@@ -32,13 +32,21 @@ local prophet = {}
 ---@return prophet.db
 function prophet.open(path, options) end
 
+---@class prophet.CloneOptions: prophet.OpenOptions
+---@field seal? string  the key file of a sealed depot
+
 --- Makes a replica of another one, in `path`, which must not exist.
 ---@param source string
 ---@param path string
----@param options? prophet.OpenOptions
+---@param options? prophet.CloneOptions
 ---@return prophet.db
 ---@return prophet.Report
 function prophet.clone(source, path, options) end
+
+--- Makes a key file for sealed depots (mode 0600; must not exist): a random key, or a passphrase.
+---@param path string
+---@param options? { passphrase: string? }
+function prophet.new_key(path, options) end
 
 --- A time, from RFC 3339 text or milliseconds since 1970; without one: now.
 ---@param value? string|integer|prophet.time

@@ -16,9 +16,9 @@ TEST(a_segment_is_what_it_was)
     ph_view *v;
     uint8_t now[32];
     char text[65];
-    REQUIRE_OK(
-        ph_sync_clone(test_source("tests/golden/format1/segment.bin"), test_path("r"), &rep, &err),
-        &err);
+    REQUIRE_OK(ph_sync_clone(test_source("tests/golden/format1/segment.bin"), test_path("r"), NULL,
+                             &rep, &err),
+               &err);
     CHECK_EQ_UINT(rep.changesets, 28);
     CHECK_EQ_UINT(rep.writer_count, 2);
     ph_sync_report_clear(&rep);

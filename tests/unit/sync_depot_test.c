@@ -61,7 +61,7 @@ TEST(a_stick_between_two_that_never_meet)
     ph_sync_report rep;
     write_some(a, 30);
     CHECK_EQ_UINT(publish(a, "stick.depot"), 30);
-    REQUIRE_OK(ph_sync_clone(place("stick.depot"), place("b"), &rep, &err), &err);
+    REQUIRE_OK(ph_sync_clone(place("stick.depot"), place("b"), NULL, &rep, &err), &err);
     CHECK_EQ_UINT(rep.changesets, 30);
     ph_sync_report_clear(&rep);
     b = open_at("b");
@@ -143,7 +143,7 @@ TEST(publishers_that_build_on_each_other)
         (void)publish(b, "d");
         (void)pull(a, "d");
     }
-    REQUIRE_OK(ph_sync_clone(place("d"), place("c"), &rep, &err), &err);
+    REQUIRE_OK(ph_sync_clone(place("d"), place("c"), NULL, &rep, &err), &err);
     CHECK_EQ_UINT(rep.held_back, 0);
     ph_sync_report_clear(&rep);
     c = open_at("c");
@@ -391,7 +391,8 @@ TEST(another_database_and_what_is_no_depot)
     REQUIRE(mkdir(place("empty"), 0755) == 0);
     CHECK_CODE(try_pull(other, "empty"), PROPHET_ENOTFOUND, &err);
     CHECK_CODE(try_pull(other, "none.depot"), PROPHET_ENOTFOUND, &err);
-    CHECK_CODE(ph_sync_clone(place("empty"), place("new"), &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_CODE(ph_sync_clone(place("empty"), place("new"), NULL, &rep, &err), PROPHET_ENOTFOUND,
+               &err);
     CHECK(!ph_path_exists(place("new")));
     ph_replica_close(other);
     end(&w);
@@ -412,4 +413,120 @@ TEST(a_dry_run_writes_nothing)
     CHECK(!ph_path_exists(place("n.depot")));
     ph_sync_report_clear(&rep);
     end(&w);
+}
+
+/* ---- sealed ---------------------------------------------------------------------------------------------------------------------- */
+
+static prophet_code with_key(ph_replica *r, const char *depot_name, const char *key,
+                             bool publish_it)
+{
+    char path[4300];
+    (void)snprintf(path, sizeof path, "%s", place(key));
+    const ph_sync_options o = { .seal = path };
+    ph_sync_report rep;
+    prophet_code rc = publish_it ? ph_sync_publish(r, place(depot_name), &o, &rep, &err)
+                                 : ph_sync_pull(r, place(depot_name), &o, &rep, &err);
+    if (rc >= 0)
+        CHECK_EQ_STR(rep.notice, "");
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
+/* Nothing that is in the files or their names may be found by who has not the key. */
+static void check_hidden(const char *depot_name, ph_replica *r)
+{
+    char command[9000], hex[65];
+    ph_hex(ph_replica_key(r)->b, 32, hex);
+    (void)snprintf(command, sizeof command, "ls -R '%s' | grep -q %s", place(depot_name), hex);
+    FILE *p = popen(command, "r");
+    CHECK(p && pclose(p) != 0);
+    (void)snprintf(command, sizeof command,
+                   "find '%s' -type f | while read f; do test $(head -c 11 \"$f\") = prophetseal "
+                   "|| echo; done | grep -q .",
+                   place(depot_name));
+    p = popen(command, "r");
+    CHECK(p && pclose(p) != 0);
+}
+
+static void go_round_sealed(const char *depot_name, const char *key)
+{
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    for (int i = 0; i < 6; i++) {
+        write_some(a, 1 + 300 * (i == 2));
+        write_some(b, 1);
+        CHECK_OK(with_key(a, depot_name, key, true), &err);
+        CHECK_OK(with_key(b, depot_name, key, false), &err);
+        CHECK_OK(with_key(b, depot_name, key, true), &err);
+        CHECK_OK(with_key(a, depot_name, key, false), &err);
+        CHECK(same(a, b));
+    }
+    check_hidden(depot_name, a);
+    check_hidden(depot_name, b);
+    ph_replica_close(a);
+    ph_replica_close(b);
+}
+
+TEST(a_sealed_depot_goes_round)
+{
+    REQUIRE_OK(ph_sync_key_new(place("key"), NULL, &err), &err);
+    CHECK_CODE(ph_sync_key_new(place("key"), NULL, &err), PROPHET_EEXISTS, &err);
+    struct stat st;
+    CHECK(stat(place("key"), &st) == 0 && (st.st_mode & 0777) == 0600);
+    go_round_sealed("s.depot", "key");
+}
+
+TEST(a_depot_sealed_with_a_passphrase_goes_round)
+{
+    CHECK_CODE(ph_sync_key_new(place("key"), "", &err), PROPHET_EUSAGE, &err);
+    CHECK_CODE(ph_sync_key_new(place("key"), "two\nlines", &err), PROPHET_EUSAGE, &err);
+    REQUIRE_OK(ph_sync_key_new(place("key"), "correct horse", &err), &err);
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    write_some(a, 3);
+    CHECK_OK(with_key(a, "s.depot", "key", true), &err);
+    REQUIRE(unlink(place("s.depot/prophet-depot")) == 0); /* the salt is in every file */
+    CHECK_OK(with_key(b, "s.depot", "key", false), &err);
+    CHECK(same(a, b));
+    REQUIRE_OK(ph_sync_key_new(place("other"), "wrong horse", &err), &err);
+    CHECK_CODE(with_key(b, "s.depot", "other", false), PROPHET_EUNTRUSTED, &err);
+    ph_replica_close(a);
+    ph_replica_close(b);
+}
+
+TEST(without_the_right_key_nothing_is_read_or_written)
+{
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    char path[4700];
+    ph_buf bytes = PH_BUF_INIT;
+    REQUIRE_OK(ph_sync_key_new(place("key"), NULL, &err), &err);
+    REQUIRE_OK(ph_sync_key_new(place("other"), NULL, &err), &err);
+    write_some(a, 5);
+    write_some(b, 1);
+    REQUIRE_OK(with_key(a, "s.depot", "key", true), &err);
+    CHECK_CODE(with_key(b, "s.depot", "other", false), PROPHET_EUNTRUSTED, &err);
+    CHECK_CODE(with_key(b, "s.depot", "other", true), PROPHET_EUNTRUSTED, &err);
+    CHECK_CODE(try_pull(b, "s.depot"), PROPHET_EUNTRUSTED, &err);
+    CHECK_HAS(err.message, "sealed");
+    (void)publish(a, "plain.depot");
+    CHECK_CODE(with_key(b, "plain.depot", "key", false), PROPHET_EUNTRUSTED, &err);
+    CHECK_CODE(with_key(b, "plain.depot", "key", true), PROPHET_EUNTRUSTED, &err);
+    CHECK_CODE(with_key(b, "s.depot", "none", false), PROPHET_ENOTFOUND, &err);
+    REQUIRE_OK(ph_file_replace(place("bad"), ph_slice("letter\n", 7), 0600, &err), &err);
+    CHECK_CODE(with_key(b, "s.depot", "bad", false), PROPHET_EUSAGE, &err);
+    CHECK_EQ_UINT(version_of(b), 1);
+    /* a flipped bit anywhere in any sealed file */
+    (void)snprintf(path, sizeof path, "%s", place("s.depot/prophet-depot"));
+    REQUIRE_OK(ph_file_slurp(path, 1u << 20, &bytes, &err), &err);
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        bytes.data[i] ^= 1;
+        REQUIRE_OK(ph_file_replace(path, ph_buf_slice(&bytes), 0644, &err), &err);
+        bytes.data[i] ^= 1;
+        prophet_code rc = with_key(b, "s.depot", "key", false);
+        CHECK(rc >= 0 || rc == PROPHET_EUNTRUSTED || rc == PROPHET_EVERSION);
+    }
+    REQUIRE_OK(ph_file_replace(path, ph_buf_slice(&bytes), 0644, &err), &err);
+    CHECK_OK(with_key(b, "s.depot", "key", false), &err);
+    CHECK_EQ_UINT(version_of(b), 6);
+    ph_buf_clear(&bytes);
+    ph_replica_close(a);
+    ph_replica_close(b);
 }

@@ -75,7 +75,7 @@ TEST(a_clone_has_everything_and_pulls_only_what_is_new)
     ph_sync_report rep = { 0 };
     for (uint64_t i = 0; i < 20; i++)
         write_one(a, i);
-    REQUIRE_OK(ph_sync_clone(place("a"), place("b"), &rep, &err), &err);
+    REQUIRE_OK(ph_sync_clone(place("a"), place("b"), NULL, &rep, &err), &err);
     CHECK_EQ_UINT(rep.changesets, 20);
     CHECK_EQ_INT(rep.new_writer_count, 1);
     ph_sync_report_clear(&rep);
@@ -99,7 +99,7 @@ TEST(a_dry_run_counts_and_writes_nothing)
     ph_sync_report rep = { 0 };
     ph_sync_options o = { .dry_run = true };
     write_one(a, 1);
-    REQUIRE_OK(ph_sync_clone(place("a"), place("b"), &rep, &err), &err);
+    REQUIRE_OK(ph_sync_clone(place("a"), place("b"), NULL, &rep, &err), &err);
     ph_sync_report_clear(&rep);
     b = open_at("b");
     write_one(a, 2);
@@ -118,9 +118,10 @@ TEST(another_database_is_refused_and_a_failed_clone_leaves_nothing)
     ph_sync_report rep = { 0 };
     CHECK_CODE(ph_sync_pull(a, place("b"), NULL, &rep, &err), PROPHET_EUNRELATED, &err);
     CHECK_CODE(ph_sync_pull(a, place("a"), NULL, &rep, &err), PROPHET_EUSAGE, &err);
-    CHECK_CODE(ph_sync_clone(place("nowhere"), place("c"), &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_CODE(ph_sync_clone(place("nowhere"), place("c"), NULL, &rep, &err), PROPHET_ENOTFOUND,
+               &err);
     CHECK(!ph_path_exists(place("c")));
-    CHECK_CODE(ph_sync_clone(place("a"), place("b"), &rep, &err), PROPHET_EEXISTS, &err);
+    CHECK_CODE(ph_sync_clone(place("a"), place("b"), NULL, &rep, &err), PROPHET_EEXISTS, &err);
     ph_sync_report_clear(&rep);
     ph_replica_close(a);
     ph_replica_close(b);

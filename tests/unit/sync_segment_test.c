@@ -122,13 +122,14 @@ TEST(a_bundle_is_a_source_of_clones)
     ph_sync_report rep;
     write_some(a, 20);
     bundle(a, "all", NULL, 20);
-    REQUIRE_OK(ph_sync_clone(place("all"), place("b"), &rep, &err), &err);
+    REQUIRE_OK(ph_sync_clone(place("all"), place("b"), NULL, &rep, &err), &err);
     ph_sync_report_clear(&rep);
     REQUIRE_OK(ph_replica_open(place("b"), NULL, &b, &err), &err);
     CHECK(same(a, b));
     write_some(a, 5);
     bundle(a, "later", "20", 5);
-    CHECK_CODE(ph_sync_clone(place("later"), place("c"), &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_CODE(ph_sync_clone(place("later"), place("c"), NULL, &rep, &err), PROPHET_ENOTFOUND,
+               &err);
     CHECK(!ph_path_exists(place("c")));
     CHECK_OK(apply(b, "later", NULL), &err);
     CHECK(same(a, b));

@@ -9,7 +9,10 @@ M.about = [[
 The other side is the directory of a replica or of a depot, a bundle, or a URL. What is brought is chosen by who pulls; changes keep their signatures, and
 writers not seen before are named. Conflicts never fail a pull; with --strict open ones give exit status 5.]]
 
-M.options = { { name = "strict", doc = "end with 5 if conflicts are open" } }
+local seal = { name = "seal", value = "KEYFILE", doc = "the depot is sealed with this key" }
+
+M.options = { { name = "strict", doc = "end with 5 if conflicts are open" }, seal }
+M.seal_option = { seal }
 
 --- Shows the report and gives the exit status.
 function M.finish(ctx, db, report)

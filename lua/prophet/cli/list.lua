@@ -8,7 +8,7 @@ M.groups = {
   { "start", "init", "clone", "info" },
   { "records", "create", "show", "update", "delete", "search" },
   { "history", "log", "history", "blame" },
-  { "exchange", "pull", "push", "sync", "publish", "serve", "bundle", "apply" },
+  { "exchange", "pull", "push", "sync", "publish", "serve", "bundle", "apply", "key" },
   { "conflicts", "conflicts", "vote", "resolve" },
   { "data", "export", "schema", "settings" },
   { "upkeep", "check", "digest", "rebuild", "stats" },

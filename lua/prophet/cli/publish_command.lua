@@ -6,10 +6,12 @@ return {
   name = "publish", args = "DEPOT", min = 1, max = 1, summary = "put what a depot lacks into it",
   about = [[
 DEPOT is a directory or a URL that any number of replicas publish into and pull from: a stick, a shared folder, a static host. It is made if
-there is none. All history is exposed there, deleted values and authors' addresses as well.]],
+there is none. All history is exposed there, deleted values and authors' addresses as well,
+unless it is sealed: with --seal only who has the key can read it, and a host or a lost stick learns sizes and times only.]],
+  options = exchange.seal_option,
   run = function(ctx)
     local db = ctx:open()
-    local report = db:publish(ctx.args[1], { dry_run = ctx.options.dry_run })
+    local report = db:publish(ctx.args[1], { dry_run = ctx.options.dry_run, seal = ctx.options.seal })
     return exchange.finish(ctx, db, report)
   end,
 }

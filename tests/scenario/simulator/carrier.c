@@ -294,7 +294,7 @@ static void clone_and_compare(sim *s, const char *path, const uint8_t want[32])
     memset(&clone, 0, sizeof clone);
     clone.world = s;
     (void)snprintf(clone.dir, sizeof clone.dir, "%.400s/carrier-clone", s->dir);
-    MUST(s, ph_sync_clone(path, clone.dir, &rep, &s->err));
+    MUST(s, ph_sync_clone(path, clone.dir, NULL, &rep, &s->err));
     sim_note(s, "a clone of %s: %llu, %llu held back %s", path + strlen(s->dir),
              (unsigned long long)rep.changesets, (unsigned long long)rep.held_back, rep.notice);
     ph_sync_report_clear(&rep);
