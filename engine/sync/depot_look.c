@@ -5,13 +5,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* While the way there waits or moves: a person may want it to end. An unknown total is 0 here. */
+static prophet_code on_the_way(void *ctx, const char *stage, uint64_t done, uint64_t total,
+                               prophet_error *err)
+{
+    return sync_progress(ctx, stage, done, total == PROPHET_WHOLE ? 0 : total, err);
+}
+
 prophet_code depot_open(ph_replica *r, const char *url, const ph_sync_options *o, depot *d,
                         prophet_error *err)
 {
+    prophet_net_options way = PROPHET_NET_OPTIONS_INIT; /* copied */
+    way.progress = on_the_way;
+    way.ctx = (void *)o;
     *d = (depot){ .r = r, .url = url, .o = o };
     prophet_code rc = sync_seal_load(o ? o->seal : NULL, &d->seal, err);
     if (rc < 0 || (rc = ph_hasher_new(&d->hasher, err)) < 0 ||
-        (rc = ph_net_open(url, NULL, &d->net, err)) < 0)
+        (rc = ph_net_open(url, &way, &d->net, err)) < 0)
         depot_close(d);
     return rc;
 }
