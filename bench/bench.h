@@ -57,6 +57,14 @@ double ours_bytes(size_t records, size_t per_change);
 void   ours_pull_begin(const char *name, size_t history, int rounds);
 void   ours_pull_more(const char *name, size_t changesets);
 double ours_pull_take(const char *name, int round);
+const char *ours_pull_source(const char *name); /* its directory; until the next call */
+struct prophet_db;
+void   ours_touch(struct prophet_db *db, size_t changesets); /* one-field ones */
+/* Writes a bundle of everything; the bytes of a changeset in it. */
+double ours_bundle(const char *source, const char *file);
+double ours_clone_time(const char *source, const char *path, size_t changesets); /* verified, durable */
+/* Publishes everything, then so many changesets one by one: the files of the depot, and the bytes that a pull of the last 10 reads. */
+size_t ours_depot(const char *source, const char *depot, const char *reader, size_t publishes, double *bytes);
 /* Opening a replica of `records`: made once at the returned path. */
 const char *ours_large(size_t records, size_t per_change);
 void        ours_kill(const char *path);    /* a writer is killed -9 while it writes */

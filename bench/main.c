@@ -66,6 +66,14 @@ static void print_limit(const char *what, double ours, double limit, const char 
     fflush(stdout);
 }
 
+/* A rate without a peer. */
+static void print_least(const char *what, double ours, double least)
+{
+    printf("%-50s %11.0f/s %13s %8s >= %6.0f/s%s\n", what, ours, "", "", least,
+           verdict(ours >= least));
+    fflush(stdout);
+}
+
 /* ---- rows --------------------------------------------------------------------------------------------------- */
 
 static void commits(const char *what, int processes, size_t each, bench_sync sync, double target)
@@ -179,6 +187,26 @@ static void row_pull(void)
     fflush(stdout);
 }
 
+static void row_exchange(void)
+{
+    double clones[ROUNDS_MAX], last, records = (double)scaled(100000);
+    char file[4096], reader[4096];
+
+    ours_pull_begin("exchange", scaled(100000), 0);
+    (void)snprintf(file, sizeof file, "%s", bench_path("bundle", 0));
+    (void)snprintf(reader, sizeof reader, "%s", bench_path("reader", 0));
+    double bytes = ours_bundle(ours_pull_source("exchange"), file);
+    for (int i = 0; i < rounds; i++)
+        clones[i] = ours_clone_time(file, reader, scaled(100000));
+    print_least("clone from a bundle, one-field changesets", records / median(clones), 80000);
+    print_limit("  bytes moved a changeset", bytes, 120, "B");
+    ours_pull_begin("depot", scaled(90000), 0);
+    size_t files =
+        ours_depot(ours_pull_source("depot"), bench_path("depot", 0), reader, scaled(10000), &last);
+    print_limit("files of a depot, 10,000 single publishes", (double)files, 60, "");
+    print_limit("  bytes read by a pull of the last 10", last / 1024, 64, "KiB");
+}
+
 static void row_bytes(void)
 {
     bench_record r;
@@ -222,9 +250,10 @@ static const struct {
     const char *name;
     void (*run)(void);
 } ROWS[] = {
-    { "durable", row_durable }, { "crowd", row_crowd }, { "relaxed", row_relaxed },
-    { "bulk", row_bulk },       { "lua", row_lua },     { "reads", row_reads },
-    { "pull", row_pull },       { "bytes", row_bytes }, { "open", row_open },
+    { "durable", row_durable }, { "crowd", row_crowd },       { "relaxed", row_relaxed },
+    { "bulk", row_bulk },       { "lua", row_lua },           { "reads", row_reads },
+    { "pull", row_pull },       { "exchange", row_exchange }, { "bytes", row_bytes },
+    { "open", row_open },
 };
 
 static bool is_wanted(const char *row, char **names, int count)

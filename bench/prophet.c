@@ -238,7 +238,7 @@ static prophet_db *clone(const char *source, const char *path, bench_sync sync)
     return db;
 }
 
-static void touch(prophet_db *db, size_t changesets)
+void ours_touch(prophet_db *db, size_t changesets)
 {
     static int64_t value = 1000;
 
@@ -268,8 +268,14 @@ void ours_pull_begin(const char *name, size_t history, int rounds)
     for (int i = 0; i < rounds; i++)
         prophet_close(clone(base, pull_path(name, "taker", i, path), BENCH_DURABLE));
     db = clone(base, pull_path(name, "source", 0, path), BENCH_RELAXED);
-    touch(db, history);
+    ours_touch(db, history);
     prophet_close(db);
+}
+
+const char *ours_pull_source(const char *name)
+{
+    static char path[128];
+    return pull_path(name, "source", 0, path);
 }
 
 void ours_pull_more(const char *name, size_t changesets)
@@ -277,7 +283,7 @@ void ours_pull_more(const char *name, size_t changesets)
     char path[128];
     prophet_db *db = open_at(pull_path(name, "source", 0, path), BENCH_RELAXED);
 
-    touch(db, changesets);
+    ours_touch(db, changesets);
     prophet_close(db);
 }
 
