@@ -60,9 +60,9 @@ void ph_intake_free(ph_intake *in)
     ph_free(in);
 }
 
-size_t ph_intake_waiting(const ph_intake *in)
+bool ph_intake_stalled(const ph_intake *in)
 {
-    return in->bytes;
+    return in->covered_bytes > PH_BATCH_BYTES || in->covered_count > PH_BATCH_COUNT;
 }
 
 bool ph_intake_waits(const ph_intake *in, const ph_id *id)

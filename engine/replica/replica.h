@@ -41,6 +41,8 @@ prophet_code ph_replica_sign(
     ph_replica *r, prophet_error *err); /* flushes and signs the own tail if it is not signed */
 prophet_code ph_replica_idle(ph_replica *r,
                              prophet_error *err); /* a second without writes: index made clean */
+/* For what goes through much of the index once: its pages do not stay in memory. Taken back by a second call; may be nested. */
+void ph_replica_frugal(ph_replica *r, bool yes);
 /* Signs a message of another kind than a changeset, which `message` begins with. EREADONLY: there is no key to sign with. */
 prophet_code ph_replica_prove(const ph_replica *r, prophet_slice message, uint8_t out[64],
                               prophet_error *err);
@@ -355,8 +357,8 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
 prophet_code ph_intake_apply(ph_intake *in, prophet_error *err);
 /* Applies the rest; fills the report (its arrays live until ph_intake_free). */
 prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err);
-/* Bytes of what waits; and does this one, which came before, still wait? */
-size_t ph_intake_waiting(const ph_intake *in);
+/* Does much wait though it is signed, for what it names? And does this one, which came before, still wait? */
+bool ph_intake_stalled(const ph_intake *in);
 bool ph_intake_waits(const ph_intake *in, const ph_id *id);
 void ph_intake_free(ph_intake *in);
 

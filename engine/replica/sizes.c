@@ -10,3 +10,9 @@ prophet_code ph_replica_sizes_get(ph_replica *r, ph_replica_sizes *out, prophet_
     out->index_bytes = stats.file_bytes;
     return PROPHET_OK;
 }
+
+void ph_replica_frugal(ph_replica *r, bool yes)
+{
+    if (r->store)
+        ph_store_frugal(r->store, yes);
+}

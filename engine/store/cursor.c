@@ -6,6 +6,7 @@ prophet_code ph_cursor_open(ph_txn *t, unsigned table, ph_cursor **out, prophet_
     ph_cursor *c;
     int lmdb;
 
+    ph_txn_touch(t);
     ph_require(table < t->env->table_count);
     if (!(c = ph_zalloc(sizeof *c)))
         return ph_nomem(err);

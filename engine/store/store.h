@@ -34,6 +34,9 @@ prophet_code ph_store_open(const char *path, const ph_store_options *o, ph_store
 void         ph_store_close(ph_store *s);
 prophet_code ph_store_sync(ph_store *s, prophet_error *err); /* a failure condemns the file: rebuild it */
 prophet_code ph_store_grow(ph_store *s, prophet_error *err); /* after EFULL from a full map, outside all transactions */
+/* From now on (yes), until it is taken back: pages that were touched are unmapped when this process has many of them. For what goes
+ * through much of the file once; it slows down reading here and there. Calls may be nested. */
+void         ph_store_frugal(ph_store *s, bool yes);
 /* A compacted copy (backup, compact). */
 prophet_code ph_store_copy(ph_store *s, const char *path, prophet_error *err);
 /* "ext4" etc.; *fixed tells whether it is a file system of a fixed disk (page cache survives a killed process);

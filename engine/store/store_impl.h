@@ -3,6 +3,7 @@
 #define PH_STORE_IMPL_H
 #include "store/store.h"
 #include <lmdb.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #define PH_STORE_MAP_DEFAULT ((uint64_t)1 << 40) /* 1 TiB of address space, not of disk */
@@ -21,11 +22,15 @@ typedef struct ph_env {
     uint32_t active; /* transactions open in this process */
     pid_t pid;       /* who opened it: LMDB does not survive a fork */
     bool readonly;
+    atomic_int frugal; /* how many want it */
     MDB_env *env;
     MDB_dbi *tables;
     size_t table_count;
     char *path;
 } ph_env;
+
+#define PH_STORE_FRUGAL_ROWS 256 /* between two looks at how much is mapped */
+void ph_env_trim(ph_env *e); /* trim.c */
 
 struct ph_store {
     ph_env *env;
@@ -39,6 +44,7 @@ struct ph_txn {
     MDB_txn *txn; /* NULL after commit or abort */
     bool write;
     bool parked; /* reset: holds no snapshot */
+    uint32_t touched; /* rows, while frugal */
     struct {     /* one a table: a put near the last one needs no search from the root */
         MDB_cursor *cursor;
         bool scattered; /* a key was not the greatest: appending is not tried again */
@@ -50,6 +56,14 @@ typedef struct ph_cursor_side { /* one of the two tables an overlay's cursor goe
     MDB_val key, value;
     bool at; /* it stands on a row */
 } ph_cursor_side;
+
+/* Counts a row that is looked up. */
+static inline void ph_txn_touch(ph_txn *t)
+{
+    if (atomic_load_explicit(&t->env->frugal, memory_order_relaxed) > 0 &&
+        ++t->touched % PH_STORE_FRUGAL_ROWS == 0)
+        ph_env_trim(t->env);
+}
 
 struct ph_cursor {
     MDB_cursor *cursor;

@@ -167,13 +167,13 @@ uint64_t ph_txn_id(const ph_txn *t)
 
 /* ---- rows -------------------------------------------------------------------------------------------- */
 
-static prophet_code check_row(const ph_txn *t, unsigned table, prophet_slice key,
-                              prophet_error *err)
+static prophet_code check_row(ph_txn *t, unsigned table, prophet_slice key, prophet_error *err)
 {
     ph_require(table < t->env->table_count);
     if (key.len == 0 || key.len > PH_STORE_KEY_MAX)
         return ph_fail(err, PROPHET_EUSAGE, "a key of %zu bytes: keys have 1 to %d", key.len,
                        PH_STORE_KEY_MAX);
+    ph_txn_touch(t);
     return PROPHET_OK;
 }
 

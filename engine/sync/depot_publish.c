@@ -355,8 +355,10 @@ static prophet_code publish_once(depot *d, ph_sync_report *rep, prophet_error *e
     if (rc < 0)
         return rc;
     p.own = own && own->read ? own : NULL;
+    ph_replica_frugal(d->r, true);
     if ((rc = sync_seal_name(&d->seal, d->hasher, ph_replica_key(d->r)->b, p.folder.b, err)) >= 0)
         rc = write_all(&p, err);
+    ph_replica_frugal(d->r, false);
     ph_view_end(p.v);
     ph_free(p.live.at);
     ph_free(p.retired.at);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ROUNDS = 4, STALL = 2 << 20, TURN = 512 };
+enum { ROUNDS = 4, TURN = 512 };
 
 typedef struct part { /* a segment in the spool */
     const depot_publisher *p;
@@ -273,11 +273,7 @@ static prophet_code turn(feed *f, prophet_error *err)
         if (type == PH_FRAME_CHANGESET && ++in->done % 256 == 0 &&
             (rc = sync_progress(in->o, "changesets", in->done, in->total, err)) < 0)
             return rc;
-        if (n % TURN || ph_intake_waiting(in->in) < STALL)
-            continue;
-        if ((rc = ph_intake_apply(in->in, err)) < 0)
-            return rc;
-        if (ph_intake_waiting(in->in) < STALL)
+        if (n % TURN || !ph_intake_stalled(in->in))
             continue;
         f->blocked = f->stream.has_last;
         return PROPHET_OK;

@@ -232,12 +232,16 @@ prophet_code sync_segment_write(ph_view *v, const sync_pick *pick, ph_arena *a, 
                                 void *ctx, sync_made *out, prophet_error *err)
 {
     writer w = { .write = write, .ctx = ctx };
-    prophet_code rc = make_head(v, pick, a, &out->head, err);
-    if (rc < 0 || (rc = ph_hasher_new(&w.hasher, err)) < 0)
-        return rc;
+    prophet_code rc;
+    ph_replica_frugal(v->replica, true);
+    if ((rc = make_head(v, pick, a, &out->head, err)) < 0 ||
+        (rc = ph_hasher_new(&w.hasher, err)) < 0)
+        goto done;
     w.zstd = ZSTD_createCCtx();
     w.dictionary = ZSTD_createCDict(sync_dictionary, sync_dictionary_size, LEVEL);
     rc = w.zstd && w.dictionary ? write_all(&w, v, pick, out, err) : ph_nomem(err);
+done:
+    ph_replica_frugal(v->replica, false);
     (void)ZSTD_freeCCtx(w.zstd); /* frees of nothing are fine, and never fail */
     (void)ZSTD_freeCDict(w.dictionary);
     ph_hasher_free(w.hasher);
