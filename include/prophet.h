@@ -253,6 +253,7 @@ PROPHET_API prophet_code prophet_doc_json(const prophet_doc *d, prophet_sink_fn 
 
 typedef enum prophet_durability { PROPHET_FULL, PROPHET_RELAXED /* no fsync a commit: an import */ } prophet_durability;
 typedef enum prophet_voting { PROPHET_LAZY, PROPHET_EAGER /* vote also where the outcome is already right */ } prophet_voting;
+typedef struct prophet_net_options prophet_net_options; /* see transports */
 typedef struct prophet_options {
     uint32_t           size;        /* sizeof(prophet_options): lets this struct grow */
     bool               create;      /* make the directory if it is not there */
@@ -265,8 +266,9 @@ typedef struct prophet_options {
     void              *clock_ctx;
     uint32_t           lock_timeout_ms;   /* how long a change waits for other writers; 0: 60,000 */
     const char        *seal;        /* of prophet_clone: the key file of a sealed depot */
+    const prophet_net_options *net; /* of prophet_clone: as in prophet_exchange */
 } prophet_options;
-#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL }
+#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL, NULL }
 
 /* Opens the replica in the directory `path`; options NULL: all defaults. ENOTFOUND (no replica there, and not create), EBUSY, ECORRUPT, EVERSION,
  * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. */
@@ -472,8 +474,9 @@ typedef struct prophet_exchange {
     prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
     void    *ctx;
     const char *seal; /* the key file of a sealed depot: what is published is encrypted with it, what is pulled must be */
+    const prophet_net_options *net; /* of the way to it: token, certificates, proxy; its progress is not used. NULL: defaults */
 } prophet_exchange;
-#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL, NULL }
+#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL, NULL, NULL }
 /* source: the directory of another replica (read-only ones too), or a bundle. Brings what is missing, then lets the policies vote. report (NULL is fine):
  * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?};
  * where policies were asked, also abstained and notes as prophet_poll gives them.
@@ -546,7 +549,7 @@ PROPHET_API prophet_code prophet_serve_pipe(prophet_db *db, int in, int out, boo
 #define PROPHET_ETAG_MAX 128
 #define PROPHET_WHOLE    UINT64_MAX /* as a length: to the end; as a total or a size: not known */
 
-typedef struct prophet_net_options { /* of a place; borrowed while it is open */
+struct prophet_net_options { /* of a place; borrowed while it is open */
     uint32_t    size;
     const char *token;      /* sent to the URL's own origin only, never shown; NULL: none */
     const char *cacert;     /* a file of certificates to trust instead of the system's; NULL: the system's */
@@ -558,7 +561,7 @@ typedef struct prophet_net_options { /* of a place; borrowed while it is open */
      * call with it. NULL: nobody looks. */
     prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
     void       *ctx;
-} prophet_net_options;
+};
 #define PROPHET_NO_RETRY UINT32_MAX
 #define PROPHET_NET_OPTIONS_INIT { sizeof(prophet_net_options), NULL, NULL, NULL, 0, 0, 0, NULL, NULL }
 

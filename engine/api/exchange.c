@@ -90,7 +90,7 @@ typedef prophet_code (*pull_fn)(ph_replica *r, const char *source, const ph_sync
 static prophet_code pull_by(exchange *x, pull_fn fn, const char *source, ph_sync_report *rep,
                             prophet_error *err)
 {
-    const ph_sync_options so = { x->o.dry_run, progress, x, x->o.seal };
+    const ph_sync_options so = { x->o.dry_run, progress, x, x->o.seal, x->o.net };
     prophet_db *db = x->db;
     prophet_value voted;
     ph_view *v;
@@ -119,7 +119,7 @@ static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, p
 
 static prophet_code push(exchange *x, const char *target, ph_sync_report *rep, prophet_error *err)
 {
-    const ph_sync_options so = { x->o.dry_run, progress, x, x->o.seal };
+    const ph_sync_options so = { x->o.dry_run, progress, x, x->o.seal, x->o.net };
     x->db->busy = true;
     prophet_code rc = ph_sync_push(x->db->r, target, &so, rep, err);
     x->db->busy = false;
@@ -182,7 +182,7 @@ prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_ex
     exchange x;
     prophet_code rc = begin(db, o, "publishing", &x, err);
     if (rc >= 0) {
-        const ph_sync_options so = { x.o.dry_run, progress, &x, x.o.seal };
+        const ph_sync_options so = { x.o.dry_run, progress, &x, x.o.seal, x.o.net };
         db->busy = true;
         rc = ph_sync_publish(db->r, depot, &so, &rep, err);
         db->busy = false;

@@ -34,12 +34,22 @@ static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64
     return script_call(L, 2, 0, false, err);
 }
 
-/* (handle, other, {dry_run, progress, seal}) -> report */
+/* The texts stay on the stack. */
+void script_way(lua_State *L, int idx, prophet_net_options *way)
+{
+    way->token = script_text_option(L, idx, "token");
+    way->cacert = script_text_option(L, idx, "cacert");
+    way->proxy = script_text_option(L, idx, "proxy");
+}
+
+/* (handle, other, {dry_run, progress, seal, token, cacert, proxy}) -> report */
 static int exchange(lua_State *L, exchange_fn fn, const char *what)
 {
-    static const char *const known[] = { "dry_run", "progress", "seal", NULL };
+    static const char *const known[] = { "dry_run", "progress", "seal", "token",
+                                         "cacert",  "proxy",    NULL };
     prophet_error err = { 0 };
     prophet_exchange o = PROPHET_EXCHANGE_INIT;
+    prophet_net_options way = PROPHET_NET_OPTIONS_INIT;
     script_require_unsealed(L, what);
     l_handle *h = script_handle(L, 1);
     const char *other = script_text(L, 2, NULL, "the other replica");
@@ -52,6 +62,7 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
         script_known_options(L, 3, what, known);
         o.dry_run = script_flag(L, 3, "dry_run");
         o.seal = script_text_option(L, 3, "seal");
+        script_way(L, 3, &way);
         if (lua_getfield(L, 3, "progress") == LUA_TFUNCTION) {
             o.progress = progress;
             o.ctx = L;
@@ -60,6 +71,7 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
                         luaL_typename(L, -1));
         }
     }
+    o.net = &way;
     script_doc_box *box = script_doc_box_push(L);
     script_lazy_settle_all(h);
     h->held++;

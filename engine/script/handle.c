@@ -222,6 +222,7 @@ static int l_clone(lua_State *L)
 {
     prophet_error err = { 0 };
     prophet_options o = PROPHET_OPTIONS_INIT;
+    prophet_net_options way = PROPHET_NET_OPTIONS_INIT;
     prophet_doc *report = NULL;
     script_require_unsealed(L, "cloning a database");
     const char *source = script_text(L, 1, NULL, "what is cloned");
@@ -230,6 +231,9 @@ static int l_clone(lua_State *L)
     l_handle *h = script_handle_push(L); /* 4 */
     script_doc_box *box = script_doc_box_push(L);
     read_options(L, 3, h, &o);
+    if (!lua_isnoneornil(L, 3))
+        script_way(L, 3, &way);
+    o.net = &way;
     if (prophet_clone(source, path, &o, &h->db, &report, &err) < 0)
         return script_raise(L, &err);
     box->doc = report;

@@ -219,6 +219,7 @@ extern const luaL_Reg script_handle_core[];     /* handle.c */
 extern const luaL_Reg script_handle_reads[];    /* handle_read.c */
 extern const luaL_Reg script_handle_changes[];  /* change.c */
 extern const luaL_Reg script_handle_writes[];   /* record_write.c */
+void script_way(lua_State *L, int idx, prophet_net_options *way); /* token, cacert, proxy of the options at idx (exchange.c) */
 extern const luaL_Reg script_handle_exchange[]; /* exchange.c */
 extern const luaL_Reg script_handle_serve[];    /* serve.c */
 extern const luaL_Reg script_core_open[];       /* handle.c: functions of prophet.core */

@@ -16,6 +16,8 @@ prophet_code depot_open(ph_replica *r, const char *url, const ph_sync_options *o
                         prophet_error *err)
 {
     prophet_net_options way = PROPHET_NET_OPTIONS_INIT; /* copied */
+    if (o && o->net)
+        way = *o->net;
     way.progress = on_the_way;
     way.ctx = (void *)o;
     *d = (depot){ .r = r, .url = url, .o = o };

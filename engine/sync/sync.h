@@ -56,6 +56,7 @@ typedef struct ph_sync_options {
                              prophet_error *err);
     void *ctx;
     const char *seal; /* the key file of a sealed depot, or NULL */
+    const prophet_net_options *net; /* of the way to it: token, certificates, ..; its progress is not used. NULL: defaults */
 } ph_sync_options;
 
 /* The other side of an exchange is the directory of a replica or of a depot, a bundle or a URL (source.c). The report is filled as far as it came. */

@@ -63,7 +63,7 @@ local known_options = {
   create = true, readonly = true, user = true, schemas = true, resolvers = true, durability = true, reads = true, voting = true,
   clock = true, lock_timeout = true, change_timeout = true,
 }
-local clone_options = { seal = true }
+local clone_options = { seal = true, token = true, cacert = true, proxy = true }
 for name in pairs(known_options) do clone_options[name] = true end
 
 local function make(handle, path, options, info)
@@ -281,7 +281,7 @@ end
 
 -- ---- exchange ---------------------------------------------------------------------------------------------------------
 
-local exchange_options = { dry_run = true, progress = true, seal = true }
+local exchange_options = { dry_run = true, progress = true, seal = true, token = true, cacert = true, proxy = true }
 
 local function exchange(verb)
   return function(db, other, options)

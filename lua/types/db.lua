@@ -91,7 +91,10 @@ function db:version() end
 ---@class prophet.ExchangeOptions
 ---@field dry_run? boolean
 ---@field progress? fun(stage: string, done: integer, total: integer)
----@field seal? string  the key file of a sealed depot
+---@field seal? string    the key file of a sealed depot
+---@field token? string   the secret for the place that a URL names
+---@field cacert? string  a file of certificates to trust instead of the system's
+---@field proxy? string   a URL; "": none; else what the environment says
 
 --- Brings what another replica has; then resolvers vote.
 ---@param source string

@@ -33,7 +33,10 @@ local prophet = {}
 function prophet.open(path, options) end
 
 ---@class prophet.CloneOptions: prophet.OpenOptions
----@field seal? string  the key file of a sealed depot
+---@field seal? string    the key file of a sealed depot
+---@field token? string   as for db:pull
+---@field cacert? string
+---@field proxy? string
 
 --- Makes a replica of another one, in `path`, which must not exist.
 ---@param source string

@@ -2,6 +2,7 @@
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
 local prophet = require "prophet"
 local place = require "place"
+local cli = require "cli_support"
 local raises = place.raises
 
 local function transport(more)
@@ -78,6 +79,47 @@ describe("a transport", function()
     assert.is_false(pcall(prophet.clone, "spec:bugs", place.path "cyd"))
     bob:close()
     prophet.transport { scheme = "spec" }
+    place.leave()
+  end)
+
+  it("hears the token, the authority and the proxy of who asks", function()
+    place.enter()
+    local heard
+    prophet.transport(transport { open = function(_, options)
+      heard = options
+      return {}
+    end })
+    local ann = place.tracker "ann"
+    local way = { token = "secret", cacert = "ca.pem", proxy = "" }
+    raises("not_found", ann.pull, ann, "spec:x", way)
+    assert.same({ "secret", "ca.pem", "" }, { heard.token, heard.cacert, heard.proxy })
+    raises("not_found", prophet.clone, "spec:x", place.path "bob", way)
+    assert.same({ "secret", "ca.pem", "" }, { heard.token, heard.cacert, heard.proxy })
+    raises("not_found", ann.pull, ann, "spec:x")
+    assert.is_nil(heard.token)
+    raises("usage", ann.pull, ann, "spec:x", { token = 5 })
+    raises("usage", ann.pull, ann, "spec:x", { tokn = "x" })
+    prophet.transport { scheme = "spec" }
+    place.leave()
+  end)
+
+  it("is reached by the command line with a token from a file, which nobody is told", function()
+    place.enter()
+    place.tracker("ann"):close()
+    cli.write(place.path "token", "  s3cret-token \n")
+    cli.write(place.path "empty", "\n")
+    local function run(...)
+      local r = cli.run(place.dir, "prophet", { ... })
+      assert.is_nil((r.out .. r.err):find "s3cret")
+      return r.status
+    end
+    local url = "http://127.0.0.1:1/x"
+    assert.equal(6, run("--db", "ann", "pull", url, "--token-file", "token", "--proxy", ""))
+    assert.equal(6, run("--db", "ann", "sync", url, "--token-file", "token", "--proxy", ""))
+    assert.equal(6, run("clone", url, "bob", "--token-file", "token", "--proxy", ""))
+    assert.equal(3, run("--db", "ann", "pull", url, "--token-file", "none"))
+    assert.equal(2, run("--db", "ann", "pull", url, "--token-file", "empty"))
+    assert.equal(0, run("--db", "ann", "publish", "new.depot", "--token-file", "token", "--cacert", "none.pem"))
     place.leave()
   end)
 end)

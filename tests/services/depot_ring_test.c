@@ -131,6 +131,41 @@ TEST(a_ring_over_three_transports_comes_together)
     server_stop(&r.nginx);
 }
 
+TEST(a_clone_over_tls_takes_the_authority_it_is_given)
+{
+    ring r = { .people = { fresh("ann") } };
+    prophet_db *copy = NULL;
+    prophet_options o = PROPHET_OPTIONS_INIT;
+    prophet_net_options way = PROPHET_NET_OPTIONS_INIT;
+    prophet_exchange x = PROPHET_EXCHANGE_INIT;
+    char url[64], authority[512], ours[65], theirs[65];
+    unsigned tls;
+
+    (void)make(r.people[0], "Crash", "new", 3);
+    start_servers(&r);
+    REQUIRE(sscanf(r.nginx.line, "%*s %*u %u %511s", &tls, authority) == 2);
+    (void)snprintf(url, sizeof url, "https://localhost:%u/cyd.depot", tls);
+    REQUIRE_OK(prophet_publish(r.people[0], r.places[2], NULL, NULL, &err), &err);
+    o.durability = PROPHET_RELAXED;
+    CHECK_CODE(prophet_clone(url, test_path("copy"), &o, &copy, NULL, &err), PROPHET_EREMOTE, &err);
+    CHECK_HAS(err.hint, "cacert");
+    way.cacert = authority;
+    way.proxy = "";
+    o.net = &way;
+    REQUIRE_OK(prophet_clone(url, test_path("copy"), &o, &copy, NULL, &err), &err);
+    digest(r.people[0], ours);
+    digest(copy, theirs);
+    CHECK_EQ_STR(theirs, ours);
+    CHECK_CODE(prophet_pull(copy, url, NULL, NULL, &err), PROPHET_EREMOTE, &err);
+    x.net = &way;
+    CHECK_OK(prophet_pull(copy, url, &x, NULL, &err), &err);
+    prophet_close(copy);
+    prophet_close(r.people[0]);
+    server_stop(&r.rsyncd);
+    server_stop(&r.store);
+    server_stop(&r.nginx);
+}
+
 TEST(what_a_host_damages_is_refused)
 {
     ring r = { .people = { fresh("ann") } };

@@ -3,6 +3,7 @@
 
 typedef struct host {      /* a transport that waits for ever, as a server might */
     prophet_db *interrupt; /* is interrupted while it waits */
+    const char *token;     /* that is to come */
     int ticks;
     const prophet_net_options *o;
 } host;
@@ -13,6 +14,7 @@ static prophet_code host_open(void *ctx, const char *url, const prophet_net_opti
     host *h = ctx;
     (void)url, (void)e;
     h->o = o;
+    CHECK_EQ_STR(o->token ? o->token : "none", h->token ? h->token : "none");
     *place = h;
     return PROPHET_OK;
 }
@@ -75,11 +77,14 @@ static prophet_code look(void *ctx, const char *stage, uint64_t done, uint64_t t
 TEST(progress_of_an_exchange_sees_the_way_and_can_end_it)
 {
     prophet_db *db = fresh("ann");
-    host h = { .interrupt = NULL };
+    host h = { .token = "secret" };
+    prophet_net_options way = PROPHET_NET_OPTIONS_INIT;
     int looks = 0;
     prophet_exchange o = PROPHET_EXCHANGE_INIT;
     o.progress = look;
     o.ctx = &looks;
+    way.token = "secret";
+    o.net = &way;
     add(&h);
     CHECK_CODE(prophet_pull(db, "waits:x", &o, NULL, &err), PROPHET_EUSAGE, &err);
     CHECK_HAS(err.message, "that was enough");

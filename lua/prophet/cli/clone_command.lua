@@ -1,16 +1,18 @@
 --- prophet clone
 
+local exchange = require "prophet.cli.exchange"
+
 return {
   name = "clone", args = "SOURCE [DIR]", min = 1, max = 2, summary = "make a replica of another replica",
   about = "SOURCE is the directory of a replica or of a depot, a bundle, or a URL. Without DIR it is .prophet here.",
   options = {
     { name = "voting", value = "HOW", choices = { "lazy", "eager" }, doc = "when resolvers of this replica vote" },
-    { name = "seal", value = "KEYFILE", doc = "the depot is sealed with this key" },
+    table.unpack(exchange.way_options)
   },
   run = function(ctx)
     local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
     if ctx.options.dry_run then return ctx:say(("would clone %s into %s"):format(source, path)) end
-    local db, report = ctx.prophet.clone(source, path, { user = ctx:user(), voting = ctx.options.voting, seal = ctx.options.seal })
+    local db, report = ctx.prophet.clone(source, path, exchange.way(ctx, { user = ctx:user(), voting = ctx.options.voting }))
     ctx:adopt(db)
     ctx:result(function() return { path = path, version = db:version(), digest = db:digest() } end,
       not ctx.options.quiet and ("cloned into %s: %s"):format(path, tostring(report)) or nil)

@@ -8,10 +8,10 @@ return {
 DEPOT is a directory or a URL that any number of replicas publish into and pull from: a stick, a shared folder, a static host. It is made if
 there is none. All history is exposed there, deleted values and authors' addresses as well,
 unless it is sealed: with --seal only who has the key can read it, and a host or a lost stick learns sizes and times only.]],
-  options = exchange.seal_option,
+  options = exchange.way_options,
   run = function(ctx)
     local db = ctx:open()
-    local report = db:publish(ctx.args[1], { dry_run = ctx.options.dry_run, seal = ctx.options.seal })
+    local report = db:publish(ctx.args[1], exchange.way(ctx))
     return exchange.finish(ctx, db, report)
   end,
 }

@@ -8,7 +8,7 @@ return {
   options = exchange.options,
   run = function(ctx)
     local db = ctx:open()
-    local report = db:push(ctx.args[1], { dry_run = ctx.options.dry_run, seal = ctx.options.seal })
+    local report = db:push(ctx.args[1], exchange.way(ctx))
     return exchange.finish(ctx, db, report)
   end,
 }

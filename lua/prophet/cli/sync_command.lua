@@ -9,8 +9,8 @@ return {
   run = function(ctx)
     local db = ctx:open()
     if ctx.options.dry_run then
-      return exchange.finish(ctx, db, db:pull(ctx.args[1], { dry_run = true, seal = ctx.options.seal }))
+      return exchange.finish(ctx, db, db:pull(ctx.args[1], exchange.way(ctx)))
     end
-    return exchange.finish(ctx, db, db:sync(ctx.args[1], { seal = ctx.options.seal }))
+    return exchange.finish(ctx, db, db:sync(ctx.args[1], exchange.way(ctx, { dry_run = false })))
   end,
 }
