@@ -391,10 +391,20 @@ PROPHET_API prophet_code prophet_get(prophet_db *db, const char *type, prophet_v
  *   order?  list of field names, descending with a leading "-"; absent values lowest; ties by local number. Without it: by local number
  *   limit?  int       after? list: the order fields' values (nil: absent) and the local number of the last row seen: rows strictly after it
  *   deleted? bool: the dead ones instead          scan? bool: no limit on keys read
+ *   using?  text: the index to read, as it is declared ("status,-due")
+ *   text?   conditions in the text form (docs/queries.md), beside those of where; its sort and limit are for prophet_parse to tell
+ *   params? list: what ?1, ?2 .. in the text stand for
+ * Declared indexes are used where they help. What reads more keys than the handle's `reads` without an index is ENEEDSSCAN, which says what is
+ * read and names the fields an index of which would help.
  * Unknown members, types and fields are errors (EUSAGE, ETYPE, EFIELD with a hint). The rows are records as they are now, whatever is
  * written while the iterator is open; inside a change: as the change sees them now. */
 PROPHET_API prophet_code prophet_query(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
 PROPHET_API prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, prophet_error *err);
+/* Checks a spec's type, text and params: a map of order? and limit?, as the text has them. EUSAGE, EFIELD: the message names the column. */
+PROPHET_API prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out, prophet_error *err);
+/* How a query is run: a map {plan ("scan" "numbers" "ids" "index" "union" "intersect"), text, index?, order ("index" "number" "sort" "top"),
+ * scans, tests, estimated? (keys), help? (fields)}; run: it is, and {keys, tested, rows, ms} say what that took. */
+PROPHET_API prophet_code prophet_explain(prophet_db *db, prophet_value spec, bool run, prophet_doc **out, prophet_error *err);
 
 /* ---- history ------------------------------------------------------------------------------------------- */
 

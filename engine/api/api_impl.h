@@ -185,6 +185,10 @@ prophet_code api_doc_of(prophet_db *db, ph_view *v, uint32_t type, const ph_uuid
 prophet_code api_row_json(ph_view *v, const ph_row *row, ph_arena *a, ph_buf *out,
                           prophet_error *err);
 
+/* query_spec.c */
+prophet_code api_query_compile(prophet_db *db, ph_view *v, const prophet_value *spec,
+                               ph_query **out, prophet_error *err);
+
 /* check_values.c: one line a value that does not fit. */
 prophet_code api_check_values(prophet_db *db, void (*say)(void *ctx, bool fault, const char *line),
                               void *ctx, uint64_t *invalid, prophet_error *err);

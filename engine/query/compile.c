@@ -128,15 +128,7 @@ static prophet_code find_members(prophet_slice spec, ph_item out[MEMBERS], proph
 
 /* ---- types and their indexes --------------------------------------------------------------------------------- */
 
-/* Its name is TYPE/FIELDS, or a hash of that where it is long. */
-static prophet_slice declared_name(prophet_slice type, prophet_slice spec)
-{
-    bool plain = spec.len > type.len && ((const char *)spec.data)[type.len] == '/';
-
-    return plain ? ph_slice((const char *)spec.data + type.len + 1, spec.len - type.len - 1) : spec;
-}
-
-static bool copy_index(compiler *c, prophet_slice type, const ph_index_def *from, query_index *to)
+static bool copy_index(compiler *c, const ph_index_def *from, query_index *to)
 {
     bool ok = true;
     const size_t n = from->count;
@@ -147,7 +139,7 @@ static bool copy_index(compiler *c, prophet_slice type, const ph_index_def *from
     to->def.desc = ph_arena_copy(c->a, ph_slice(from->desc, n * sizeof *from->desc), &ok).data;
     to->def.kinds = ph_arena_copy(c->a, ph_slice(from->kinds, n), &ok).data;
     to->def.spec = ph_arena_copy(c->a, from->spec, &ok);
-    to->name = declared_name(type, to->def.spec);
+    to->name = to->def.spec;
     return ok;
 }
 
@@ -179,7 +171,7 @@ prophet_code ph_query_note_type(compiler *c, prophet_slice name, uint32_t id, pr
         return ph_nomem(err);
     for (size_t i = 0; i < count && ok; i++)
         if (defs[i].id && defs[i].count) /* others have no rows yet */
-            ok = copy_index(c, t->name, &defs[i], &t->indexes[t->index_count++]);
+            ok = copy_index(c, &defs[i], &t->indexes[t->index_count++]);
     q->type_count++;
     return ok ? PROPHET_OK : ph_nomem(err);
 }
@@ -208,22 +200,52 @@ static prophet_code take_using(compiler *c, const ph_item *x, prophet_error *err
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
-static bool helps(const node *n)
+enum { HINT_FIELDS = 3 };
+
+/* What an index could do for a condition: 2: fix the field, 1: read a range of it. */
+static int helps(const node *n)
 {
-    return (n->op == OP_EQ || n->op == OP_IN || n->op == OP_BETWEEN || n->op == OP_PREFIX ||
-            n->op == OP_HAS_ANY || (n->op >= OP_LT && n->op <= OP_GE)) &&
-           n->path->count == 1 && n->path->steps[0].kind == STEP_FIELD;
+    if (n->path_count != 1 || n->path->steps[0].kind != STEP_FIELD || n->op == OP_MATCH)
+        return 0;
+    if (n->op == OP_EQ || n->op == OP_IN || n->op == OP_HAS_ANY || n->op == OP_HAS_ALL)
+        return n->path->count == 1 ? 2 : 1;
+    return n->op == OP_BETWEEN || n->op == OP_PREFIX || (n->op >= OP_LT && n->op <= OP_GE);
 }
 
-/* The field an index would help most: the first plain condition that must hold. */
-static prophet_slice find_hint(const node *n)
+static void add_hint(ph_buf *b, const path *p)
 {
-    if (n && helps(n))
-        return n->path->text;
-    for (size_t i = 0; n && n->op == OP_AND && i < n->kid_count; i++)
-        if (helps(n->kids[i]))
-            return n->kids[i]->path->text;
-    return ph_slice(NULL, 0);
+    const char *dot = p->count > 1 ? memchr(p->text.data, '.', p->text.len) : NULL;
+    prophet_slice first =
+        dot ? ph_slice(p->text.data, (size_t)(dot - (const char *)p->text.data)) : p->text;
+
+    if (b->len == 0 || !memmem(b->data, b->len, first.data, first.len))
+        ph_buf_printf(b, "%s%.*s", b->len ? "," : "", PH_FMT(first));
+}
+
+/* The index that would help most: fields that are fixed, then one of which a range is read; of a path the reference. */
+static bool find_hint(ph_query *q)
+{
+    const node *n = q->where;
+    node *const alone[1] = { q->where };
+    bool many = n && n->op == OP_AND, ok = true;
+    node *const *list = many ? n->kids : alone;
+    size_t count = many ? n->kid_count : n != NULL, fields = 0;
+    ph_buf b = PH_BUF_INIT;
+
+    for (size_t i = 0; i < count && fields < HINT_FIELDS; i++)
+        if (helps(list[i]) == 2) {
+            add_hint(&b, list[i]->path);
+            fields++;
+        }
+    for (size_t i = 0; i < count; i++)
+        if (helps(list[i]) == 1) {
+            add_hint(&b, list[i]->path);
+            break;
+        }
+    q->hint = ph_arena_copy(&q->arena, ph_buf_slice(&b), &ok);
+    ok = ok && !b.failed;
+    ph_buf_clear(&b);
+    return ok;
 }
 
 static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
@@ -255,8 +277,7 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
     if (c->q->where &&
         (c->q->where->op == OP_TRUE || (c->q->where->op == OP_AND && c->q->where->kid_count == 0)))
         c->q->where = NULL; /* all */
-    c->q->hint = find_hint(c->q->where);
-    return PROPHET_OK;
+    return find_hint(c->q) ? PROPHET_OK : ph_nomem(err);
 }
 
 prophet_code ph_query_compile(prophet_slice spec, const ph_query_schema *schema, ph_query **out,

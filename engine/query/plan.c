@@ -315,33 +315,6 @@ prophet_code ph_plan_condition(planner *p, uint32_t type, const node *n, access 
     return rc;
 }
 
-/* ---- in words ------------------------------------------------------------------------------------------- */
-
-static const char *access_text(const access *a, ph_arena *to)
-{
-    static const char *const names[] = {
-        "all records are read",         "records are read by number",
-        "records are read by id",       "index",
-        "several indexes, any of them", "two indexes, both of them"
-    };
-    ph_buf b = PH_BUF_INIT;
-    const char *out = names[a->kind];
-
-    if (a->kind == ACCESS_INDEX) {
-        ph_buf_printf(&b, "index %.*s%s", PH_FMT(a->index->name),
-                      a->covers ? "" : ", read from end to end");
-        const char *text = ph_arena_str(to, ph_buf_slice(&b));
-        out = text ? text : out;
-    }
-    ph_buf_clear(&b);
-    return out;
-}
-
-const char *ph_plan_text(const plan *p, ph_arena *a)
-{
-    return p->access ? access_text(p->access, a) : "all records are read";
-}
-
 /* ---- the whole query ----------------------------------------------------------------------------------------- */
 
 static bool in_order(const ph_query *q, const access *a, plan_order *order)

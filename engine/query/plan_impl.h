@@ -79,7 +79,8 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
 /* The best access for a condition on records of a type; NULL: only a scan. */
 prophet_code ph_plan_condition(planner *p, uint32_t type, const node *n, access **out, prophet_error *err);
 access      *ph_plan_access(planner *p, access_kind kind, uint32_t type);
-/* What is read, for people. */
+
+/* explain.c: what is read, for people. */
 const char  *ph_plan_text(const plan *p, ph_arena *a);
 
 /* plan_index.c: conditions as ranges of one index. *out NULL: none of them fits. `all`: also without any, as a whole. */

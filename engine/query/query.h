@@ -112,8 +112,22 @@ void         ph_query_close(ph_query_iter *it);
 
 /* How many fit, at most `limit` of the spec. No rows are kept. stats may be NULL. */
 prophet_code ph_query_count(const ph_query *q, ph_txn *t, const ph_query_options *o, uint64_t *count, ph_query_stats *stats, prophet_error *err);
-/* How it would be run, as a canonical map (docs/queries.md): read: also run it, and say what that took. */
-prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run, ph_buf *out, prophet_error *err);
+/* How it would be run; `run`: also run it, and say what that took. */
+typedef struct ph_query_plan {
+    const char   *access;   /* "scan" "numbers" "ids" "index" "union" "intersect" */
+    const char   *order;    /* "index" "number": rows come so; "sort"; "top": sorted, only the first are kept */
+    char          text[160]; /* in a line */
+    char          index[160]; /* the indexes that are read, as they are declared; empty: none */
+    prophet_slice help;     /* an index that would help, where it scans; lives as long as the query. Empty: none */
+    bool          scans;    /* counts against options.reads */
+    bool          tests;    /* rows are looked at, keys alone do not tell */
+    bool          counted;  /* estimate is exact */
+    uint64_t      estimate; /* of keys read */
+    uint64_t      rows;
+    uint64_t      us;
+    ph_query_stats stats;
+} ph_query_plan;
+prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run, ph_query_plan *out, prophet_error *err);
 /* Does this one row fit? (Watching, policies.) */
 prophet_code ph_query_test(const ph_query *q, ph_txn *t, const ph_row *row, bool *fits, prophet_error *err);
 

@@ -46,19 +46,22 @@ static prophet_code hit_of(prophet_slice key, prophet_slice value, ph_query_hit 
 
 /* ---- values that were cut ----------------------------------------------------------------------------------- */
 
-/* All records whose keys begin with s->group, by what they show. */
+/* All records of the range whose keys begin with s->group, by what they show. */
 static prophet_code gather_alike(index_source *s, uint64_t *keys, prophet_error *err)
 {
-    prophet_slice key, value;
+    const key_range *in = &s->a->ranges[s->range];
+    prophet_slice key, value, low = ph_buf_slice(&s->group);
     ph_query_hit hit;
     ph_row row;
     size_t cut;
-    prophet_code rc = ph_cursor_seek(s->cursor, ph_buf_slice(&s->group), &key, &value, err);
+    prophet_code rc = ph_cursor_seek(s->cursor, ph_slice_cmp(in->low, low) > 0 ? in->low : low,
+                                     &key, &value, err);
 
     ph_query_order_clear(&s->alike);
     s->alike = (order_list){ .count = 0 };
     s->at = 0;
-    while (rc == PROPHET_OK && begins(key, ph_buf_slice(&s->group))) {
+    while (rc == PROPHET_OK && begins(key, ph_buf_slice(&s->group)) &&
+           ph_slice_cmp(key, in->high) < 0) {
         ++*keys;
         if ((rc = hit_of(key, value, &hit, &cut, err)) < 0)
             break;

@@ -331,9 +331,11 @@ static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice
         item.kind != PH_LIST)
         return PROPHET_OK;
     ph_reader r = ph_reader_of(item.s);
+    ph_buf spec = PH_BUF_INIT;
     while (rc >= 0 && ph_read_item(&r, &one))
-        if (one.kind == PH_TEXT)
-            rc = intern_index(s, type, one.s, err);
+        if ((rc = ph_index_spec(&one, &spec, err)) >= 0 && spec.len > 0)
+            rc = intern_index(s, type, ph_buf_slice(&spec), err);
+    ph_buf_clear(&spec);
     return rc;
 }
 

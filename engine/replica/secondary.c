@@ -28,6 +28,25 @@ prophet_code ph_index_name(ph_replica *r, prophet_slice type, prophet_slice spec
     return out->failed ? ph_nomem(err) : PROPHET_OK;
 }
 
+prophet_code ph_index_spec(const ph_item *index, ph_buf *out, prophet_error *err)
+{
+    ph_reader in = ph_reader_of(index->s);
+    ph_item one;
+    ph_buf_reset(out);
+    if (index->kind == PH_TEXT)
+        ph_buf_put(out, index->s.data, index->s.len);
+    while (index->kind == PH_LIST && ph_read_item(&in, &one)) {
+        if (one.kind != PH_TEXT) { /* whatever a peer meant by that */
+            ph_buf_reset(out);
+            break;
+        }
+        if (out->len)
+            ph_buf_byte(out, ',');
+        ph_buf_put(out, one.s.data, one.s.len);
+    }
+    return out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
 static size_t fields_of_spec(prophet_slice spec)
 {
     size_t n = 1;
@@ -67,7 +86,7 @@ static prophet_code add_index(ph_replica *r, ph_arena *a, ph_schema *s, ph_index
     prophet_code rc = ph_index_name(r, s->type, spec, &name, err);
     if (rc >= 0) {
         def->id = ph_names_find(r->names, ph_buf_slice(&name));
-        def->spec = ph_arena_copy(a, ph_buf_slice(&name), &ok);
+        def->spec = ph_arena_copy(a, spec, &ok);
     }
     ph_buf_clear(&name);
     return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
@@ -90,12 +109,13 @@ prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet
         if (s->fields[i].index && s->fields[i].kind != PH_F_COMPUTED &&
             s->fields[i].kind != PH_F_MANY)
             rc = add_index(r, a, s, &at[s->index_count++], s->fields[i].name, err);
-    if (many) {
-        ph_reader in = ph_reader_of(list.s);
-        while (rc >= 0 && ph_read_item(&in, &one))
-            if (one.kind == PH_TEXT && one.s.len > 0 && fields_of_spec(one.s) <= INDEX_FIELDS)
-                rc = add_index(r, a, s, &at[s->index_count++], one.s, err);
-    }
+    ph_buf spec = PH_BUF_INIT;
+    ph_reader in = ph_reader_of(many ? list.s : ph_slice(NULL, 0));
+    while (rc >= 0 && ph_read_item(&in, &one))
+        if ((rc = ph_index_spec(&one, &spec, err)) >= 0 && spec.len > 0 &&
+            fields_of_spec(ph_buf_slice(&spec)) <= INDEX_FIELDS)
+            rc = add_index(r, a, s, &at[s->index_count++], ph_buf_slice(&spec), err);
+    ph_buf_clear(&spec);
     return rc;
 }
 

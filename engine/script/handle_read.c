@@ -164,6 +164,31 @@ static int l_count(lua_State *L)
     return 1;
 }
 
+/* (handle, spec) -> { order =, limit = } */
+static int l_parse(lua_State *L)
+{
+    prophet_error err = { 0 };
+    l_handle *h = script_handle(L, 1);
+    script_doc_box *box = script_doc_box_push(L);
+    if (prophet_parse(h->db, read_spec(L, h, 2), &box->doc, &err) < 0)
+        return script_raise(L, &err);
+    script_push_doc(L, box->doc);
+    return 1;
+}
+
+/* (handle, spec, run) */
+static int l_explain(lua_State *L)
+{
+    prophet_error err = { 0 };
+    l_handle *h = script_handle(L, 1);
+    bool run = lua_toboolean(L, 3);
+    script_doc_box *box = script_doc_box_push(L);
+    if (prophet_explain(h->db, read_spec(L, h, 2), run, &box->doc, &err) < 0)
+        return script_raise(L, &err);
+    script_push_doc(L, box->doc);
+    return 1;
+}
+
 /* (handle, record, wrap) */
 static int l_history(lua_State *L)
 {
@@ -247,6 +272,7 @@ const luaL_Reg script_handle_reads[] = {
     { "get", l_handle_get },        { "locate", l_locate },
     { "natural_id", l_natural_id }, { "query", l_query },
     { "count", l_count },           { "log", l_log },
+    { "parse", l_parse },           { "explain", l_explain },
     { "conflicts", l_conflicts },   { "history", l_history },
     { "blame", l_blame },           { "export", l_export },
     { "log_json", l_log_json },     { NULL, NULL },

@@ -12,6 +12,7 @@ local methods = {}
 local mt = { __name = "prophet.query", __index = strict.index("a query", methods), __newindex = strict.frozen "a query" }
 
 local QUERY = {} -- the key of what is private
+local own_names = { id = true, n = true, version = true }
 
 local function make(q)
   return setmetatable({ [QUERY] = q }, mt)
@@ -49,6 +50,23 @@ function M.new(ts, conditions)
   end
   local post = {}
   return make { ts = ts, where = where.compile(ts, conditions, post), post = post }
+end
+
+--- type:search: the text form (docs/queries.md), checked at once; ?1, ?2 .. in it stand for the values behind it.
+function M.search(ts, text, ...)
+  if type(text) ~= "string" then
+    e.raise { code = "usage", type = ts[NAME], message = ("search wants a text, not a %s"):format(type(text)), hint = 'search "status=open sort:-due"' }
+  end
+  local params = table.pack(...)
+  for i = 1, params.n do params[i] = where.param(params[i], i) end
+  params.n = nil
+  local said = ts[HANDLE]:parse { type = ts[NAME], text = text, params = params }
+  local order
+  for i, term in ipairs(said.order or {}) do
+    order = order or {}
+    order[i] = type(term) == "table" and (term[2] and "-" or "") .. term[1] or term
+  end
+  return make { ts = ts, where = { "and" }, post = {}, text = text, params = params, order = order, limit = said.limit }
 end
 
 -- ---- building --------------------------------------------------------------------------------------------
@@ -100,9 +118,13 @@ function methods.after(query, record)
   for i, name in ipairs(q.order or {}) do
     name = name:match "^%-?(.*)$"
     local value = record
-    for part in name:gmatch "[^.]+" do value = value ~= nil and value[part] or nil end
+    local last = name:match "[^.]+$"
+    for part in name:sub(1, -#last - 1):gmatch "[^.]+" do value = value ~= nil and value[part] or nil end
+    if value ~= nil then -- of a reference the id, wherever it leads
+      if own_names[last] then value = value[last] else value = value:get(last) end
+    end
     local field = where.field(q.ts, name)
-    if field.kind == "ref" and value ~= nil then value = core.ref(core.record.is(value) and value.id or value) end
+    if field.kind == "ref" and value ~= nil then value = core.ref(value) end
     if value == nil then value = core.unset end
     values[i] = value
   end
@@ -129,10 +151,17 @@ function methods.scan(query)
   return make(changed(query, "scan", true))
 end
 
+--- Reads this index, named as it is declared: using "status,-due".
+function methods.using(query, index)
+  if type(index) ~= "string" then e.raise { code = "usage", message = "using wants an index as it is declared", hint = 'using "status,-due"' } end
+  return make(changed(query, "using", index))
+end
+
 -- ---- asking -------------------------------------------------------------------------------------------------
 
 local function spec_of(q, limit)
-  return { type = q.ts[NAME], where = q.where, order = q.order, after = q.after, scan = q.scan, limit = #q.post == 0 and limit or nil }
+  return { type = q.ts[NAME], where = q.where, text = q.text, params = q.params, order = q.order, after = q.after, scan = q.scan, using = q.using,
+    limit = #q.post == 0 and limit or nil }
 end
 
 local function fits(post, record)
@@ -223,11 +252,141 @@ function methods.count(query)
   local q = own(query)
   if #q.post > 0 or q.after then
     local n = 0
-    for _ in rows({ ts = q.ts, where = q.where, post = q.post, order = q.order, after = q.after, scan = q.scan }, q.limit) do n = n + 1 end
+    local plain = changed(query, "select", nil)
+    for _ in rows(plain, q.limit) do n = n + 1 end
     return n
   end
-  local n = q.ts[HANDLE]:count { type = q.ts[NAME], where = q.where, scan = q.scan }
+  local n = q.ts[HANDLE]:count { type = q.ts[NAME], where = q.where, text = q.text, params = q.params, scan = q.scan, using = q.using }
   return q.limit and math.min(n, q.limit) or n
+end
+
+-- ---- how it is run ------------------------------------------------------------------------------------------
+
+local plan_mt = { __name = "prophet.plan" }
+
+function plan_mt.__tostring(p)
+  local out = { p.text }
+  if p.estimated then out[#out + 1] = ("about %d keys"):format(p.estimated) end
+  if p.rows then out[#out + 1] = ("%d keys read, %d rows, %.2f ms"):format(p.keys, p.rows, p.ms) end
+  if p.help then out[#out + 1] = ("an index on %s would help"):format(p.help) end
+  return table.concat(out, "; ")
+end
+
+--- How it is run: { plan =, text =, index =, order =, scans =, tests =, estimated =, help = }; with { run = true } it is, and
+--- keys, tested, rows and ms say what that took.
+function methods.explain(query, options)
+  local q = own(query)
+  for name in pairs(options or {}) do
+    if name ~= "run" then e.raise { code = "usage", message = ("explain has no option %q"):format(tostring(name)), hint = e.suggest(name, { "run" }) } end
+  end
+  local plan = q.ts[HANDLE]:explain(spec_of(q, q.limit), options and options.run or false)
+  return setmetatable(plan, plan_mt)
+end
+
+-- ---- groups -----------------------------------------------------------------------------------------------------
+
+local function order_of(v)
+  local kind = type(v)
+  return v == core.unset and 0 or kind == "boolean" and 1 or kind == "number" and 2 or kind == "string" and 3 or 4
+end
+
+local function before(a, b)
+  local x, y = order_of(a), order_of(b)
+  if x ~= y then return x < y end
+  if x == 1 then return not a and b end
+  if x == 2 or x == 3 then return a < b end
+  return x == 4 and tostring(a) < tostring(b)
+end
+
+local group_mt = { __name = "prophet.groups" }
+
+-- By rising value, absent ones (prophet.unset) first.
+function group_mt.__pairs(groups)
+  local keys = {}
+  for key in next, groups do keys[#keys + 1] = key end
+  table.sort(keys, before)
+  local i = 0
+  return function()
+    i = i + 1
+    return keys[i], groups[keys[i]]
+  end
+end
+
+--- How many rows each value of a field has: { open = 3, closed = 1 }; pairs gives them by value. Of sets and lists each element counts;
+--- rows without a value count under prophet.unset; times stand as text.
+function methods.group(query, name)
+  local q = own(query)
+  local field = where.field(q.ts, name)
+  if field.kind == "computed" or field.kind == "many" or field.kind == "map" then
+    e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field groups nothing"):format(strict.a(field.kind)) }
+  end
+  local groups = {}
+  local function add(v)
+    if v == nil then v = core.unset end
+    if core.record.is(v) then v = v.id end
+    if type(v) == "table" or type(v) == "userdata" and v ~= core.unset then v = tostring(v) end
+    if math.type(v) == "float" then v = math.tointeger(v) or v end
+    groups[v] = (groups[v] or 0) + 1
+  end
+  local last = name:match "[^.]+$"
+  for row in rows(changed(query, "select", nil), q.limit) do
+    local at = row
+    for part in name:sub(1, -#last - 1):gmatch "[^.]+" do at = at ~= nil and at[part] or nil end
+    local value = at ~= nil and (own_names[last] and at[last] or at:get(last)) or nil
+    if type(value) == "table" and getmetatable(value) == nil and #value > 0 then
+      for _, v in ipairs(value) do add(v) end
+    else
+      add(value)
+    end
+  end
+  return setmetatable(groups, group_mt)
+end
+
+-- ---- writing ---------------------------------------------------------------------------------------------------------
+
+local BATCH, BATCH_BYTES = 10000, 4 << 20 -- records, bytes a changeset
+
+local function size_of(v)
+  if type(v) == "string" then return #v end
+  if type(v) ~= "table" then return 16 end
+  local n = 16
+  for k, x in next, v do n = n + size_of(k) + size_of(x) end
+  return n
+end
+
+-- All rows are found first, then written: what is written may change what fits.
+local function each_batch(query, room, write)
+  local q = own(query)
+  local db = q.ts.state.db
+  local found = gather(changed(query, "select", nil), q.limit)
+  local changesets, at = 0, 1
+  while at <= #found do
+    local last = math.min(at + room - 1, #found)
+    db:change(function()
+      for i = at, last do write(found[i]) end
+    end)
+    changesets, at = changesets + 1, last + 1
+  end
+  return #found, changesets
+end
+
+--- Sets these fields in all rows; a function gives them for each row. How many rows, and in how many changesets: one, or
+--- several when they are more than a changeset takes.
+function methods.update(query, fields)
+  if type(fields) ~= "table" and type(fields) ~= "function" then
+    e.raise { code = "usage", message = ("update wants fields, not a %s"):format(type(fields)), hint = 'update{ status = "closed" }' }
+  end
+  local room = type(fields) == "table" and BATCH_BYTES // (128 + size_of(fields)) or BATCH_BYTES // 4096
+  return each_batch(query, math.max(1, math.min(BATCH, room)), function(t)
+    local new = fields
+    if type(fields) == "function" then new = fields(t) end
+    if new ~= nil then t:set(new, { force = true }) end
+  end)
+end
+
+--- Deletes all rows: how many, and in how many changesets.
+function methods.delete(query)
+  return each_batch(query, BATCH, function(t) t:delete() end)
 end
 
 --- Is there a row?

@@ -244,6 +244,11 @@ function methods.find(t, conditions)
   return require "prophet.query".new(ts_of(t), conditions)
 end
 
+--- A query in the text form: search('status!=closed tags:ui owner=?1 sort:-severity limit:20', me)
+function methods.search(t, text, ...)
+  return require "prophet.query".search(ts_of(t), text, ...)
+end
+
 --- How many records fit.
 function methods.count(t, conditions)
   return methods.find(t, conditions or {}):count()

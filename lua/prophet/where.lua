@@ -25,11 +25,13 @@ local function field_at(ts, path)
       field = at.fields[part]
     end
     if i == #parts then return field, at end
-    if field.kind ~= "ref" or not field.to then
+    local to = field.kind == "many" and field.type or field.to
+    local refers = field.kind == "ref" or field.kind == "many" or (field.kind == "set" or field.kind == "list") and field.of == "ref"
+    if not refers or not to then
       e.raise { code = "usage", type = at[NAME], field = part, value = path,
         message = ("%q goes through %q, which is no reference to a type"):format(path, part) }
     end
-    at = at.state.registry:state_of(field.to)
+    at = at.state.registry:state_of(to)
   end
   e.raise { code = "unknown_field", type = ts[NAME], field = tostring(path), value = path, message = ("no field %q"):format(tostring(path)) }
 end
@@ -168,7 +170,14 @@ function of_field.none(c, x) return { "not", of_field.any(c, x) } end
 local function compile_field(ts, path, v)
   check_path(path, ts)
   local field, at = field_at(ts, path)
-  if field.kind == "computed" or field.kind == "many" then
+  if field.kind == "many" then
+    if type(v) == "number" or type(v) == "boolean" then
+      e.raise { code = "usage", type = at[NAME], field = field.name, value = v, message = ("%q gathers records: no %s is one"):format(path, type(v)),
+        hint = ("q.present(), a record, or a path: [%q]"):format(path .. ".field") }
+    end
+    return compile_value({ ts = at, path = path, kind = "ref" }, v)
+  end
+  if field.kind == "computed" then
     e.raise { code = "usage", type = at[NAME], field = field.name, message = ("field %q is not stored: no condition on it"):format(field.name),
       hint = "q.fn(function(t) .. end)" }
   end
@@ -287,6 +296,19 @@ end
 function M.field(ts, name)
   check_path(name, ts)
   return (field_at(ts, name))
+end
+
+--- A value for ?1, ?2 .. of the text form.
+---@param v any
+---@param i integer
+---@return any
+function M.param(v, i)
+  if core.record.is(v) then return core.ref(v.id) end
+  if v == nil or v == core.unset or type(v) == "function" then
+    e.raise { code = "usage", message = ("?%d stands for a %s"):format(i, v == core.unset and "missing value" or type(v)),
+      hint = "field= asks for absent values" }
+  end
+  return v
 end
 
 M.unknown_field = types.unknown_field

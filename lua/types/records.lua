@@ -26,6 +26,12 @@ function type:must(name) end
 ---@return prophet.Query
 function type:find(where) end
 
+--- A query in the text form: `status!=closed tags:ui owner=?1 sort:-due limit:20`. Errors name the column.
+---@param text string
+---@param ... any              what ?1, ?2 .. stand for
+---@return prophet.Query
+function type:search(text, ...) end
+
 --- A query the schema names.
 ---@param name string
 ---@param args? table
@@ -190,6 +196,30 @@ function query:select(...) end
 ---@return prophet.Query
 function query:scan() end
 
+--- Reads this index, named as it is declared.
+---@param index string         as in "status,-due"
+---@return prophet.Query
+function query:using(index) end
+
+--- How it is run; `tostring` says it in a line.
+---@param options? { run: boolean? }
+---@return prophet.Plan
+function query:explain(options) end
+
+--- How many rows each value of a field has; `pairs` gives them by value.
+---@param field string
+---@return table<any, integer>
+function query:group(field) end
+
+--- Sets fields in all rows: in one change, or several when they are more than a changeset takes.
+---@param fields table<string, any>|fun(t: prophet.Record): table<string, any>?
+---@return integer rows, integer changesets
+function query:update(fields) end
+
+--- Deletes all rows.
+---@return integer rows, integer changesets
+function query:delete() end
+
 --- for t in q:each() do
 ---@return fun(): prophet.Record?
 function query:each() end
@@ -213,6 +243,20 @@ function query:count() end
 
 ---@return boolean
 function query:exists() end
+
+---@class prophet.Plan
+---@field plan "scan"|"numbers"|"ids"|"index"|"union"|"intersect"
+---@field text string               in a line
+---@field index? string             which are read
+---@field order "index"|"number"|"sort"|"top"
+---@field scans boolean             more than `reads` keys of it raise `needs_scan`
+---@field tests boolean             rows are looked at, keys alone do not tell
+---@field estimated? integer        keys
+---@field help? string              fields an index of which would help
+---@field keys? integer             read
+---@field tested? integer
+---@field rows? integer
+---@field ms? number
 
 --- Conditions, for the values of find and where.
 ---@class prophet.q

@@ -124,19 +124,19 @@ typedef struct world_index {
     uint8_t     kinds[2];
 } world_index;
 static const world_index world_indexes[] = {
-    { TICKET, 101, "ticket/status", 1, { F_STATUS }, { false }, { PH_IX_PLAIN } },
-    { TICKET, 102, "ticket/any", 1, { F_ANY }, { false }, { PH_IX_PLAIN } },
-    { TICKET, 103, "ticket/due", 1, { F_DUE }, { false }, { PH_IX_PLAIN } },
-    { TICKET, 104, "ticket/milestone", 1, { F_REF }, { false }, { PH_IX_PLAIN } },
-    { TICKET, 105, "ticket/tags", 1, { F_TAGS }, { false }, { PH_IX_SET } },
-    { TICKET, 106, "ticket/votes", 1, { F_VOTES }, { false }, { PH_IX_COUNTER } },
-    { TICKET, 107, "ticket/-list", 1, { F_LIST }, { true }, { PH_IX_LIST } },
-    { TICKET, 108, "ticket/watch", 1, { F_WATCH }, { false }, { PH_IX_SET } },
-    { TICKET, 109, "ticket/status,-due", 2, { F_STATUS, F_DUE }, { false, true }, { PH_IX_PLAIN, PH_IX_PLAIN } },
-    { TICKET, 110, "ticket/-votes,milestone", 2, { F_VOTES, F_REF }, { true, false }, { PH_IX_COUNTER, PH_IX_PLAIN } },
-    { TICKET, 111, "ticket/tags,status", 2, { F_TAGS, F_STATUS }, { false, false }, { PH_IX_SET, PH_IX_PLAIN } },
-    { MILESTONE, 112, "milestone/name", 1, { F_STATUS }, { false }, { PH_IX_PLAIN } },
-    { COMMENT, 113, "comment/ticket", 1, { F_REF }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 101, "status", 1, { F_STATUS }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 102, "any", 1, { F_ANY }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 103, "due", 1, { F_DUE }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 104, "milestone", 1, { F_REF }, { false }, { PH_IX_PLAIN } },
+    { TICKET, 105, "tags", 1, { F_TAGS }, { false }, { PH_IX_SET } },
+    { TICKET, 106, "votes", 1, { F_VOTES }, { false }, { PH_IX_COUNTER } },
+    { TICKET, 107, "-list", 1, { F_LIST }, { true }, { PH_IX_LIST } },
+    { TICKET, 108, "watch", 1, { F_WATCH }, { false }, { PH_IX_SET } },
+    { TICKET, 109, "status,-due", 2, { F_STATUS, F_DUE }, { false, true }, { PH_IX_PLAIN, PH_IX_PLAIN } },
+    { TICKET, 110, "-votes,milestone", 2, { F_VOTES, F_REF }, { true, false }, { PH_IX_COUNTER, PH_IX_PLAIN } },
+    { TICKET, 111, "tags,status", 2, { F_TAGS, F_STATUS }, { false, false }, { PH_IX_SET, PH_IX_PLAIN } },
+    { MILESTONE, 112, "name", 1, { F_STATUS }, { false }, { PH_IX_PLAIN } },
+    { COMMENT, 113, "ticket", 1, { F_REF }, { false }, { PH_IX_PLAIN } },
 };
 enum { W_INDEXES = sizeof world_indexes / sizeof *world_indexes };
 static unsigned world_indexed; /* bits: which of them are there */

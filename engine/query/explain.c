@@ -1,0 +1,137 @@
+/* explain: a plan in words and figures.
+ *
+ * Called by api for query:explain; run.c says the same line when a query reads too much. */
+#include "query/plan_impl.h"
+
+static const char *const access_names[] = {
+    "scan", "numbers", "ids", "index", "union", "intersect"
+};
+
+static void add_indexes(ph_buf *b, const access *a)
+{
+    if (a->kind == ACCESS_INDEX) {
+        ph_buf_printf(b, "%s%.*s", b->len ? " + " : "", PH_FMT(a->index->name));
+        return;
+    }
+    for (size_t i = 0; i < a->kid_count; i++)
+        add_indexes(b, a->kids[i]);
+}
+
+static void put_text(char *out, size_t size, const ph_buf *b)
+{
+    size_t len = b->len < size - 1 ? b->len : size - 1;
+
+    if (len)
+        memcpy(out, b->data, len);
+    out[len] = 0;
+}
+
+static void describe(const access *a, ph_buf *b)
+{
+    switch (a->kind) {
+    case ACCESS_SCAN: ph_buf_printf(b, "all records are read"); return;
+    case ACCESS_NUMBERS: ph_buf_printf(b, "records are read by number"); return;
+    case ACCESS_IDS:
+        ph_buf_printf(b, "%zu records by id", a->id_count);
+        if (a->join)
+            ph_buf_printf(b, " (along %s)", a->join);
+        return;
+    case ACCESS_INDEX:
+        ph_buf_printf(b, "index %.*s", PH_FMT(a->index->name));
+        if (!a->covers && a->fixed == 0)
+            ph_buf_printf(b, " from end to end");
+        else if (a->range_count > 1)
+            ph_buf_printf(b, " (%zu ranges)", a->range_count);
+        return;
+    default: break;
+    }
+    if (a->kid_count == 0)
+        ph_buf_printf(b, "nothing can fit");
+    for (size_t i = 0; i < a->kid_count; i++) {
+        ph_buf_printf(b, "%s", i == 0 ? "" : a->kind == ACCESS_UNION ? " or " : " and ");
+        describe(a->kids[i], b);
+    }
+}
+
+const char *ph_plan_text(const plan *p, ph_arena *a)
+{
+    ph_buf b = PH_BUF_INIT;
+
+    if (p->access)
+        describe(p->access, &b);
+    const char *text = p->access ? ph_arena_str(a, ph_buf_slice(&b)) : NULL;
+    ph_buf_clear(&b);
+    return text ? text : "all records are read";
+}
+
+static const char *order_name(const ph_query *q, const plan *p)
+{
+    if (p->ordered)
+        return q->order_count == 0 || p->order == ORDER_NUMBER ? "number" : "index";
+    return q->limited ? "top" : "sort";
+}
+
+static prophet_code make(const ph_query *q, query_run *r, ph_arena *a, ph_query_plan *out,
+                         prophet_error *err)
+{
+    planner p = { r, a };
+    ph_buf b = PH_BUF_INIT;
+    plan made;
+    prophet_code rc = ph_plan_make(r, a, &made, err);
+
+    if (rc >= 0 && (made.access->kind == ACCESS_INDEX || made.access->kind == ACCESS_UNION))
+        rc = ph_plan_count(&p, made.access, PLAN_RACE, err);
+    if (rc < 0)
+        return rc;
+    out->access = access_names[made.access->kind];
+    out->order = order_name(q, &made);
+    out->scans = made.scans;
+    out->tests = !made.exact && q->where;
+    out->counted = made.access->sure;
+    out->estimate = made.access->keys;
+    out->help = made.scans ? q->hint : ph_slice(NULL, 0);
+    add_indexes(&b, made.access);
+    put_text(out->index, sizeof out->index, &b);
+    ph_buf_reset(&b);
+    describe(made.access, &b);
+    ph_buf_printf(&b, "%s%s", out->tests ? ", each row is tested" : "",
+                  made.ordered          ? ", in order"
+                  : q->order_count == 0 ? ""
+                  : q->limited          ? ", the first are kept"
+                                        : ", then sorted");
+    put_text(out->text, sizeof out->text, &b);
+    ph_buf_clear(&b);
+    return PROPHET_OK;
+}
+
+static prophet_code run_all(const ph_query *q, ph_txn *t, const ph_query_options *o,
+                            ph_query_plan *out, prophet_error *err)
+{
+    ph_query_iter *it = NULL;
+    ph_row row;
+    uint64_t start = ph_monotonic_us();
+    prophet_code rc = ph_query_open(q, t, o, &it, err);
+
+    while (rc == PROPHET_OK && (rc = ph_query_next(it, &row, err)) == PROPHET_OK)
+        out->rows++;
+    if (it)
+        ph_query_stats_get(it, &out->stats);
+    ph_query_close(it);
+    out->us = ph_monotonic_us() - start;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run,
+                              ph_query_plan *out, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    query_run r;
+    prophet_code rc = ph_query_run_begin(&r, q, t, o, err);
+
+    *out = (ph_query_plan){ .access = "scan" };
+    if (rc >= 0)
+        rc = make(q, &r, &a, out, err);
+    ph_query_run_end(&r);
+    ph_arena_clear(&a);
+    return rc >= 0 && run ? run_all(q, t, o, out, err) : rc;
+}

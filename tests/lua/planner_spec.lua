@@ -1,0 +1,166 @@
+-- The planner as scripts see it: explain, needs_scan, using, the text form, groups, update and delete of all that fits.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local prophet = require "prophet"
+local place = require "place"
+local f, q = require "prophet.fields", prophet.q
+local raises = place.raises
+
+describe("a plan", function()
+  local db, task, list
+  before_each(function()
+    place.enter()
+    db = place.create("ann", { reads = 300 })
+    db:define(f.record "list" { f.string "name" { index = true } })
+    db:define(f.record "task" {
+      f.string "name", f.enum "status" { "new", "open", "closed", index = true }, f.int "severity", f.time "due",
+      f.set "tags" { of = "string", index = true }, f.ref "list" { to = "list", index = true }, f.ref "parent" { to = "task", index = true },
+      f.many "children" { type = "task", by = "parent" },
+      indexes = { { "status", "-due" }, { "severity", "name" } },
+      queries = { hot = function(type, args) return type:find { status = "open", severity = q.le(args.most or 2) } end },
+    })
+    task = db.types.task
+    db:change(function()
+      list = db.types.list:create { name = "home" }
+      for i = 1, 400 do
+        task:create { name = ("task %03d"):format(i), status = i % 4 == 0 and "open" or "new", severity = i % 5, due = prophet.time(i * 1000),
+          tags = { "t" .. i % 10, i % 2 == 0 and "even" or "odd" }, list = i % 50 == 0 and list or nil }
+      end
+    end)
+  end)
+  after_each(place.leave)
+
+  local function plan(query) return query:explain { run = true } end
+
+  it("reads an index for equality, ranges, prefixes and any of several", function()
+    for _, case in ipairs {
+      { { status = "open" }, "status", 100 }, { { status = { "open", "closed" } }, "status", 100 }, { { severity = q.ge(3) }, "severity,name", 160 },
+      { { severity = 1, name = q.prefix "task 00" }, "severity,name", 2 }, { { tags = "t3" }, "tags", 40 }, { { list = list }, "list", 8 },
+      { { ["list.name"] = "home" }, "list", 8 }, { { status = "open", due = q.lt(prophet.time(20000)) }, "status,-due", 4 },
+    } do
+      local p = plan(task:find(case[1]))
+      assert.equal("index", p.plan)
+      assert.equal(case[2], p.index)
+      assert.equal(case[3], p.rows)
+      assert.is_true(p.keys <= 2 * p.rows + 20, tostring(p))
+      assert.is_false(p.scans)
+    end
+  end)
+
+  it("chooses the smaller of two indexes, and reads both where that pays", function()
+    assert.equal("tags", plan(task:find { status = "new", tags = "t3" }).index)
+    local p = plan(task:find { q.any { { severity = 3 }, { tags = "t1" } } })
+    assert.equal("union", p.plan)
+    assert.equal(80 + 40 - 0, p.rows)
+    db:change(function()
+      for i = 1, 2000 do task:create { name = "more", status = i % 2 == 0 and "closed" or "new", tags = { i % 3 == 0 and "third" or "rest" } } end
+    end)
+    p = plan(task:find { status = "closed", tags = "third" })
+    assert.equal("intersect", p.plan)
+    assert.equal("tags + status", p.index)
+    assert.equal(333, p.rows)
+  end)
+
+  it("follows references backwards", function()
+    local parent = task:create { name = "parent" }
+    task:create { name = "child", parent = parent, status = "closed" }
+    local p = plan(task:find { ["children.status"] = "closed" })
+    assert.equal("ids", p.plan)
+    assert.equal(1, p.rows)
+    assert.equal("parent", task:find({ ["children.status"] = "closed" }):one().name)
+  end)
+
+  it("takes the order from an index, and stops at the limit", function()
+    local p = plan(task:find({ status = "open" }):order("-due"):limit(5))
+    assert.equal("status,-due", p.index)
+    assert.equal("index", p.order)
+    assert.is_true(p.keys <= 20, tostring(p))
+    p = plan(task:find({}):order("-severity", "-name"):limit(5))
+    assert.equal("severity,name", p.index)
+    assert.is_true(p.keys <= 20, tostring(p))
+    assert.equal("top", plan(task:find({ status = "open" }):order("name"):limit(5)).order)
+  end)
+
+  it("goes on behind a row without reading what comes before", function()
+    local small = task:find({ severity = q.present() }):order("severity", "name"):limit(10)
+    local last = small:all()[10]
+    for _ = 1, 30 do
+      local page = small:after(last)
+      assert.is_true(plan(page).keys <= 40, tostring(plan(page)))
+      last = page:all()[10]
+    end
+    assert.equal("severity,name", task:find({}):using("severity,name"):explain().index)
+    raises("usage", function() return task:find({}):using("name"):all() end)
+  end)
+
+  it("counts from an index alone", function()
+    assert.equal(100, task:count { status = "open" })
+    assert.is_true(plan(task:find { status = "open" }).tests == false)
+  end)
+
+  it("refuses to read more than the handle allows, and says what would help", function()
+    local e = raises("needs_scan", function() return task:find({ name = "task 007" }):all() end)
+    assert.equal("task", e.type)
+    assert.truthy(e.message:find("all records are read", 1, true))
+    assert.truthy(e.hint:find("an index on name would help", 1, true))
+    assert.equal("name", task:find({ name = "task 007" }):explain().help)
+    assert.equal(1, #task:find({ name = "task 007" }):scan():all())
+    assert.equal(100, #task:find({ status = "open" }):all())
+  end)
+
+  it("asks in the text form", function()
+    local function n(...) return #task:search(...):scan():all() end
+    assert.equal(100, n "status=open")
+    assert.equal(100, n "status!=new")
+    assert.equal(40, n "tags:t3")
+    assert.equal(8, n "list.name=home")
+    assert.equal(8, n("list=?1", list))
+    assert.equal(20, n "status=open severity<1")
+    assert.equal(3, n "sort:-severity,name limit:3")
+    assert.equal("task 004", task:search("sort:-severity,name limit:3"):scan():first().name)
+    assert.equal(2, #task:search("status=open sort:name limit:9"):scan():where({ severity = 4 }):limit(2):all())
+    assert.equal(9, n("due<?1", prophet.time(10000)))
+    assert.equal(120, n "(severity=1 or tags:t2)")
+    local e = raises("unknown_field", function() return task:search "status=open statsu=new" end)
+    assert.truthy(e.message:find("column 13", 1, true))
+    e = raises("usage", function() return task:search "status=open (severity=1" end)
+    assert.truthy(e.message:find("column 13", 1, true))
+    raises("usage", function() return task:search("due<?1", nil) end)
+    assert.equal(60, task:query("hot"):count())
+  end)
+
+  it("groups by the values of a field", function()
+    local groups = task:find({}):scan():group "severity"
+    assert.same({ [0] = 80, 80, 80, 80, 80 }, { [0] = groups[0], groups[1], groups[2], groups[3], groups[4] })
+    local seen = {}
+    for value, count in pairs(task:find({}):scan():group "tags") do seen[#seen + 1] = value .. " " .. count end
+    assert.equal("even 200 odd 200 t0 40", table.concat(seen, " ", 1, 3))
+    assert.equal(392, task:find({}):scan():group("list")[prophet.unset])
+    assert.equal(8, task:find({}):scan():group("list.name").home)
+  end)
+
+  it("updates and deletes all that fits, in one change", function()
+    local version = db:version()
+    local rows, changesets = task:find({ status = "open" }):update { status = "closed" }
+    assert.same({ 100, 1 }, { rows, changesets })
+    assert.equal(version + 1, db:version())
+    assert.equal(100, task:count { status = "closed" })
+    rows, changesets = task:find({ tags = "t3" }):delete()
+    assert.same({ 40, 1 }, { rows, changesets })
+    assert.equal(360, task:find({}):scan():count())
+    assert.same({ 0, 0 }, { task:find({ tags = "t3" }):delete() })
+    rows, changesets = task:find({ tags = "t2" }):update { name = ("x"):rep(200000) } -- more than a changeset takes
+    assert.equal(40, rows)
+    assert.equal(2, changesets)
+  end)
+
+  it("builds an index for the records that are there, and drops it again", function()
+    db:change(function()
+      for i = 1, 9000 do db.types.list:create { name = "l" .. i % 100 } end
+    end)
+    db:define(f.record "list" { f.string "name" { index = true }, f.int "rank" { index = true } })
+    assert.equal("index", db.types.list:find({ rank = 1 }):explain().plan)
+    db:define(f.record "task" { f.string "name" { index = true } })
+    assert.equal("index", task:find({ name = "task 007" }):explain().plan)
+    assert.equal(1, #task:find({ name = "task 007" }):all())
+  end)
+end)
