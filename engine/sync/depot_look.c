@@ -372,6 +372,9 @@ prophet_code depot_look(depot *d, bool all, prophet_error *err)
     d->listed = rc == PROPHET_OK;
     if ((rc = learn_salt(d, err)) < 0)
         return rc;
+    depot_publisher *own; /* where nobody lists, a new one would not know of itself */
+    if (all && d->r && (rc = depot_know(d, ph_replica_key(d->r), &own, err)) < 0)
+        return rc;
     if ((rc = depot_note_read(d, err)) < 0 || (rc = is_current(d, &d->current, err)) < 0)
         return rc;
     if (d->current && !all)

@@ -423,7 +423,10 @@ static prophet_code pull(depot *d, ph_sync_report *rep, prophet_error *err)
     prophet_code rc = depot_look(d, false, err);
     if (rc < 0)
         return rc;
-    if (!d->has_root && d->publishers.count == 0) {
+    size_t read = 0;
+    for (size_t i = 0; i < d->publishers.count; i++)
+        read += d->publishers.at[i].read || d->publishers.at[i].best;
+    if (!d->has_root && read == 0 && !d->failed) {
         rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is neither a replica nor a depot",
                      ph_net_shown(d->net));
         ph_hint(err, "prophet publish makes a depot");

@@ -84,6 +84,101 @@ describe("a depot", function()
     raises("not_found", ann.push, ann, place.path "none")
   end)
 
+  describe("at a place that cannot list", function()
+    local files, reads, count
+    before_each(function()
+      files, reads, count = {}, {}, 0
+      prophet.transport {
+        scheme = "shelf",
+        open = function() return files end,
+        get = function(place_, name)
+          reads[#reads + 1] = name
+          local f = place_[name]
+          if not f then return nil end
+          return f.bytes, f.etag, #f.bytes
+        end,
+        put = function(place_, name, body)
+          count = count + 1
+          place_[name] = { bytes = body:all(), etag = "v" .. count }
+          return place_[name].etag, true
+        end,
+        remove = function(place_, name)
+          local was = place_[name] ~= nil
+          place_[name] = nil
+          return was
+        end,
+      }
+    end)
+    after_each(function() prophet.transport { scheme = "shelf" } end)
+
+    it("is pulled from by its root: nothing new is one read", function()
+      ann:publish "shelf:bugs"
+      local bob = place.clone({ path = "shelf:bugs" }, "bob")
+      bob:pull "shelf:bugs"
+      assert.equal(ann:digest(), bob:digest())
+      reads = {}
+      assert.equal(0, bob:pull("shelf:bugs").changesets)
+      assert.same({ "prophet-depot" }, reads)
+      ann.types.ticket:create { summary = "Second" }
+      ann:publish "shelf:bugs"
+      reads = {}
+      assert.equal(1, bob:pull("shelf:bugs").changesets)
+      assert.equal(3, #reads)
+    end)
+
+    it("has several publishers, and one that the root forgot is looked up by who saw it", function()
+      ann:publish "shelf:bugs"
+      local bob = place.clone({ path = "shelf:bugs" }, "bob")
+      bob.types.ticket:create { summary = "bob's" }
+      bob:publish "shelf:bugs"
+      ann:pull "shelf:bugs"
+      local stale = files["prophet-depot"]
+      ann.types.ticket:create { summary = "ann's" }
+      ann:publish "shelf:bugs"
+      files["prophet-depot"] = nil -- and no root at all
+      assert.equal(1, bob:pull("shelf:bugs").changesets)
+      files["prophet-depot"] = stale -- of before the last manifest
+      bob.types.ticket:create { summary = "bob's second" }
+      bob:publish "shelf:bugs"       -- mends it
+      assert.equal(1, ann:pull("shelf:bugs").changesets)
+      assert.equal(ann:digest(), bob:digest())
+      local cyd = place.clone({ path = "shelf:bugs" }, "cyd")
+      assert.equal(ann:digest(), cyd:digest())
+    end)
+
+    it("says that a segment is gone, and gets it from who publishes again", function()
+      ann:publish "shelf:bugs"
+      local bob = place.clone({ path = "shelf:bugs" }, "bob")
+      ann.types.ticket:create { summary = "Second" }
+      ann:publish "shelf:bugs"
+      local kept = {}
+      for name, f in pairs(files) do
+        if #name == 129 then kept[name], files[name] = f, nil end
+      end
+      local report = bob:pull "shelf:bugs"
+      assert.equal(0, report.changesets)
+      assert.truthy(report.notice:find "not there")
+      for name, f in pairs(kept) do files[name] = f end
+      assert.equal(1, bob:pull("shelf:bugs").changesets)
+    end)
+  end)
+
+  it("takes no path for a name", function()
+    local names = { "../escape", "/etc/passwd", "a/../../b", ("ab"):rep(32) .. "/../manifest", ("AB"):rep(32) .. "/manifest", "x\0y" }
+    local asked = {}
+    prophet.transport {
+      scheme = "evil",
+      open = function() return {} end,
+      get = function(_, name) asked[#asked + 1] = name end,
+      list = function() return names end,
+    }
+    raises("not_found", ann.pull, ann, "evil:x")
+    prophet.transport { scheme = "evil" }
+    for _, name in ipairs(asked) do
+      assert.truthy(name == "prophet-depot" or name:find "^%x+/manifest$", name)
+    end
+  end)
+
   it("is published into and pulled from on the command line", function()
     local function run(...)
       local r = cli.run(place.dir, "prophet", { ... })

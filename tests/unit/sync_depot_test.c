@@ -398,6 +398,28 @@ TEST(another_database_and_what_is_no_depot)
     end(&w);
 }
 
+TEST(a_full_disk_is_told_and_the_next_pull_goes_on)
+{
+    world w;
+    uint64_t full = 0;
+    begin(&w);
+    for (uint64_t nth = 1; nth < 6; nth++) {
+        write_some(w.a, 3);
+        (void)publish(w.a, "d");
+        ph_file_fail_at(nth, ENOSPC);
+        prophet_code rc = try_pull(w.b, "d");
+        ph_file_fail_at(0, 0);
+        CHECK(rc >= 0 || rc == PROPHET_EFULL);
+        full += rc == PROPHET_EFULL;
+        ph_replica_close(w.b);
+        w.b = open_at("b");
+        (void)pull(w.b, "d");
+        CHECK(same(w.a, w.b));
+    }
+    CHECK(full > 0);
+    end(&w);
+}
+
 TEST(a_dry_run_writes_nothing)
 {
     const ph_sync_options dry = { .dry_run = true };
