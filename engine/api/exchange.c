@@ -15,6 +15,8 @@ static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc 
             api_push_hex(&fresh, rep->writers[i].b, 32);
     }
     api_put(m, "changesets", prophet_int((int64_t)rep->changesets));
+    if (rep->mended)
+        api_put(m, "mended", prophet_int((int64_t)rep->mended));
     api_put(m, "replicas", prophet_int((int64_t)rep->replicas));
     api_put_list(m, "writers", &writers);
     api_put_list(m, "new_writers", &fresh);

@@ -43,6 +43,11 @@ typedef struct ph_state {
     uint64_t replicas;        /* last ridx given out */
     uint64_t schema;          /* counts changes of _type and _voter records and of succession lines */
     uint64_t absent;          /* changesets whose body is absent or parked */
+    uint64_t lost;            /* changesets that damage took from the log and nobody gave back yet */
+    uint64_t holes;           /* damaged ranges that were noted, mended or not */
+    uint64_t orphans;         /* changesets in the log behind damage that wait for what they name */
+    uint64_t forgot;          /* 1: made across damage that was not noted yet: nothing here tells what it took */
+    uint64_t stale;           /* 1: all that was lost is back: the index is to be made anew, as the log has it now */
     uint64_t *frontier;       /* versions, ascending; in the arena */
     uint32_t frontier_count;
 } ph_state;
@@ -81,7 +86,11 @@ prophet_code ph_replicas_find(ph_txn *t, const ph_id *key, uint32_t *ridx, proph
 prophet_code ph_replicas_get(ph_txn *t, uint32_t ridx, ph_arena *a, ph_replica_row *out, prophet_error *err);
 prophet_code ph_replicas_put(ph_txn *t, const ph_replica_row *row, bool is_new, prophet_error *err);
 
-typedef enum ph_changeset_flags { PH_CS_RUN = 1, PH_CS_NO_BODY = 2, PH_CS_PARKED = 4, PH_CS_FORK = 8 } ph_changeset_flags;
+typedef enum ph_changeset_flags { PH_CS_RUN = 1, PH_CS_NO_BODY = 2, PH_CS_PARKED = 4, PH_CS_FORK = 8,
+    PH_CS_LOST = 16, /* its frame is in a damaged range */
+    PH_CS_AGAIN = 64, /* its frame was appended again, inside a local frame, and lies not where its version says */
+    PH_CS_GAP = 32   /* lost before this index was built: its version is kept for it, nothing of it is applied */
+} ph_changeset_flags;
 typedef struct ph_changeset_row {
     ph_id    id;
     uint64_t position;   /* of its frame in the log */
@@ -100,6 +109,7 @@ prophet_code ph_ids_put(ph_txn *t, const ph_id *id, uint64_t version, prophet_er
 /* For a changeset that does not continue the run of the version before it (no PH_CS_RUN). */
 prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t version, prophet_error *err);
 prophet_code ph_signatures_put(ph_txn *t, uint64_t version, uint64_t position, prophet_error *err);
+prophet_code ph_signatures_del(ph_txn *t, uint64_t version, prophet_error *err);
 prophet_code ph_signatures_get(ph_txn *t, uint64_t version, uint64_t *position, prophet_error *err); /* PROPHET_DONE: none */
 /* Versions at this seq of a replica (several: a fork), at most `max`. */
 prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *versions, size_t max, size_t *count, prophet_error *err);

@@ -13,6 +13,14 @@ prophet_code ph_signatures_put(ph_txn *t, uint64_t version, uint64_t position, p
     return ph_txn_put_sorted(t, PH_T_SIGNATURES, ph_slice(key, sizeof key), out_slice(&o), err);
 }
 
+prophet_code ph_signatures_del(ph_txn *t, uint64_t version, prophet_error *err)
+{
+    uint8_t key[8];
+
+    ph_u64be_put(key, version);
+    return ph_txn_del(t, PH_T_SIGNATURES, ph_slice(key, sizeof key), err);
+}
+
 prophet_code ph_signatures_get(ph_txn *t, uint64_t version, uint64_t *position, prophet_error *err)
 {
     uint8_t key[8];

@@ -1,7 +1,7 @@
 /* state: how far the index has come. One row, read when a transaction begins and written by every commit.
  *
  *   meta "state" -> position u64 | chain 16 bytes | varints: version, number, reserved number, lamport, names, replicas,
- *                   schema, absent, frontier count | frontier: first version, then differences */
+ *                   schema, absent, lost, holes, orphans, forgot, stale, frontier count | frontier: first version, then differences */
 #include "index/index_impl.h"
 
 #define STATE_KEY ph_slice("state", 5)
@@ -24,8 +24,9 @@ static bool decode_state(prophet_slice row, ph_arena *a, ph_state *out)
         !in_u64(&in, &out->version) || !in_u64(&in, &out->number) ||
         !in_u64(&in, &out->reserved_number) || !in_u64(&in, &out->lamport) ||
         !in_u64(&in, &out->names) || !in_u64(&in, &out->replicas) || !in_u64(&in, &out->schema) ||
-        !in_u64(&in, &out->absent) || !in_u32(&in, &out->frontier_count) ||
-        out->frontier_count > (size_t)(in.end - in.p))
+        !in_u64(&in, &out->absent) || !in_u64(&in, &out->lost) || !in_u64(&in, &out->holes) ||
+        !in_u64(&in, &out->orphans) || !in_u64(&in, &out->forgot) || !in_u64(&in, &out->stale) ||
+        !in_u32(&in, &out->frontier_count) || out->frontier_count > (size_t)(in.end - in.p))
         return false;
     out->position = ph_u64be(position);
     out->frontier = ph_arena_alloc(a, (out->frontier_count + 1) * sizeof *out->frontier);
@@ -52,10 +53,11 @@ prophet_code ph_state_load(ph_txn *t, ph_arena *a, ph_state *out, prophet_error 
 
 prophet_code ph_state_store(ph_txn *t, const ph_state *s, prophet_error *err)
 {
-    size_t room = 8 + 16 + 9 * 10 + 10 * (size_t)s->frontier_count;
+    size_t room = 8 + 16 + 14 * 10 + 10 * (size_t)s->frontier_count;
     uint8_t stack[512], *row = room <= sizeof stack ? stack : ph_alloc(room), *p = row;
     uint64_t numbers[] = { s->version,  s->number, s->reserved_number, s->lamport,       s->names,
-                           s->replicas, s->schema, s->absent,          s->frontier_count };
+                           s->replicas, s->schema, s->absent,          s->lost,          s->holes,
+                           s->orphans,  s->forgot, s->stale,           s->frontier_count };
     uint64_t last = 0;
 
     if (!row)

@@ -212,6 +212,15 @@ static prophet_code end_by_length(ph_log *log, uint32_t n, ph_position *end, pro
     return PROPHET_OK;
 }
 
+bool ph_log_is_short(ph_log *log)
+{
+    ph_position end;
+    ph_mark said;
+
+    ph_log_end(log, &said);
+    return end_by_length(log, log->file_count, &end, NULL) < 0 || end < said.position;
+}
+
 /* Are there only zeros from this position to the end of file n? Preallocation that was not cut yet, in a copy or by a power cut. */
 static prophet_code only_zeros(ph_log *log, uint32_t n, ph_position from, bool *yes,
                                prophet_error *err)

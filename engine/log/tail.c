@@ -134,23 +134,59 @@ static bool confirmed(ph_log *log, const ph_tail *t, size_t offset, const ph_bat
     return true;
 }
 
-/* The first batch from `offset` on that proves itself: by a checksum that is known, or by what follows it. */
-static bool resume_in(const ph_tail *t, size_t offset, const uint8_t *known, ph_batch_reader *r)
+/* What the header of a batch that may be damaged says of the one behind it. */
+typedef struct follow {
+    size_t end;
+    uint8_t chain[16];
+} follow;
+
+/* A header that knows its own position: whatever became of the payload. */
+static bool look_ahead(const ph_tail *t, size_t offset, follow *out)
 {
     ph_batch b;
 
+    if (t->len - offset < PH_LOG_BATCH_HEADER)
+        return false;
+    ph_batch_header_read(t->bytes + offset, &b);
+    if (b.position != t->at + offset || b.length == 0 || b.length > PH_LOG_BATCH_MAX)
+        return false;
+    out->end = offset + ph_batch_size(b.length);
+    memcpy(out->chain, b.chain, 16);
+    return true;
+}
+
+/* The first batch from `offset` on that proves itself: by a checksum that is known, by the header before it, or, where there is none,
+ * by what follows it. */
+static bool resume_in(const ph_tail *t, size_t offset, const uint8_t *known, ph_batch_reader *r)
+{
+    follow before = { 0 };
+    uint8_t sum[16] = { 0 };
+    ph_batch b;
+
+    if (offset > 0 && look_ahead(t, 0, &before) && before.end <= t->len) {
+        ph_batch_header_read(t->bytes, &b);
+        (void)ph_batch_checksum(r->log, r->chain, t->bytes,
+                                ph_slice(t->bytes + PH_LOG_BATCH_HEADER, b.length), sum, NULL);
+    }
     for (size_t i = offset; i + PH_LOG_BATCH_HEADER <= t->len; i += 8) {
-        if (!plausible(t, i, &b))
-            continue;
-        if (proven(r->log, t, i, &b, known))
-            memcpy(r->chain, known, 16);
-        else if (!proven(r->log, t, i, &b, r->chain)) {
-            if (!confirmed(r->log, t, i, &b))
-                continue;
-            r->unproven = true;
+        bool behind = before.end == i && i > 0;
+        if (plausible(t, i, &b)) {
+            const uint8_t *chain =
+                proven(r->log, t, i, &b, known)                    ? known
+                : proven(r->log, t, i, &b, r->chain)               ? r->chain
+                : behind && proven(r->log, t, i, &b, before.chain) ? before.chain
+                : behind && proven(r->log, t, i, &b, sum) /* only the checksum before was hit */
+                    ? sum
+                    : NULL;
+            if (chain || (!behind && confirmed(r->log, t, i, &b))) {
+                r->unproven = !chain;
+                if (chain)
+                    memmove(r->chain, chain, 16);
+                r->at = t->at + i;
+                return true;
+            }
         }
-        r->at = t->at + i;
-        return true;
+        (void)look_ahead(t, i, &before);
     }
     return false;
 }

@@ -390,6 +390,20 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
     return PROPHET_OK;
 }
 
+prophet_code ph_apply_gap(ph_session *s, ph_replica_row *rep, uint64_t seq, uint64_t version,
+                          prophet_error *err)
+{
+    uint64_t prev = 0;
+    bool fork;
+    for (uint32_t i = 0; i < rep->tip_count; i++)
+        if (rep->tips[i].seq + 1 == seq)
+            prev = rep->tips[i].version;
+    if (!prev && rep->tip_count) /* what came before is not known either */
+        prev = rep->tips[0].version;
+    prophet_code rc = add_tip(s, rep, prev, seq, version, &fork, err);
+    return rc < 0 ? rc : advance_frontier(s, &prev, prev ? 1 : 0, version, err);
+}
+
 prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names,
                                 bool run, size_t payload_offset, ph_position position,
                                 prophet_error *err)

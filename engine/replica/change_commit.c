@@ -448,10 +448,12 @@ static prophet_code start_over(ph_change_txn *c, prophet_error *err)
     const uint8_t *p = kept.data, *end = p + kept.len;
     while (rc >= 0 && p < end) {
         uint64_t len;
-        p++; /* only local frames are collected before the commit */
+        size_t at =
+            (size_t)(p++ - (const uint8_t *)
+                               kept.data); /* only local frames are collected before the commit */
         if (!ph_varint_read(&p, end, &len))
             break;
-        rc = ph_apply_local(s, ph_slice(p, (size_t)len), err);
+        rc = ph_apply_local(s, ph_slice(p, (size_t)len), at, 0, err);
         p += len;
     }
     return rc;

@@ -10,6 +10,8 @@ typedef struct checking {
     void (*say)(void *ctx, bool fault, const char *line);
     void *ctx;
     ph_check_report *out;
+    bool damaged; /* the log could not be read as a whole */
+    bool news;    /* that was not noted before */
 } checking;
 
 __attribute__((format(printf, 3, 4))) static void say(checking *c, bool fault, const char *fmt, ...)
@@ -47,9 +49,14 @@ static void check_signature(checking *c, log_walk *w, const ph_frame *f, ph_view
     if (ph_view_version_of(v, &id, &version, NULL) != PROPHET_OK ||
         ph_changesets_get(v->txn, version, &row, NULL) != PROPHET_OK ||
         ph_replicas_get(v->txn, row.ridx, &w->a, &rep, NULL) < 0) {
-        say(c, true, "log: a signature of a changeset that is not here");
+        if (!c->damaged)
+            say(c, true, "log: a signature of a changeset that is not here");
         return;
     }
+    uint64_t position;
+    if (c->damaged && (ph_signatures_get(v->txn, version, &position, NULL) != PROPHET_OK ||
+                       position != f->position)) /* not the one that counts */
+        return;
     if (ph_signature_check(&rep.key, &id, (const uint8_t *)f->bytes.data + 32, NULL) != PROPHET_OK)
         say(c, true, "log: the signature of version %llu is broken", (unsigned long long)version);
 }
@@ -63,6 +70,8 @@ static prophet_code check_changeset(checking *c, log_walk *w, const ph_frame *f,
     ph_arena_reset(&w->a);
     prophet_code rc = ph_frame_decode(f->bytes, ph_log_database(c->r->log), true, c->r->hasher,
                                       &c->r->scratch, &w->stream, &w->a, &w->cs, &why);
+    if (rc < 0 && c->damaged) /* leaves out what the damage took */
+        return PROPHET_OK;
     if (rc < 0) {
         say(c, true, "log: changeset %llu: %s", (unsigned long long)c->out->changesets,
             why.message);
@@ -70,10 +79,33 @@ static prophet_code check_changeset(checking *c, log_walk *w, const ph_frame *f,
     }
     c->out->parked += !w->cs.has_body;
     rc = ph_view_version_of(v, &w->cs.id, &version, err);
+    if (c->damaged) /* versions of what lay there are missing in the count */
+        return rc < 0 ? rc : PROPHET_OK;
     if (rc == PROPHET_DONE || (rc == PROPHET_OK && version != c->out->changesets))
         say(c, true, "index: changeset %llu of the log is not there: run prophet rebuild",
             (unsigned long long)c->out->changesets);
     return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* A place that cannot be read: known and mended, or news. PROPHET_DONE: nothing follows. */
+static prophet_code around_damage(checking *c, ph_log_cursor *cur, ph_view *v,
+                                  const prophet_error *why, prophet_error *err)
+{
+    ph_position from, to;
+    bool noted = false;
+    prophet_code rc = ph_log_cursor_skip(cur, &from, &to, err);
+    c->damaged = true;
+    if (rc == PROPHET_DONE || to <= from) {
+        ph_mark end;
+        ph_log_end(c->r->log, &end);
+        to = end.position > from ? end.position : from + 8;
+    }
+    if (rc < 0 || ph_damage_noted(v->txn, from, to, &noted, err) < 0)
+        return PROPHET_ECORRUPT;
+    if (!noted)
+        c->news = c->r->suspect = true; /* the next pull looks for what it took */
+    say(c, !noted, "log: %s%s", why->message, noted ? " (noted)" : "");
+    return rc;
 }
 
 static prophet_code walk_log(checking *c, ph_view *v, prophet_error *err)
@@ -86,8 +118,13 @@ static prophet_code walk_log(checking *c, ph_view *v, prophet_error *err)
     prophet_code rc = ph_log_cursor_open(c->r->log, &start, &cur, err);
     if (rc < 0)
         return rc;
-    while ((rc = ph_log_cursor_next(cur, &f, &why)) == PROPHET_OK) {
-        if (f.position >= v->state.position) /* written since we began */
+    for (;;) {
+        if ((rc = ph_log_cursor_next(cur, &f, &why)) == PROPHET_ECORRUPT &&
+            (rc = around_damage(c, cur, v, &why, err)) == PROPHET_OK) {
+            w.stream.has_last = false;
+            continue;
+        }
+        if (rc != PROPHET_OK || f.position >= v->state.position) /* written since we began */
             break;
         if (f.type == PH_FRAME_SIGNATURE)
             check_signature(c, &w, &f, v);
@@ -97,11 +134,7 @@ static prophet_code walk_log(checking *c, ph_view *v, prophet_error *err)
     }
     ph_log_cursor_close(cur);
     ph_arena_clear(&w.a);
-    if (rc == PROPHET_ECORRUPT) {
-        say(c, true, "log: %s", why.message);
-        return PROPHET_OK;
-    }
-    if (rc < 0 && err)
+    if (rc < 0 && err && err->code == PROPHET_OK)
         *err = why;
     return rc < 0 ? rc : PROPHET_OK;
 }
@@ -109,6 +142,16 @@ static prophet_code walk_log(checking *c, ph_view *v, prophet_error *err)
 /* ---- the index against a second one ----------------------------------------------------------------------------------- */
 
 static const char *const table_names[] = PH_TABLE_NAMES;
+
+/* Rows of damage that was noted and then damaged itself are not what a replay finds: passed over. */
+static prophet_code next_row(ph_cursor *cur, prophet_code rc, unsigned table, prophet_slice *key,
+                             prophet_slice *value, prophet_error *err)
+{
+    while (rc == PROPHET_OK && table == PH_T_LOCAL && key->len > 5 &&
+           memcmp(key->data, "\0hole", 5) == 0)
+        rc = ph_cursor_next(cur, key, value, err);
+    return rc;
+}
 
 static prophet_code compare_table(checking *c, ph_txn *a, ph_txn *b, unsigned table,
                                   prophet_error *err)
@@ -119,14 +162,14 @@ static prophet_code compare_table(checking *c, ph_txn *a, ph_txn *b, unsigned ta
     if ((rc = ph_cursor_open(a, table, &x, err)) < 0 ||
         (rc = ph_cursor_open(b, table, &y, err)) < 0)
         goto done;
-    ra = ph_cursor_first(x, &ka, &va, err);
-    rb = ph_cursor_first(y, &kb, &vb, err);
+    ra = next_row(x, ph_cursor_first(x, &ka, &va, err), table, &ka, &va, err);
+    rb = next_row(y, ph_cursor_first(y, &kb, &vb, err), table, &kb, &vb, err);
     while (ra == PROPHET_OK && rb == PROPHET_OK && ph_slice_eq(ka, kb) &&
            (ph_slice_eq(va, vb) ||
             (table == PH_T_META &&
              ph_slice_eq(ka, ph_slice_str("state"))))) { /* counts how it came about */
-        ra = ph_cursor_next(x, &ka, &va, err);
-        rb = ph_cursor_next(y, &kb, &vb, err);
+        ra = next_row(x, ph_cursor_next(x, &ka, &va, err), table, &ka, &va, err);
+        rb = next_row(y, ph_cursor_next(y, &kb, &vb, err), table, &kb, &vb, err);
     }
     if (ra < 0 || rb < 0)
         rc = ra < 0 ? ra : rb;
@@ -271,20 +314,40 @@ static prophet_code look_at_records(checking *c, ph_view *v, prophet_error *err)
     return ph_view_conflict_count(v, &c->out->conflicts_open, &decided, err);
 }
 
+static prophet_code look_at_damage(checking *c, ph_view *v)
+{
+    if (v->state.lost)
+        say(c, true,
+            "log: %llu changesets are lost to damage: a pull from a replica that has them brings "
+            "them back",
+            (unsigned long long)v->state.lost);
+    if (v->state.orphans)
+        say(c, true,
+            "log: %llu changesets behind damage wait for what they name: pull from a replica that "
+            "has it",
+            (unsigned long long)v->state.orphans);
+    if (v->state.stale)
+        say(c, false, "the log was mended: the index is made anew by the next who opens it alone");
+    return PROPHET_OK;
+}
+
 prophet_code ph_replica_check(ph_replica *r,
                               void (*say_line)(void *ctx, bool fault, const char *line), void *ctx,
                               ph_check_report *out, prophet_error *err)
 {
-    checking c = { r, say_line, ctx, out };
+    checking c = { .r = r, .say = say_line, .ctx = ctx, .out = out };
     ph_view *v;
     prophet_code rc;
     *out = (ph_check_report){ 0 };
     if ((rc = ph_view_begin(r, &v, err)) < 0)
         return rc;
-    if ((rc = walk_log(&c, v, err)) >= 0 && (rc = compare_index(&c, v, err)) >= 0 &&
+    if ((rc = walk_log(&c, v, err)) >= 0 && (rc = look_at_damage(&c, v)) >= 0 &&
+        (c.news || v->state.lost || v->state.stale || (rc = compare_index(&c, v, err)) >= 0) &&
         (rc = look_at_replicas(&c, v, err)) >= 0)
         rc = look_at_records(&c, v, err);
-    if (rc >= 0 && out->changesets != v->state.version)
+    if (c.damaged)
+        out->changesets = v->state.version - v->state.lost;
+    if (rc >= 0 && !c.damaged && out->changesets != v->state.version)
         say(&c, true, "the log holds %llu changesets, the index %llu",
             (unsigned long long)out->changesets, (unsigned long long)v->state.version);
     ph_view_end(v);

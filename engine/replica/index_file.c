@@ -151,7 +151,7 @@ static prophet_code trusted(ph_replica *r, uint32_t number, bool *yes, prophet_e
     return PROPHET_OK;
 }
 
-static prophet_code applied_mark(ph_replica *r, ph_mark *out, prophet_error *err)
+static prophet_code applied_mark(ph_replica *r, ph_mark *out, bool *stale, prophet_error *err)
 {
     ph_txn *t;
     ph_state st;
@@ -160,6 +160,9 @@ static prophet_code applied_mark(ph_replica *r, ph_mark *out, prophet_error *err
     if (rc < 0)
         return rc;
     rc = ph_state_load(t, &a, &st, err);
+    *stale = rc >= 0 && st.stale;
+    if (rc >= 0 && st.forgot)
+        r->suspect = r->forgot = true;
     out->position = st.position;
     memcpy(out->chain, st.chain, sizeof out->chain);
     ph_txn_abort(t);
@@ -169,7 +172,7 @@ static prophet_code applied_mark(ph_replica *r, ph_mark *out, prophet_error *err
 
 /* Opens the live file and looks whether what it has applied lies on this log. PROPHET_DONE: not usable. */
 static prophet_code open_live(ph_replica *r, uint32_t number, bool nolock, ph_mark *mark,
-                              prophet_error *err)
+                              bool *stale, prophet_error *err)
 {
     ph_store_options o = store_options(r->options.readonly, nolock);
     prophet_code rc;
@@ -181,7 +184,7 @@ static prophet_code open_live(ph_replica *r, uint32_t number, bool nolock, ph_ma
         return rc == PROPHET_ECORRUPT || rc == PROPHET_EVERSION ? PROPHET_DONE : rc;
     if ((rc = ph_names_new(&r->names, err)) < 0)
         return rc;
-    if ((rc = applied_mark(r, mark, err)) < 0) {
+    if ((rc = applied_mark(r, mark, stale, err)) < 0) {
         take(r, NULL, NULL);
         return rc == PROPHET_EMEMORY ? rc : PROPHET_DONE;
     }
@@ -200,6 +203,19 @@ static prophet_code replay_tail(ph_replica *r, const ph_mark *mark, prophet_erro
     return rc < 0 ? rc : ph_session_replay(r, err);
 }
 
+/* What cannot be read is looked for and noted once the replica is open. */
+static prophet_code recover(ph_replica *r, const ph_mark *from, prophet_error *err)
+{
+    ph_position a, b;
+    prophet_code rc = ph_log_recover(r->log, from, err);
+    if (rc >= 0 && ph_log_is_short(r->log))
+        r->suspect = true;
+    if (rc != PROPHET_ECORRUPT || !ph_log_damage(r->log, &a, &b))
+        return rc;
+    r->suspect = true;
+    return PROPHET_OK;
+}
+
 static prophet_code open_alone(ph_replica *r, uint32_t number, prophet_error *err)
 {
     static const ph_mark start;
@@ -209,12 +225,15 @@ static prophet_code open_alone(ph_replica *r, uint32_t number, prophet_error *er
     if (rc < 0)
         return rc;
     if (use) {
-        rc = open_live(r, number, false, &mark, err);
+        bool stale = false;
+        rc = open_live(r, number, false, &mark, &stale, err);
         if (rc < 0)
             return rc;
-        use = rc == PROPHET_OK;
+        if (stale) /* all that damage took is back: as the log now says */
+            take(r, NULL, NULL);
+        use = rc == PROPHET_OK && !stale;
     }
-    if ((rc = ph_log_recover(r->log, use ? &mark : &start, err)) < 0)
+    if ((rc = recover(r, use ? &mark : &start, err)) < 0)
         return rc;
     if (use) {
         rc = ph_log_holds(r->log, &mark, err);
@@ -223,7 +242,7 @@ static prophet_code open_alone(ph_replica *r, uint32_t number, prophet_error *er
         if (rc == PROPHET_OK)
             return replay_tail(r, &mark, err);
         take(r, NULL, NULL);
-        if ((rc = ph_log_recover(r->log, &start, err)) < 0)
+        if ((rc = recover(r, &start, err)) < 0)
             return rc;
     }
     return ph_index_rebuild(r, err);
@@ -235,13 +254,13 @@ static prophet_code open_to_read(ph_replica *r, uint32_t number, prophet_error *
     char dir[] = "/tmp/prophet-index-XXXXXX";
     ph_log_evidence said;
     ph_mark mark, end;
-    bool use = false;
+    bool use = false, stale;
     prophet_code rc;
     ph_log_evidence_get(r->log, &said);
     if (number && (rc = trusted(r, number, &use, err)) < 0)
         return rc;
     if (use) {
-        rc = open_live(r, number, access(r->path, W_OK) != 0, &mark, err);
+        rc = open_live(r, number, access(r->path, W_OK) != 0, &mark, &stale, err);
         ph_log_end(r->log, &end);
         if (rc == PROPHET_OK && (said.clean || mark.position == end.position))
             return rc;
@@ -273,6 +292,7 @@ prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err)
 {
     uint32_t number;
     ph_mark mark;
+    bool stale;
     prophet_code rc = live_number(r, &number, err);
     if (rc < 0)
         return rc;
@@ -280,7 +300,7 @@ prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err)
         return open_alone(r, number, err);
     if (r->options.readonly && !r->shared)
         return open_to_read(r, number, err);
-    if ((rc = open_live(r, number, false, &mark, err)) != PROPHET_DONE)
+    if ((rc = open_live(r, number, false, &mark, &stale, err)) != PROPHET_DONE)
         return rc;
     return ph_fail(err, PROPHET_EBUSY, "the index of %s cannot be used while others have it open",
                    r->path);
@@ -319,9 +339,10 @@ prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
 {
     ph_log_evidence here;
     ph_mark applied, end;
+    bool stale;
     prophet_code rc;
     ph_log_end(r->log, &end);
-    if ((rc = applied_mark(r, &applied, err)) < 0 ||
+    if ((rc = applied_mark(r, &applied, &stale, err)) < 0 ||
         (rc = ph_log_flush(r->log, end.position, err)) < 0 ||
         (rc = ph_store_sync(r->store, err)) < 0 ||
         (rc = ph_log_evidence_here(r->log, &here, err)) < 0)

@@ -11,6 +11,7 @@ typedef struct waiting {
     size_t bytes;
     bool covered; /* by a verified signature, its own or one of a later changeset of its chain */
     bool applied;
+    bool own; /* from the own log: it needs no proof */
     bool has_sig;
     uint8_t sig[64];
     struct waiting *chain_prev; /* the one before it in its chain, if that waits too */
@@ -133,7 +134,8 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
                                  prophet_error *err)
 {
     waiting *w = ph_map_get(&in->ids, ph_slice(id->b, 32));
-    if (!w || w->covered || w->applied) /* known, or proven by a later one */
+    if (!w || w->applied ||
+        (w->covered && (!w->own || w->has_sig))) /* known, or proven by a later one */
         return PROPHET_OK;
     prophet_code rc = ph_signature_check(&w->cs.header.replica, id, sig, err);
     if (rc != PROPHET_OK) {
@@ -149,6 +151,29 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     if (in->covered_bytes >= PH_BATCH_BYTES || in->covered_count >= PH_BATCH_COUNT)
         return ph_intake_apply(in, err);
     return PROPHET_OK;
+}
+
+prophet_code ph_intake_own(ph_intake *in, const ph_changeset *cs, prophet_error *err)
+{
+    ph_frame_context none = { .has_last = false };
+    ph_buf frame = PH_BUF_INIT;
+    ph_frame_encode(cs, &none, &frame);
+    prophet_code rc = frame.failed ? ph_nomem(err) : PROPHET_OK;
+    none.has_last = false;
+    if (rc >= 0)
+        rc = take_changeset(in, ph_buf_slice(&frame), &none, err);
+    ph_buf_clear(&frame);
+    waiting *w = rc >= 0 ? ph_map_get(&in->ids, ph_slice(cs->id.b, 32)) : NULL;
+    if (w) {
+        w->own = true;
+        cover(in, w);
+    }
+    return rc;
+}
+
+ph_replica *ph_intake_replica(ph_intake *in)
+{
+    return in->r;
 }
 
 prophet_code ph_intake_frame(ph_intake *in, ph_frame_type type, prophet_slice frame,
@@ -184,6 +209,16 @@ static prophet_code note_writer(ph_intake *in, ph_session *s, const ph_id *key, 
                                                                                    : ph_nomem(err);
 }
 
+static prophet_code append_signature(ph_session *s, const waiting *w, prophet_error *err)
+{
+    uint8_t sig[96];
+    memcpy(sig, w->cs.id.b, 32);
+    memcpy(sig + 32, w->sig, 64);
+    size_t at = ph_log_payload_add(&s->payload, PH_FRAME_SIGNATURE, ph_slice(sig, sizeof sig));
+    s->payload_frames++;
+    return ph_apply_signature(s, &w->cs.id, at, 0, err);
+}
+
 static prophet_code append(ph_session *s, const waiting *w, const uint64_t *names,
                            prophet_error *err)
 {
@@ -201,14 +236,28 @@ static prophet_code append(ph_session *s, const waiting *w, const uint64_t *name
     if (rc < 0)
         return rc;
     s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
-    if (!w->has_sig)
-        return PROPHET_OK;
-    uint8_t sig[96];
-    memcpy(sig, w->cs.id.b, 32);
-    memcpy(sig + 32, w->sig, 64);
-    at = ph_log_payload_add(&s->payload, PH_FRAME_SIGNATURE, ph_slice(sig, sizeof sig));
-    s->payload_frames++;
-    return ph_apply_signature(s, &w->cs.id, at, 0, err);
+    return w->has_sig ? append_signature(s, w, err) : PROPHET_OK;
+}
+
+/* It is here, but damage took its frame or its signature: appended again. Its id proves it. */
+static prophet_code give_back(ph_intake *in, ph_session *s, const waiting *w, uint64_t version,
+                              size_t *given, prophet_error *err)
+{
+    ph_changeset_row row;
+    uint64_t position;
+    prophet_code rc = ph_changesets_get(s->txn, version, &row, err);
+    if (rc < 0)
+        return rc;
+    if (row.flags & PH_CS_LOST) {
+        if ((rc = ph_mend_append(s, version, &w->cs, err)) < 0)
+            return rc;
+        ++*given;
+        in->report.mended++;
+    }
+    if (!w->has_sig || (rc = ph_signatures_get(s->txn, version, &position, err)) != PROPHET_DONE)
+        return rc;
+    ++*given;
+    return append_signature(s, w, err);
 }
 
 /* One transaction: what is ready, in order of arrival, until it is large enough. *more: there may be more ready. */
@@ -217,7 +266,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     ph_session *s;
     ph_position upto;
     ph_id missing;
-    size_t count = 0;
+    size_t count = 0, given = 0;
     prophet_code rc = ph_session_begin(in->r, &s, err);
     if (rc < 0)
         return rc;
@@ -238,6 +287,8 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
             break;
         if (rc == PROPHET_OK) { /* here already */
             w->applied = true;
+            if (s->state.holes && (rc = give_back(in, s, w, version, &given, err)) < 0)
+                break;
             in->report.duplicates++;
             continue;
         }
@@ -259,7 +310,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
         in->report.forks += s->forks;
         in->report.conflicts += s->opened;
     }
-    if (rc < 0 || count == 0) {
+    if (rc < 0 || count + given == 0) {
         ph_session_abort(s);
         return rc < 0 ? rc
                       : PROPHET_OK; /* after a failure the intake is only good for being freed */
@@ -342,9 +393,52 @@ static prophet_code fill_report(ph_intake *in, prophet_error *err)
     return rc;
 }
 
+/* Those of the own log that still wait for what they name. */
+static prophet_code keep_orphans(ph_intake *in, prophet_error *err)
+{
+    ph_position upto;
+    ph_session *s;
+    uint64_t count = 0;
+    for (size_t i = 0; i < in->list.count; i++)
+        count += in->list.at[i]->own && !in->list.at[i]->applied;
+    prophet_code rc = ph_session_begin(in->r, &s, err);
+    if (rc < 0)
+        return rc;
+    s->state.orphans = count;
+    return ph_session_commit(s, &upto, err);
+}
+
+static prophet_code take_orphans(ph_intake *in, prophet_error *err)
+{
+    ph_view *v;
+    prophet_code rc = ph_view_begin(in->r, &v, err);
+    if (rc < 0)
+        return rc;
+    bool any = v->state.orphans > 0;
+    ph_view_end(v);
+    if (!any)
+        return PROPHET_OK;
+    if ((rc = ph_orphans_take(in, err)) < 0 || (rc = ph_intake_apply(in, err)) < 0)
+        return rc;
+    return keep_orphans(in, err);
+}
+
+prophet_code ph_orphans_settle(ph_replica *r, prophet_error *err)
+{
+    ph_intake *in = NULL;
+    prophet_code rc = ph_intake_begin(r, &in, err);
+    if (rc < 0)
+        return rc;
+    rc = take_orphans(in, err);
+    ph_intake_free(in);
+    return rc;
+}
+
 prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err)
 {
     prophet_code rc = ph_intake_apply(in, err);
+    if (rc >= 0)
+        rc = take_orphans(in, err);
     if (rc >= 0 && in->report.own_chain)
         rc = ph_identity_renew(in->r, err);
     if (rc >= 0)

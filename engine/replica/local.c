@@ -4,19 +4,18 @@
  *   kind 1, asked:  2 type text, 3 record bytes16, 4 field text ("" = life), 5 question bytes32, 6 resolver bytes32, 7 what text
  *   kind 2, value:  2 name text, 3 value (any canonical value; absent: removed)
  *   kind 3, came:   2 time, 3 count: so many changesets before this frame came from elsewhere, then
+ *   kinds 4 and 5:  damage and what mends it: mend.c
  *
  * Rows of table local: the name of kind 2 -> its value;  00 "came" last version u64 -> value bytes of kind 3: count, time (two integers) */
 #include "replica/replica_impl.h"
 
-enum { LOCAL_ASKED = 1, LOCAL_VALUE = 2, LOCAL_CAME = 3 };
-
-static prophet_code add(ph_session *s, ph_buf *frame, prophet_error *err)
+prophet_code ph_local_add(ph_session *s, ph_buf *frame, prophet_error *err)
 {
     prophet_code rc = frame->failed ? ph_nomem(err) : PROPHET_OK;
     if (rc >= 0) {
-        (void)ph_log_payload_add(&s->payload, PH_FRAME_LOCAL, ph_buf_slice(frame));
+        size_t at = ph_log_payload_add(&s->payload, PH_FRAME_LOCAL, ph_buf_slice(frame));
         s->payload_frames++;
-        rc = ph_apply_local(s, ph_buf_slice(frame), err);
+        rc = ph_apply_local(s, ph_buf_slice(frame), at, 0, err);
     }
     ph_buf_clear(frame);
     return rc;
@@ -29,14 +28,24 @@ prophet_code ph_local_asked(ph_session *s, const ph_cell_key *cell, const uint8_
     prophet_slice field =
         cell->field == PH_LIFE ? ph_slice(NULL, 0) : ph_names_get(s->r->names, cell->field);
     ph_put_map(&b, 7);
-    ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_ASKED);
+    ph_put_uint(&b, 1), ph_put_uint(&b, PH_LOCAL_ASKED);
     ph_put_uint(&b, 2), ph_put_text(&b, ph_names_get(s->r->names, cell->type));
     ph_put_uint(&b, 3), ph_put_bytes(&b, ph_slice(cell->uuid.b, 16));
     ph_put_uint(&b, 4), ph_put_text(&b, field);
     ph_put_uint(&b, 5), ph_put_bytes(&b, ph_slice(question, 32));
     ph_put_uint(&b, 6), ph_put_bytes(&b, ph_slice(resolver, 32));
     ph_put_uint(&b, 7), ph_put_text(&b, what);
-    return add(s, &b, err);
+    return ph_local_add(s, &b, err);
+}
+
+prophet_code ph_local_asked_again(ph_session *s, prophet_slice key, prophet_slice what,
+                                  prophet_error *err)
+{
+    ph_cell_key cell;
+    const uint8_t *p = key.data;
+    if (key.len != 24 + 32 + 32 || !ph_cell_key_read(ph_slice(p, 24), &cell))
+        return ph_fail(err, PROPHET_ECORRUPT, "an index row is damaged: run prophet rebuild");
+    return ph_local_asked(s, &cell, p + 24, p + 56, what, err);
 }
 
 prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice value,
@@ -44,23 +53,23 @@ prophet_code ph_local_value(ph_session *s, prophet_slice name, prophet_slice val
 {
     ph_buf b = PH_BUF_INIT;
     ph_put_map(&b, value.len ? 3 : 2);
-    ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_VALUE);
+    ph_put_uint(&b, 1), ph_put_uint(&b, PH_LOCAL_VALUE);
     ph_put_uint(&b, 2), ph_put_text(&b, name);
     if (value.len) {
         ph_put_uint(&b, 3);
         ph_buf_put(&b, value.data, value.len);
     }
-    return add(s, &b, err);
+    return ph_local_add(s, &b, err);
 }
 
 prophet_code ph_local_came(ph_session *s, int64_t time, uint64_t count, prophet_error *err)
 {
     ph_buf b = PH_BUF_INIT;
     ph_put_map(&b, 3);
-    ph_put_uint(&b, 1), ph_put_uint(&b, LOCAL_CAME);
+    ph_put_uint(&b, 1), ph_put_uint(&b, PH_LOCAL_CAME);
     ph_put_uint(&b, 2), ph_put_int(&b, time);
     ph_put_uint(&b, 3), ph_put_uint(&b, count);
-    return add(s, &b, err);
+    return ph_local_add(s, &b, err);
 }
 
 /* ---- when changesets came ------------------------------------------------------------------------------------ */
@@ -72,6 +81,9 @@ static prophet_code came(ph_session *s, const ph_item m[8], prophet_error *err)
 {
     uint8_t key[CAME_KEY];
     ph_buf row = PH_BUF_INIT;
+    if (m[3].kind == PH_INT && (uint64_t)m[3].i > s->state.version &&
+        (s->state.holes || s->state.forgot)) /* some of them are lost: nobody knows which */
+        return PROPHET_OK;
     if (m[2].kind != PH_INT || m[3].kind != PH_INT || m[3].i < 1 ||
         (uint64_t)m[3].i > s->state.version)
         return ph_fail(err, PROPHET_ECORRUPT, "a local frame of kind 3 is malformed");
@@ -128,7 +140,7 @@ prophet_code ph_arrived(ph_view *v, uint64_t version, ph_arrival *out, prophet_e
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
-static bool open_frame(prophet_slice frame, ph_item members[8])
+bool ph_local_open(prophet_slice frame, ph_item members[8])
 {
     ph_item key;
     ph_reader r = ph_reader_of(frame);
@@ -166,17 +178,22 @@ static prophet_code asked(ph_session *s, const ph_item m[8], prophet_error *err)
     return ph_settle_later(s, &key, err);
 }
 
-prophet_code ph_apply_local(ph_session *s, prophet_slice frame, prophet_error *err)
+prophet_code ph_apply_local(ph_session *s, prophet_slice frame, size_t payload_offset,
+                            ph_position position, prophet_error *err)
 {
     ph_item m[8];
     prophet_code rc;
-    if (!open_frame(frame, m) || m[1].kind != PH_INT)
+    if (!ph_local_open(frame, m) || m[1].kind != PH_INT)
         return ph_fail(err, PROPHET_ECORRUPT, "a local frame is malformed");
-    if (m[1].i == LOCAL_ASKED)
+    if (m[1].i == PH_LOCAL_ASKED)
         return asked(s, m, err);
-    if (m[1].i == LOCAL_CAME)
+    if (m[1].i == PH_LOCAL_CAME)
         return came(s, m, err);
-    if (m[1].i != LOCAL_VALUE || m[2].kind != PH_TEXT || m[2].s.len == 0 || m[2].s.len > 500)
+    if (m[1].i == PH_LOCAL_DAMAGE)
+        return ph_mend_damage(s, frame, err);
+    if (m[1].i == PH_LOCAL_CHANGESET)
+        return ph_mend_changeset(s, frame, payload_offset, position, err);
+    if (m[1].i != PH_LOCAL_VALUE || m[2].kind != PH_TEXT || m[2].s.len == 0 || m[2].s.len > 500)
         return PROPHET_OK; /* a later version's: nothing here depends on it */
     if (ph_slice_eq(m[2].s, ph_slice_str(ph_resolvers_asked)))
         s->others_asked = true;

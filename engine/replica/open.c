@@ -130,7 +130,10 @@ static prophet_code open_writable(ph_replica *r, prophet_error *err)
         (rc = ph_identity_load(r, err)) < 0 || (rc = ph_index_open(r, alone, err)) < 0 || !alone)
         return rc;
     rc = lost ? ph_identity_vouch(r, err) : look_for_copy(r, err);
-    if (rc < 0)
+    if (rc >= 0 && r->forgot &&
+        !lost) /* own changesets may be elsewhere that are not here: another chain goes on */
+        rc = ph_identity_renew(r, err);
+    if (rc < 0 || (rc = ph_damage_look(r, err)) < 0 || (rc = ph_orphans_settle(r, err)) < 0)
         return rc;
     return ph_log_downgrade(r->log, err);
 }

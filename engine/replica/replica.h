@@ -340,6 +340,7 @@ typedef struct ph_intake_report {
         decided;    /* opened by this intake and open at its end; of these decided by votes */
     uint64_t forks; /* fork points seen first here */
     uint64_t votes;
+    uint64_t mended;  /* lost to damage in the log, and given back */
     uint64_t vouched; /* of changesets: unsigned, their key is lost, vouched for by who held them */
     ph_id *writers;   /* replicas that wrote what came; in the intake's arena */
     size_t writer_count, new_writer_count; /* the new ones come first */
@@ -372,6 +373,10 @@ typedef struct ph_chain_head {
     uint64_t signed_seq;
 } ph_chain_head;
 /* All tips of all replicas, sorted by (replica, id). */
+/* If a part of the own log could not be read: looks what was lost and notes it, so that it is asked for. Before replicas are compared. */
+prophet_code ph_damage_look(ph_replica *r, prophet_error *err);
+/* The lowest seq of this replica's chain that damage took from the own log, or its signature; PROPHET_DONE: none. */
+prophet_code ph_view_lost(ph_view *v, const ph_id *key, uint64_t *seq, prophet_error *err);
 prophet_code ph_view_chains(ph_view *v, ph_arena *a, ph_chain_head **out, size_t *count,
                             prophet_error *err);
 /* Feeds the changesets and signatures of these versions (ascending) to `sink`, as frames of one stream. all: the whole log, sequentially. */

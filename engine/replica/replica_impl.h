@@ -37,6 +37,8 @@ struct ph_replica {
     bool wrote;                              /* since the index was last made clean */
     bool marked_unclean;                     /* by this handle, on disk */
     bool shared;                             /* holds the open lock */
+    bool suspect; /* something in the log could not be read: damage to be looked for and noted */
+    bool forgot;  /* the index was made from a log that had lost more than was noted: own changesets may be among it */
     uint64_t unsigned_count, unsigned_bytes; /* own changesets since the last signature, a hint */
     uint64_t jobs_none; /* no index was unfinished when state.schema + 1 was this */
     bool finishing;     /* ph_secondary_finish runs */
@@ -79,6 +81,19 @@ typedef struct ph_new_signature {
     ph_position position;
 } ph_new_signature;
 
+/* A changeset that damage took, or that was appended again (mend.c). */
+typedef struct ph_mend {
+    uint64_t version, seq, lamport;
+    int64_t time;
+    ph_id id, replica;
+    ph_position from, to;    /* the damaged range it was in; 0, 0: it is mended */
+    ph_position position;    /* of the frame that brings it back */
+    size_t payload_offset;   /* the same, when this session appends it */
+    uint32_t size;
+    bool told;               /* id and so on are known */
+    bool again;              /* told: it lay there inside a local frame, appended again before */
+} ph_mend;
+
 typedef struct ph_ix_op { /* a row of a secondary index to write or remove */
     prophet_slice key;
     ph_uuid uuid;
@@ -101,6 +116,9 @@ typedef struct ph_session {
     PH_LIST(ph_new_history) history;
     PH_LIST(ph_new_signature) signatures;
     PH_LIST(ph_replica_row *) replicas; /* loaded rows */
+    PH_LIST(ph_mend) mends;             /* rows of changesets to change at the commit, in order */
+    bool rebuilding;                    /* replaying from the start */
+    bool mended;                        /* local frames of kinds 4 and 5 were applied */
     ph_map ids;                         /* id -> index into changesets + 1, of this session */
     ph_map replica_keys;                /* key -> ph_replica_row */
     ph_buf payload;                     /* frames to append */
@@ -133,8 +151,6 @@ prophet_code ph_session_wait_durable(ph_replica *r, ph_position upto, prophet_er
 /* One transaction without a batch, for index files that nobody else sees. */
 prophet_code ph_session_alone(ph_replica *r, prophet_code (*work)(ph_session *s, prophet_error *err),
                               prophet_error *err);
-/* Replays the log beyond the index. With the lock held (or the index exclusively owned). */
-prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
 
 /* work.c */
 prophet_code ph_work_record_get(ph_session *s, uint32_t type, const ph_uuid *uuid,
@@ -184,8 +200,12 @@ prophet_code ph_apply_inversion(ph_session *s, const ph_changeset *cs, const uin
                                 uint64_t lamport, prophet_error *err);
 prophet_code ph_apply_signature(ph_session *s, const ph_id *id, size_t payload_offset,
                                 ph_position position, prophet_error *err);
-prophet_code ph_apply_local(ph_session *s, prophet_slice frame,
-                            prophet_error *err); /* a local frame */
+/* Chain and frontier go on with a version of which nothing but its replica and seq is known. */
+prophet_code ph_apply_gap(ph_session *s, ph_replica_row *rep, uint64_t seq, uint64_t version,
+                          prophet_error *err);
+/* A local frame, read from the log at this position, or (0) being appended at this offset of the payload. */
+prophet_code ph_apply_local(ph_session *s, prophet_slice frame, size_t payload_offset,
+                            ph_position position, prophet_error *err);
 prophet_code ph_session_replica(ph_session *s, const ph_id *key, ph_replica_row **out,
                                 prophet_error *err); /* made if new */
 prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_changeset_row *out,
@@ -194,7 +214,51 @@ prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_change
 prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
                                   prophet_error *err);
 
+/* mend.c: damage in the log, and what is appended again. A replay that meets damage puts what was mended in its place. */
+/* Local frames of kinds 4 and 5: remembered, to be done at the commit. position 0: appended by this session at payload_offset. */
+prophet_code ph_mend_damage(ph_session *s, prophet_slice frame, prophet_error *err);
+prophet_code ph_mend_changeset(ph_session *s, prophet_slice frame, size_t payload_offset,
+                               ph_position position, prophet_error *err);
+/* The changeset's frame inside a local frame; false: it is another kind. */
+bool ph_mend_open(prophet_slice frame, uint64_t *version, prophet_slice *changeset);
+/* Appends a lost changeset again, so that it keeps its version; cs is known by its id. */
+prophet_code ph_mend_append(ph_session *s, uint64_t version, const ph_changeset *cs,
+                            prophet_error *err);
+/* Notes damage: the range, and of what it took the versions and ids; more: there was what nobody knows. */
+prophet_code ph_mend_note(ph_session *s, ph_position from, ph_position to, const ph_mend *lost,
+                          size_t count, bool more, prophet_error *err);
+/* Changes the rows; before the state is stored. */
+prophet_code ph_mend_store(ph_session *s, ph_position batch, prophet_error *err);
+
+/* replay.c: what the log has beyond the index, around its damage. With the lock held (or the index exclusively owned). */
+prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
+prophet_code ph_session_start(ph_session *s, prophet_error *err); /* session.c: its transaction and state */
+void ph_session_forget(ph_session *s);                            /* ... its work ... */
+void ph_session_free(ph_session *s);
+prophet_code ph_session_store_rows(ph_session *s, ph_position batch, prophet_error *err);
+
+/* damage.c: looks through the whole log for damage that was not noted yet and notes it: what it took is lost until somebody gives
+ * it back. What only this replica knew (questions asked, local values) is appended again from the index. */
+prophet_code ph_damage_survey(ph_replica *r, prophet_error *err);
+prophet_code ph_damage_keep(ph_txn *t, ph_position from, ph_position to, prophet_error *err); /* its row */
+/* Was this damaged range noted? */
+prophet_code ph_damage_noted(ph_txn *t, ph_position from, ph_position to, bool *yes,
+                             prophet_error *err);
+
+/* orphans.c: changesets of the own log behind damage, now that what they name may be here: taken in once more. */
+prophet_code ph_orphans_take(ph_intake *in, prophet_error *err);
+prophet_code ph_orphans_settle(ph_replica *r, prophet_error *err); /* the same, if there are any, without a pull */
+/* intake.c: a changeset of the own log: nobody need prove it. */
+prophet_code ph_intake_own(ph_intake *in, const ph_changeset *cs, prophet_error *err);
+ph_replica *ph_intake_replica(ph_intake *in);
+
 /* local.c */
+prophet_code ph_local_add(ph_session *s, ph_buf *frame, prophet_error *err); /* appends and applies it; clears it */
+bool ph_local_open(prophet_slice frame, ph_item members[8]);
+enum { PH_LOCAL_ASKED = 1, PH_LOCAL_VALUE, PH_LOCAL_CAME, PH_LOCAL_DAMAGE, PH_LOCAL_CHANGESET };
+/* An asked row again, from the bytes of its key and value, as the table has it. */
+prophet_code ph_local_asked_again(ph_session *s, prophet_slice key, prophet_slice what,
+                                  prophet_error *err);
 extern const char ph_resolvers_asked[]; /* local value: hash of the set of resolvers that was asked last */
 /* Was this question put to those? */
 prophet_code ph_question_asked(ph_txn *t, const ph_cell_key *key, const uint8_t question[32],

@@ -3,7 +3,7 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
-static void session_free(ph_session *s)
+void ph_session_free(ph_session *s)
 {
     if (!s)
         return;
@@ -15,6 +15,7 @@ static void session_free(ph_session *s)
     ph_free(s->changesets.at);
     ph_free(s->history.at);
     ph_free(s->signatures.at);
+    ph_free(s->mends.at);
     ph_free(s->replicas.at);
     ph_free(s->ix_ops.at);
     ph_free(s->ix_before.at);
@@ -27,17 +28,17 @@ static void session_free(ph_session *s)
     ph_free(s);
 }
 
-static void forget_work(ph_session *s)
+void ph_session_forget(ph_session *s)
 {
     ph_map_reset(&s->records);
     ph_map_reset(&s->ids);
     ph_map_reset(&s->replica_keys);
     s->queue.count = s->touched.count = s->changesets.count = s->history.count = 0;
     s->ix_ops.count = 0;
-    s->signatures.count = s->replicas.count = 0;
+    s->signatures.count = s->replicas.count = s->mends.count = 0;
     ph_buf_reset(&s->payload);
     s->payload_frames = 0;
-    s->schema_touched = s->all_types = s->others_asked = false;
+    s->schema_touched = s->all_types = s->others_asked = s->mended = false;
     s->opened = s->forks = 0;
 }
 
@@ -60,7 +61,7 @@ static prophet_code stream_context(ph_session *s, prophet_error *err)
     return PROPHET_OK;
 }
 
-static prophet_code start(ph_session *s, prophet_error *err)
+prophet_code ph_session_start(ph_session *s, prophet_error *err)
 {
     prophet_code rc = ph_txn_begin(s->r->store, true, &s->txn, err);
     if (rc >= 0)
@@ -69,122 +70,6 @@ static prophet_code start(ph_session *s, prophet_error *err)
         rc = ph_names_refresh(s->r->names, s->txn, s->state.names, err);
     if (rc >= 0)
         rc = stream_context(s, err);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-/* ---- replay: what the log has beyond the index --------------------------------------------------------------- */
-
-static prophet_code replay_frame(ph_session *s, const ph_frame *f, prophet_error *err)
-{
-    if (f->type == PH_FRAME_LOCAL)
-        return ph_apply_local(s, f->bytes, err);
-    if (f->type == PH_FRAME_SIGNATURE) {
-        ph_id id = s->stream.id;
-        if (f->bytes.len == 96)
-            memcpy(id.b, f->bytes.data, 32);
-        return ph_apply_signature(s, &id, 0, f->position, err);
-    }
-    bool ok = true;
-    prophet_slice bytes = ph_arena_copy(&s->arena, f->bytes, &ok);
-    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
-    if (!ok || !cs)
-        return ph_nomem(err);
-    ph_frame_context before = s->stream;
-    ph_id missing;
-    prophet_code rc = ph_frame_decode(bytes, ph_log_database(s->r->log), true, s->r->hasher,
-                                      &s->r->scratch, &s->stream, &s->arena, cs, err);
-    if (rc < 0)
-        return rc;
-    uint64_t *names =
-        ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
-    if (!names)
-        return ph_nomem(err);
-    if ((rc = ph_apply_names(s, cs, names, &missing, err)) != PROPHET_OK)
-        return rc < 0 ? rc
-                      : ph_fail(err, PROPHET_ECORRUPT,
-                                "the log names a changeset that is not before it");
-    bool run = before.has_last && cs->header.has_prev && ph_id_eq(&before.id, &cs->header.prev);
-    rc = ph_apply_changeset(s, cs, names, run, 0, f->position, err);
-    if (rc >= 0)
-        s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)f->bytes.len;
-    return rc;
-}
-
-static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *err);
-
-static prophet_code replay_commit(ph_session *s, const ph_mark *mark, bool last, prophet_error *err)
-{
-    prophet_code rc = ph_work_flush(s, err);
-    s->state.position = mark->position;
-    memcpy(s->state.chain, mark->chain, sizeof mark->chain);
-    if (rc >= 0)
-        rc = store_rows(s, 0, err);
-    if (rc >= 0) {
-        ph_txn *t = s->txn;
-        s->txn = NULL;
-        rc = ph_txn_commit(t, err);
-    }
-    if (rc < 0 || last)
-        return rc;
-    ph_frame_context stream = s->stream;
-    forget_work(s);
-    ph_arena_reset(&s->arena);
-    rc = start(s, err);
-    s->stream = stream;
-    return rc;
-}
-
-static prophet_code replay_from(ph_session *s, prophet_error *err)
-{
-    ph_mark from;
-    ph_log_cursor *cur = NULL;
-    ph_frame f;
-    uint64_t bytes = 0;
-    bool any = false;
-    from.position = s->state.position;
-    memcpy(from.chain, s->state.chain, sizeof from.chain);
-    prophet_code rc = ph_log_cursor_open(s->r->log, &from, &cur, err);
-    if (rc < 0)
-        return rc;
-    while ((rc = ph_log_cursor_next(cur, &f, err)) == PROPHET_OK) {
-        any = true;
-        if ((rc = replay_frame(s, &f, err)) < 0)
-            break;
-        bytes += f.bytes.len + 64;
-        if (ph_log_cursor_batch_done(cur) &&
-            (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
-            ph_log_cursor_mark(cur, &from);
-            if ((rc = replay_commit(s, &from, false, err)) < 0)
-                break;
-            bytes = 0;
-        }
-    }
-    if (any)
-        ph_log_cursor_mark(cur, &from);
-    else if (from.position == 0) /* a log without anything: applied as well */
-        ph_log_end(s->r->log, &from), any = true;
-    if (rc == PROPHET_DONE)
-        rc = any ? replay_commit(s, &from, true, err) : PROPHET_OK;
-    ph_log_cursor_close(cur);
-    return rc;
-}
-
-prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
-{
-    ph_session *s = ph_zalloc(sizeof *s);
-    prophet_code rc;
-    if (!s)
-        return ph_nomem(err);
-    s->r = r;
-    s->replaying = true;
-    ph_session *outer = r->session;
-    r->session = s;
-    if ((rc = start(s, err)) >= 0)
-        rc = replay_from(s, err);
-    if (s->txn)
-        ph_txn_abort(s->txn);
-    r->session = outer;
-    session_free(s);
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -200,7 +85,7 @@ prophet_code ph_session_alone(ph_replica *r,
     s->replaying = true;
     ph_session *outer = r->session;
     r->session = s;
-    if ((rc = start(s, err)) >= 0 && (rc = work(s, err)) == PROPHET_OK) {
+    if ((rc = ph_session_start(s, err)) >= 0 && (rc = work(s, err)) == PROPHET_OK) {
         ph_txn *t = s->txn;
         s->txn = NULL;
         rc = ph_txn_commit(t, err);
@@ -208,7 +93,7 @@ prophet_code ph_session_alone(ph_replica *r,
     if (s->txn)
         ph_txn_abort(s->txn);
     r->session = outer;
-    session_free(s);
+    ph_session_free(s);
     return rc;
 }
 
@@ -235,7 +120,7 @@ static prophet_code catch_up(ph_session *s, prophet_error *err)
     ph_txn_abort(s->txn);
     s->txn = NULL;
     rc = ph_session_replay(s->r, err);
-    return rc < 0 ? rc : start(s, err);
+    return rc < 0 ? rc : ph_session_start(s, err);
 }
 
 prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *err)
@@ -254,7 +139,7 @@ prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *er
         s->locked = true;
         r->session = s;
         if ((rc = ph_identity_follow(r, err)) >= 0 && (rc = ph_index_unclean(r, err)) >= 0 &&
-            (rc = start(s, err)) >= 0)
+            (rc = ph_session_start(s, err)) >= 0)
             rc = catch_up(s, err);
     }
     if (rc < 0) {
@@ -269,9 +154,9 @@ prophet_code ph_session_restart(ph_session *s, prophet_error *err)
 {
     ph_txn_abort(s->txn);
     s->txn = NULL;
-    forget_work(s);
+    ph_session_forget(s);
     ph_schemas_forget(s->r);
-    return start(s, err);
+    return ph_session_start(s, err);
 }
 
 void ph_session_abort(ph_session *s)
@@ -288,7 +173,7 @@ void ph_session_abort(ph_session *s)
         r->session = NULL;
     if (began)
         ph_schemas_forget(r); /* may hold what was never committed */
-    session_free(s);
+    ph_session_free(s);
 }
 
 prophet_code ph_session_over(ph_replica *r, const ph_state *state, ph_session **out,
@@ -312,7 +197,7 @@ void ph_session_over_end(ph_session *s)
 {
     ph_overlay_write_end(s->txn);
     s->r->session = NULL;
-    session_free(s);
+    ph_session_free(s);
 }
 
 prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err)
@@ -350,16 +235,17 @@ static prophet_code store_changesets(ph_session *s, ph_position batch, prophet_e
         rc = ph_ids_put(s->txn, &at[i]->row.id, at[i]->version, err);
     for (size_t i = 0; i < n && rc >= 0; i++) {
         const ph_new_changeset *c = &s->changesets.at[i];
-        if (!(c->row.flags & PH_CS_RUN))
+        if (!(c->row.flags & (PH_CS_RUN | PH_CS_GAP)))
             rc = ph_chains_put(s->txn, c->row.ridx, c->row.seq, c->version, err);
     }
     return rc;
 }
 
-static prophet_code store_rows(ph_session *s, ph_position batch, prophet_error *err)
+prophet_code ph_session_store_rows(ph_session *s, ph_position batch, prophet_error *err)
 {
     prophet_code rc;
-    if ((rc = ph_session_store_replicas(s, err)) < 0 || (rc = store_changesets(s, batch, err)) < 0)
+    if ((rc = ph_session_store_replicas(s, err)) < 0 ||
+        (rc = store_changesets(s, batch, err)) < 0 || (rc = ph_mend_store(s, batch, err)) < 0)
         return rc;
     for (size_t i = 0; i < s->signatures.count && rc >= 0; i++) {
         const ph_new_signature *g = &s->signatures.at[i];
@@ -389,7 +275,7 @@ prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_err
         ph_log_end(r->log, &end);
         s->state.position = end.position;
         memcpy(s->state.chain, end.chain, sizeof end.chain);
-        rc = store_rows(s, batch, err);
+        rc = ph_session_store_rows(s, batch, err);
     }
     if (rc >= 0) {
         ph_txn *t = s->txn;

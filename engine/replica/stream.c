@@ -64,7 +64,10 @@ static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *str
 {
     ph_changeset cs;
     ph_changeset_row row;
-    prophet_code rc = ph_view_changeset(v, version, a, &cs, &row, err);
+    prophet_code rc = ph_changesets_get(v->txn, version, &row, err);
+    if (rc < 0 || (row.flags & PH_CS_LOST)) /* who needs it finds it elsewhere */
+        return rc;
+    rc = ph_view_changeset(v, version, a, &cs, &row, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc
                       : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
@@ -78,6 +81,31 @@ static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *str
     if ((rc = sink(ctx, PH_FRAME_CHANGESET, ph_buf_slice(out), NULL, err)) < 0)
         return rc;
     return send_signature(v, version, &cs.id, buf, sink, ctx, err);
+}
+
+prophet_code ph_view_lost(ph_view *v, const ph_id *key, uint64_t *seq, prophet_error *err)
+{
+    uint32_t ridx;
+    ph_replica_row rep;
+    prophet_code rc = PROPHET_DONE;
+    *seq = 0;
+    if (v->state.holes == 0 || (rc = ph_replicas_find(v->txn, key, &ridx, err)) != PROPHET_OK)
+        return rc;
+    if ((rc = ph_replicas_get(v->txn, ridx, &v->arena, &rep, err)) < 0)
+        return rc;
+    for (uint32_t i = 0; i < rep.tip_count && !ph_id_eq(key, &v->replica->key); i++)
+        if (rep.tips[i].seq > rep.signed_seq) /* the signature may have lain there */
+            *seq = rep.signed_seq + 1;
+    if (v->state.lost == 0)
+        return *seq ? PROPHET_OK : PROPHET_DONE;
+    for (uint64_t version = 1; version <= v->state.version; version++) {
+        ph_changeset_row row;
+        if ((rc = ph_changesets_get(v->txn, version, &row, err)) < 0)
+            return rc;
+        if (row.ridx == ridx && (row.flags & PH_CS_LOST) && (*seq == 0 || row.seq < *seq))
+            *seq = row.seq;
+    }
+    return *seq ? PROPHET_OK : PROPHET_DONE;
 }
 
 /* ---- the whole log -------------------------------------------------------------------------------------------- */
@@ -122,12 +150,30 @@ void ph_stream_end(ph_stream *s)
     ph_free(s);
 }
 
+static prophet_code send_versions(ph_view *v, ph_frame_sink sink, void *ctx, prophet_error *err)
+{
+    ph_frame_context stream = { .has_last = false };
+    ph_arena a = PH_ARENA_INIT;
+    ph_buf buf = PH_BUF_INIT, out = PH_BUF_INIT;
+    prophet_code rc = PROPHET_OK;
+    for (uint64_t version = 1; version <= v->state.version && rc == PROPHET_OK; version++) {
+        ph_arena_reset(&a);
+        rc = send_one(v, version, &stream, &a, &buf, &out, sink, ctx, err);
+    }
+    ph_arena_clear(&a);
+    ph_buf_clear(&buf);
+    ph_buf_clear(&out);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_error *err)
 {
     ph_stream *s;
     ph_frame f;
-    prophet_code rc = ph_stream_begin(v, &s, err);
-    if (rc < 0)
+    prophet_code rc;
+    if (v->state.holes) /* the log cannot be read as it lies */
+        return send_versions(v, sink, ctx, err);
+    if ((rc = ph_stream_begin(v, &s, err)) < 0)
         return rc;
     while ((rc = ph_stream_next(s, &f, err)) == PROPHET_OK &&
            (rc = sink(ctx, f.type, f.bytes, NULL, err)) >= 0)

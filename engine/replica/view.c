@@ -166,6 +166,17 @@ static prophet_code frame_context(ph_view *v, uint64_t version, const ph_changes
     return PROPHET_OK;
 }
 
+static prophet_code check_not_lost(uint64_t version, const ph_changeset_row *row,
+                                   prophet_error *err)
+{
+    if (!(row->flags & PH_CS_LOST))
+        return PROPHET_OK;
+    prophet_code rc = ph_fail(err, PROPHET_ECORRUPT, "changeset %llu was lost to damage in the log",
+                              (unsigned long long)version);
+    ph_hint(err, "a pull from a replica that has it brings it back");
+    return rc;
+}
+
 prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
                                ph_changeset_row *row, prophet_error *err)
 {
@@ -179,8 +190,15 @@ prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_cha
         return PROPHET_DONE;
     if ((rc = ph_changesets_get(v->txn, version, row, err)) != PROPHET_OK ||
         (rc = frame_context(v, version, row, a, &ctx, err)) < 0 ||
+        (rc = check_not_lost(version, row, err)) < 0 ||
         (rc = ph_log_read(r->log, row->position, &bytes, &f, err)) < 0)
         goto done;
+    if (f.type == PH_FRAME_LOCAL) { /* appended again after damage */
+        uint64_t of;
+        ctx.has_last = false;
+        if (!ph_mend_open(f.bytes, &of, &f.bytes) || of != version)
+            f.bytes.len = 0; /* refused below */
+    }
     prophet_slice frame = ph_arena_copy(a, f.bytes, &ok);
     if (!ok) {
         rc = ph_nomem(err);

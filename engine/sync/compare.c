@@ -78,6 +78,19 @@ static prophet_code name_chain(ph_view *v, const ph_id *key, ph_arena *a, id_lis
     return rc;
 }
 
+/* Damage took some of a chain: all from the lowest of these on is asked for again. */
+static prophet_code want_lost(ph_view *v, const ph_chain_head *h, uint64_t lowest, id_list *wanted,
+                              id_list *known, prophet_error *err)
+{
+    uint32_t ridx;
+    prophet_code rc = ph_replicas_find(v->txn, &h->replica, &ridx, err);
+    if (rc == PROPHET_OK)
+        rc = push_id(wanted, &h->id, err);
+    for (uint64_t distance = 1; distance < lowest && rc >= 0; distance *= 2)
+        rc = name_at(v, ridx, lowest - distance, known, err);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 prophet_code ph_sync_want_make(ph_view *v, const ph_sync_offer *offer, ph_arena *a,
                                ph_sync_want *out, prophet_error *err)
 {
@@ -87,6 +100,13 @@ prophet_code ph_sync_want_make(ph_view *v, const ph_sync_offer *offer, ph_arena 
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < offer->count && rc >= 0; i++) {
         const ph_chain_head *h = &offer->heads[i];
+        uint64_t lowest;
+        if ((rc = ph_view_lost(v, &h->replica, &lowest, err)) < 0)
+            break;
+        if (rc == PROPHET_OK) {
+            rc = want_lost(v, h, lowest, &wanted, &known, err);
+            continue;
+        }
         if ((rc = ph_view_version_of(v, &h->id, &version, err)) != PROPHET_DONE)
             continue;
         if ((rc = push_id(&wanted, &h->id, err)) >= 0 && (!named || !ph_id_eq(named, &h->replica)))

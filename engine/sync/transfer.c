@@ -47,7 +47,7 @@ static prophet_code want_of(ph_replica *to, const ph_sync_offer *offer, ph_arena
     if (rc < 0)
         return rc;
     if ((rc = ph_view_digest(v, digest, err)) >= 0) {
-        out->same = memcmp(digest, offer->digest, sizeof digest) == 0;
+        out->same = memcmp(digest, offer->digest, sizeof digest) == 0 && v->state.holes == 0;
         out->all = v->state.version == 0;
         if (!out->same && !out->all)
             rc = ph_sync_want_make(v, offer, a, want, err);
@@ -156,6 +156,7 @@ prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, pr
 {
     bool ok = true;
     rep->changesets += in->changesets;
+    rep->mended += in->mended;
     rep->replicas = in->writer_count;
     rep->conflicts += in->conflicts;
     rep->decided += in->decided;
@@ -200,7 +201,7 @@ prophet_code sync_transfer(ph_replica *to, ph_replica *from, const ph_sync_optio
 
     if ((rc = sync_check_related(to, ph_replica_database(from), ph_replica_path(to),
                                  ph_replica_path(from), err)) < 0 ||
-        (rc = sync_progress(o, "compare", 0, 0, err)) < 0)
+        (rc = sync_progress(o, "compare", 0, 0, err)) < 0 || (rc = ph_damage_look(to, err)) < 0)
         return rc;
     if ((rc = ph_view_begin(from, &v, err)) < 0)
         return rc;

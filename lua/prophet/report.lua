@@ -15,11 +15,12 @@ local exchange_mt = { __name = "prophet.report" }
 local function one_way(r)
   local parts = {}
   if (r.changesets or 0) == 0 then
-    parts[1] = "nothing new"
+    parts[1] = not r.mended and "nothing new" or nil
   else
     local replicas = size_of(r.replicas)
     parts[1] = count(r.changesets, "changeset") .. (replicas > 0 and " from " .. count(replicas, "replica") or "")
   end
+  if r.mended then parts[#parts + 1] = count(r.mended, "changeset") .. " given back that damage had taken" end
   if (r.conflicts or 0) > 0 then
     parts[#parts + 1] = count(r.conflicts, "conflict") .. ((r.decided or 0) > 0 and (" (%d decided by votes)"):format(r.decided) or "")
   end

@@ -83,6 +83,7 @@ function db:version() end
 ---@field votes integer
 ---@field forks integer
 ---@field unsigned integer
+---@field mended? integer changesets that damage had taken from the log here, given back
 ---@field bytes integer
 ---@field seconds number
 ---@field abstained? integer  questions that no resolver answered; absent where none is loaded

@@ -1,0 +1,499 @@
+/* Replay: the index is brought up to the log. At damage three things are different: what was mended is put in its place; what is known
+ * to be lost keeps its version empty (PH_CS_GAP); and changesets behind it that name what is not there are passed over and counted
+ * (orphans). Called when the write lock is taken, and for rebuilds. */
+#include "replica/replica_impl.h"
+#include <stdlib.h>
+
+typedef struct orphan {
+    ph_position position;
+    ph_id id;
+    bool known; /* its id is: not when its header leaves out what the damage took */
+} orphan;
+
+typedef struct range {
+    ph_position from, to;
+    bool more; /* what lay there is not all known */
+} range;
+
+struct ph_replay {
+    ph_session *s;
+    ph_log_cursor *cur;
+    bool loaded;            /* mends and noted are filled: the first damage was met */
+    bool damaged;           /* what frames name may be missing */
+    bool adrift;            /* the changeset before the next frame is not known */
+    PH_LIST(ph_mend) mends; /* in the order of the log */
+    ph_map back;            /* id -> the last of these that brings it back */
+    PH_LIST(range) noted;
+    PH_LIST(orphan) orphans;
+};
+
+static prophet_code commit(struct ph_replay *p, const ph_mark *mark, bool last, prophet_error *err)
+{
+    ph_session *s = p->s;
+    prophet_code rc = ph_work_flush(s, err);
+    s->state.position = mark->position;
+    memcpy(s->state.chain, mark->chain, sizeof mark->chain);
+    if (rc >= 0)
+        rc = ph_session_store_rows(s, 0, err);
+    if (rc >= 0) {
+        ph_txn *t = s->txn;
+        s->txn = NULL;
+        rc = ph_txn_commit(t, err);
+    }
+    if (rc < 0 || last)
+        return rc;
+    ph_frame_context stream = s->stream;
+    ph_session_forget(s);
+    ph_arena_reset(&s->arena);
+    rc = ph_session_start(s, err);
+    s->stream = stream;
+    return rc;
+}
+
+/* ---- what is known of damage: all local frames that tell of it, wherever they lie ----------------------------------- */
+
+static prophet_code load_frame(struct ph_replay *p, const ph_frame *f, prophet_error *err)
+{
+    ph_session scratch = { .r = p->s->r }; /* collects what the frame says */
+    ph_item m[8];
+    prophet_code rc = PROPHET_OK;
+    if (!ph_local_open(f->bytes, m) || m[1].kind != PH_INT)
+        return PROPHET_OK;
+    if (m[1].i == PH_LOCAL_DAMAGE && m[2].kind == PH_INT && m[3].kind == PH_INT) {
+        range r = { (ph_position)m[2].i, (ph_position)m[3].i, m[5].raw.len > 0 };
+        rc = ph_mend_damage(&scratch, f->bytes, err);
+        if (rc >= 0 && !PH_PUSH(p->noted, r))
+            rc = ph_nomem(err);
+    } else if (m[1].i == PH_LOCAL_CHANGESET)
+        rc = ph_mend_changeset(&scratch, f->bytes, 0, f->position, err);
+    if (rc == PROPHET_ECORRUPT) /* damaged as well: as if it were not there */
+        rc = PROPHET_OK;
+    for (size_t i = 0; i < scratch.mends.count && rc >= 0; i++)
+        if (!PH_PUSH(p->mends, scratch.mends.at[i]))
+            rc = ph_nomem(err);
+    ph_free(scratch.mends.at);
+    return rc;
+}
+
+static prophet_code map_mends(struct ph_replay *p, prophet_error *err)
+{
+    for (size_t i = 0; i < p->mends.count; i++) {
+        ph_mend *m = &p->mends.at[i];
+        if (!m->told && !ph_map_put(&p->back, ph_slice(m->id.b, sizeof m->id.b), m))
+            return ph_nomem(err);
+    }
+    return PROPHET_OK;
+}
+
+static prophet_code load_mends(struct ph_replay *p, prophet_error *err)
+{
+    ph_log_cursor *cur;
+    ph_position from, to;
+    ph_frame f;
+    prophet_code rc = ph_log_cursor_open(p->s->r->log, NULL, &cur, err);
+    if (rc < 0)
+        return rc;
+    for (;;) {
+        rc = ph_log_cursor_next(cur, &f, err);
+        if (rc == PROPHET_ECORRUPT)
+            rc = ph_log_cursor_skip(cur, &from, &to, err);
+        else if (rc == PROPHET_OK && f.type == PH_FRAME_LOCAL)
+            rc = load_frame(p, &f, err);
+        if (rc != PROPHET_OK)
+            break;
+    }
+    ph_log_cursor_close(cur);
+    p->loaded = p->damaged = true;
+    return rc < 0 ? rc : map_mends(p, err);
+}
+
+/* ---- in the place of what was there ------------------------------------------------------------------------------------- */
+
+static prophet_code put_gap(ph_session *s, const ph_mend *m, prophet_error *err)
+{
+    ph_new_changeset n = { .version = s->state.version + 1 };
+    ph_replica_row *rep;
+    prophet_code rc = ph_session_replica(s, &m->replica, &rep, err);
+    if (rc < 0)
+        return rc;
+    n.row = (ph_changeset_row){ .id = m->id,
+                                .ridx = rep->ridx,
+                                .seq = m->seq,
+                                .lamport = m->lamport,
+                                .time = m->time,
+                                .flags = PH_CS_LOST | PH_CS_GAP };
+    bool ok = true;
+    prophet_slice key = ph_arena_copy(&s->arena, ph_slice(m->id.b, 32), &ok);
+    if (!ok || !PH_PUSH(s->changesets, n) ||
+        !ph_map_put(&s->ids, key, (void *)(uintptr_t)s->changesets.count))
+        return ph_nomem(err);
+    s->state.version++;
+    s->state.lost++;
+    if (m->lamport > s->state.lamport)
+        s->state.lamport = m->lamport;
+    if ((rc = ph_apply_gap(s, rep, m->seq, s->state.version, err)) < 0)
+        return rc;
+    s->stream = (ph_frame_context){ true, m->replica, m->id, m->seq };
+    return PROPHET_OK;
+}
+
+/* PROPHET_DONE: it names what is not here. */
+static prophet_code apply_one(ph_session *s, ph_changeset *cs, const ph_frame_context *before,
+                              ph_position position, size_t size, prophet_error *err)
+{
+    ph_id missing;
+    uint64_t *names =
+        ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
+    if (!names)
+        return ph_nomem(err);
+    prophet_code rc = ph_apply_names(s, cs, names, &missing, err);
+    if (rc != PROPHET_OK)
+        return rc;
+    bool run = before->has_last && cs->header.has_prev && ph_id_eq(&before->id, &cs->header.prev);
+    rc = ph_apply_changeset(s, cs, names, run, 0, position, err);
+    if (rc >= 0)
+        s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
+    return rc;
+}
+
+static void mark_again(ph_session *s)
+{
+    s->changesets.at[s->changesets.count - 1].row.flags |= PH_CS_AGAIN;
+}
+
+static prophet_code put_mended(ph_session *s, const ph_mend *m, prophet_error *err)
+{
+    ph_buf bytes = PH_BUF_INIT;
+    ph_frame f;
+    ph_frame_context ctx = { .has_last = false }, before = s->stream;
+    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
+    prophet_slice frame;
+    uint64_t version;
+    bool ok = true;
+    prophet_code rc = cs ? ph_log_read(s->r->log, m->position, &bytes, &f, err) : ph_nomem(err);
+    if (rc >= 0 && (f.type != PH_FRAME_LOCAL || !ph_mend_open(f.bytes, &version, &frame)))
+        rc = ph_fail(err, PROPHET_ECORRUPT, "what was mended is not where it was written");
+    if (rc >= 0) {
+        frame = ph_arena_copy(&s->arena, frame, &ok);
+        rc = ok ? ph_frame_decode(frame, ph_log_database(s->r->log), true, s->r->hasher,
+                                  &s->r->scratch, &ctx, &s->arena, cs, err)
+                : ph_nomem(err);
+    }
+    ph_buf_clear(&bytes);
+    if (rc < 0 || (rc = apply_one(s, cs, &before, m->position, frame.len, err)) < 0)
+        return rc;
+    if (rc ==
+        PROPHET_DONE) { /* what it names came later: so does it, where it was appended again */
+        s->stream = before;
+        return PROPHET_OK;
+    }
+    mark_again(s);
+    s->stream = ctx;
+    return PROPHET_OK;
+}
+
+static bool is_here(ph_session *s, const ph_id *id)
+{
+    uint64_t version;
+    ph_changeset_row row;
+    void *at = ph_map_get(&s->ids, ph_slice(id->b, 32));
+    if (at)
+        return !(s->changesets.at[(size_t)(uintptr_t)at - 1].row.flags & PH_CS_GAP);
+    return ph_ids_find(s->txn, id, &version, NULL) == PROPHET_OK &&
+           ph_changesets_get(s->txn, version, &row, NULL) >= 0 && !(row.flags & PH_CS_GAP);
+}
+
+static bool overlap(const ph_mend *m, ph_position from, ph_position to)
+{
+    return m->told && m->from < to && from < m->to;
+}
+
+static int by_version(const void *a, const void *b)
+{
+    const ph_mend *x = *(const ph_mend *const *)a, *y = *(const ph_mend *const *)b;
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+/* All that is known to have been in this hole, in its order: as it was mended, or empty. A frame behind it may leave out what the last
+ * changeset in it says. */
+static prophet_code fill_hole(struct ph_replay *p, ph_position from, ph_position to,
+                              prophet_error *err)
+{
+    ph_session *s = p->s;
+    size_t n = 0;
+    prophet_code rc = PROPHET_OK;
+    const ph_mend **at = ph_arena_alloc(&s->arena, (p->mends.count + 1) * sizeof(ph_mend *));
+    if (!at)
+        return ph_nomem(err);
+    for (size_t i = 0; i < p->mends.count; i++)
+        if (overlap(&p->mends.at[i], from, to))
+            at[n++] = &p->mends.at[i];
+    ph_sort(at, n, sizeof *at, by_version);
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        const ph_mend *m = at[i], *back = ph_map_get(&p->back, ph_slice(m->id.b, 32));
+        ph_frame_context before = s->stream;
+        if (!is_here(s, &m->id) && !ph_map_get(&s->ids, ph_slice(m->id.b, 32)))
+            rc = back ? put_mended(s, back, err) : put_gap(s, m, err);
+        s->stream = m->again ? before : (ph_frame_context){ true, m->replica, m->id, m->seq };
+    }
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* Was all noted of what lay between? */
+static bool is_known(const struct ph_replay *p, ph_position from, ph_position to, bool *more)
+{
+    *more = false;
+    for (size_t i = 0; i < p->noted.count; i++)
+        if (p->noted.at[i].from <= from && p->noted.at[i].to >= to) {
+            *more = p->noted.at[i].more;
+            return true;
+        }
+    return false;
+}
+
+/* PROPHET_DONE: nothing follows the damage. */
+static prophet_code around(struct ph_replay *p, prophet_error *err)
+{
+    ph_position from, to;
+    prophet_code rc, next;
+    bool more;
+    if (!p->loaded && (rc = load_mends(p, err)) < 0)
+        return rc;
+    if ((next = ph_log_cursor_skip(p->cur, &from, &to, err)) < 0)
+        return next;
+    if (next == PROPHET_DONE || to <= from) { /* as the survey notes it */
+        ph_mark end;
+        ph_log_end(p->s->r->log, &end);
+        to = end.position > from ? end.position : from + 8;
+    }
+    if ((rc = fill_hole(p, from, to, err)) < 0)
+        return rc;
+    if (!is_known(p, from, to, &more)) {
+        p->s->r->suspect = p->s->r->forgot = more = true;
+        p->s->state.forgot = 1;
+    }
+    if (more) { /* a frame that leaves out what was before it cannot be read */
+        p->s->stream.has_last = false;
+        p->adrift = true;
+    }
+    return next;
+}
+
+/* ---- frames ----------------------------------------------------------------------------------------------------------- */
+
+static prophet_code pass_over(struct ph_replay *p, ph_position position, const ph_id *id,
+                              prophet_error *err)
+{
+    orphan o = { .position = position, .known = id != NULL };
+    if (id)
+        o.id = *id;
+    return PH_PUSH(p->orphans, o) ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code replay_changeset(struct ph_replay *p, const ph_frame *f, prophet_error *err)
+{
+    ph_session *s = p->s;
+    bool ok = true;
+    prophet_slice bytes = ph_arena_copy(&s->arena, f->bytes, &ok);
+    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
+    if (!ok || !cs)
+        return ph_nomem(err);
+    ph_frame_context before = s->stream;
+    prophet_code rc = ph_frame_decode(bytes, ph_log_database(s->r->log), true, s->r->hasher,
+                                      &s->r->scratch, &s->stream, &s->arena, cs, err);
+    if (rc == PROPHET_ECORRUPT &&
+        p->damaged) { /* leaves out what damage took, or is damaged itself */
+        s->stream.has_last = false;
+        return pass_over(p, f->position, NULL, err);
+    }
+    if (rc < 0)
+        return rc;
+    if (p->damaged && is_here(s, &cs->id)) /* mended, and readable after all */
+        return PROPHET_OK;
+    rc = apply_one(s, cs, &before, f->position, f->bytes.len, err);
+    if (rc != PROPHET_DONE)
+        return rc;
+    if (p->damaged)
+        return pass_over(p, f->position, &cs->id, err);
+    return ph_fail(err, PROPHET_ECORRUPT, "the log names a changeset that is not before it");
+}
+
+static prophet_code writer_of(ph_session *s, const ph_id *id, ph_replica_row **out,
+                              prophet_error *err)
+{
+    uint64_t version;
+    ph_changeset_row row;
+    ph_replica_row stored;
+    void *at = ph_map_get(&s->ids, ph_slice(id->b, 32));
+    prophet_code rc = PROPHET_OK;
+    if (at)
+        row = s->changesets.at[(size_t)(uintptr_t)at - 1].row;
+    else if ((rc = ph_ids_find(s->txn, id, &version, err)) == PROPHET_OK)
+        rc = ph_changesets_get(s->txn, version, &row, err);
+    if (rc != PROPHET_OK)
+        return rc;
+    for (size_t i = 0; i < s->replicas.count; i++)
+        if (s->replicas.at[i]->ridx == row.ridx) {
+            *out = s->replicas.at[i];
+            return PROPHET_OK;
+        }
+    if ((rc = ph_replicas_get(s->txn, row.ridx, &s->arena, &stored, err)) < 0)
+        return rc;
+    return ph_session_replica(s, &stored.key, out, err);
+}
+
+static prophet_code replay_signature(struct ph_replay *p, const ph_frame *f, prophet_error *err)
+{
+    ph_id id;
+    if (f->bytes.len != 96)
+        return ph_fail(err, PROPHET_ECORRUPT, "a signature of %zu bytes", f->bytes.len);
+    memcpy(id.b, f->bytes.data, 32);
+    if (p->damaged) { /* a batch behind damage may not be proven by its own checksum */
+        ph_replica_row *rep;
+        bool sound = false;
+        prophet_code rc = is_here(p->s, &id) ? writer_of(p->s, &id, &rep, err) : PROPHET_DONE;
+        if (rc == PROPHET_OK)
+            sound = ph_signature_check(&rep->key, &id, (const uint8_t *)f->bytes.data + 32, NULL) ==
+                    PROPHET_OK;
+        if (rc < 0 || !sound)
+            return rc < 0 ? rc : PROPHET_OK;
+    }
+    return ph_apply_signature(p->s, &id, 0, f->position, err);
+}
+
+/* One that was appended again, and whose place before is not known any more: it is new here. */
+static prophet_code replay_again(struct ph_replay *p, const ph_frame *f, prophet_error *err)
+{
+    ph_session *s = p->s;
+    ph_frame_context ctx = { .has_last = false };
+    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
+    prophet_slice frame;
+    uint64_t version;
+    bool ok = true;
+    if (!cs)
+        return ph_nomem(err);
+    if (!ph_mend_open(f->bytes, &version, &frame))
+        return PROPHET_DONE;
+    frame = ph_arena_copy(&s->arena, frame, &ok);
+    prophet_code rc = ok ? ph_frame_decode(frame, ph_log_database(s->r->log), true, s->r->hasher,
+                                           &s->r->scratch, &ctx, &s->arena, cs, err)
+                         : ph_nomem(err);
+    if (rc < 0)
+        return rc;
+    if (ph_map_get(&s->ids, ph_slice(cs->id.b, 32)) ||
+        (rc = ph_ids_find(s->txn, &cs->id, &version, err)) == PROPHET_OK)
+        return PROPHET_DONE;
+    ctx.has_last = false;
+    rc = rc < 0 ? rc : apply_one(s, cs, &ctx, f->position, frame.len, err);
+    if (rc == PROPHET_OK)
+        mark_again(s);
+    return rc == PROPHET_DONE ? pass_over(p, f->position, &cs->id, err) : rc;
+}
+
+static prophet_code replay_local(struct ph_replay *p, const ph_frame *f, prophet_error *err)
+{
+    ph_item m[8];
+    prophet_code rc = PROPHET_DONE;
+    if (ph_local_open(f->bytes, m) && m[1].kind == PH_INT && m[1].i == PH_LOCAL_CHANGESET)
+        rc = replay_again(p, f, err);
+    if (rc == PROPHET_DONE)
+        rc = ph_apply_local(p->s, f->bytes, 0, f->position, err);
+    return rc == PROPHET_ECORRUPT && p->damaged ? PROPHET_OK : rc; /* damaged as well */
+}
+
+static prophet_code replay_frame(struct ph_replay *p, const ph_frame *f, prophet_error *err)
+{
+    if (f->type == PH_FRAME_LOCAL)
+        return replay_local(p, f, err);
+    return f->type == PH_FRAME_SIGNATURE ? replay_signature(p, f, err)
+                                         : replay_changeset(p, f, err);
+}
+
+/* ---- the log -------------------------------------------------------------------------------------------------------------- */
+
+static void count_orphans(struct ph_replay *p)
+{
+    if (p->s->rebuilding)
+        p->s->state.orphans = 0;
+    for (size_t i = 0; i < p->orphans.count; i++)
+        if (p->orphans.at[i].known && !is_here(p->s, &p->orphans.at[i].id))
+            p->s->state.orphans++;
+}
+
+static prophet_code replay_all(struct ph_replay *p, ph_mark *from, bool *any, prophet_error *err)
+{
+    ph_session *s = p->s;
+    ph_frame f;
+    uint64_t bytes = 0;
+    prophet_code rc;
+    for (;;) {
+        if ((rc = ph_log_cursor_next(p->cur, &f, err)) == PROPHET_ECORRUPT) {
+            *any = true;
+            if ((rc = around(p, err)) == PROPHET_OK)
+                continue;
+        }
+        if (rc != PROPHET_OK)
+            break;
+        *any = true;
+        if ((rc = replay_frame(p, &f, err)) < 0)
+            break;
+        bytes += f.bytes.len + 64;
+        if (ph_log_cursor_batch_done(p->cur) &&
+            (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
+            ph_log_cursor_mark(p->cur, from);
+            if ((rc = commit(p, from, false, err)) < 0)
+                break;
+            bytes = 0;
+        }
+    }
+    return rc;
+}
+
+static prophet_code replay_from(struct ph_replay *p, prophet_error *err)
+{
+    ph_session *s = p->s;
+    ph_mark from = { .position = s->state.position }, end;
+    bool any = false;
+    memcpy(from.chain, s->state.chain, sizeof from.chain);
+    p->damaged = s->state.holes > 0;
+    s->rebuilding = s->state.position == 0;
+    prophet_code rc = ph_log_cursor_open(s->r->log, &from, &p->cur, err);
+    if (rc < 0)
+        return rc;
+    rc = replay_all(p, &from, &any, err);
+    ph_log_end(s->r->log, &end);
+    if (any)
+        ph_log_cursor_mark(p->cur, &from);
+    if (end.position &&
+        (p->loaded || from.position == 0)) /* behind damage at the end; a log without anything */
+        from = end, any = true;
+    count_orphans(p);
+    if (rc == PROPHET_DONE)
+        rc = any ? commit(p, &from, true, err) : PROPHET_OK;
+    ph_log_cursor_close(p->cur);
+    return rc;
+}
+
+prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
+{
+    ph_session *s = ph_zalloc(sizeof *s);
+    struct ph_replay p = { .s = s, .back = PH_MAP_INIT };
+    prophet_code rc;
+    if (!s)
+        return ph_nomem(err);
+    s->r = r;
+    s->replaying = true;
+    ph_session *outer = r->session;
+    r->session = s;
+    if ((rc = ph_session_start(s, err)) >= 0)
+        rc = replay_from(&p, err);
+    if (s->txn)
+        ph_txn_abort(s->txn);
+    r->session = outer;
+    ph_map_clear(&p.back);
+    ph_free(p.mends.at);
+    ph_free(p.noted.at);
+    ph_free(p.orphans.at);
+    ph_session_free(s);
+    return rc < 0 ? rc : PROPHET_OK;
+}
