@@ -161,7 +161,8 @@ static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
 static prophet_code write_segment(publish *p, const char *tmp, prophet_error *err)
 {
     sync_spans spans = { 0 };
-    out_file f = { open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), 0 };
+    out_file f = { open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+                   0 }; /* under the lock: nobody else's */
     prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp)
                                : sync_spans_of(p->versions.at, p->versions.count, &spans, err);
     const sync_pick pick = { spans.at, spans.count, NULL, 0 };
@@ -178,9 +179,9 @@ static prophet_code write_segment(publish *p, const char *tmp, prophet_error *er
 
 static prophet_code put_segment(publish *p, prophet_error *err)
 {
-    char path[PH_PATH_MAX], tmp[PH_PATH_MAX], name[DEPOT_NAME_SIZE];
-    prophet_code rc = ph_path_join(path, sizeof path, ph_replica_path(p->d->r), "spool", err);
-    if (rc < 0 || (rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0)
+    char tmp[PH_PATH_MAX], name[DEPOT_NAME_SIZE];
+    prophet_code rc = ph_path_join(tmp, sizeof tmp, ph_replica_path(p->d->r), "publish.tmp", err);
+    if (rc < 0)
         return rc;
     if ((rc = write_segment(p, tmp, err)) >= 0) {
         depot_segment one = { .size = p->made.size,
@@ -406,8 +407,14 @@ static prophet_code publish_locked(depot *d, ph_sync_report *rep, prophet_error 
             return rc;
     }
     rep->dry_run = dry;
+    bool is_new = !d->has_root && d->opened == 0;
     if ((rc = publish_once(d, rep, err)) < 0 || dry)
         return rc;
+    if (is_new && !d->seal.on && rep->changesets && !rep->notice[0])
+        (void)snprintf(
+            rep->notice, sizeof rep->notice,
+            "who can read %.200s can read all history, deleted values and authors' addresses too",
+            ph_net_shown(d->net));
     return (rc = depot_root_write(d, err)) < 0 ? rc : depot_note_write(d, err);
 }
 

@@ -19,6 +19,7 @@ describe("a depot", function()
     local report = ann:publish(depot)
     assert.equal(2, report.changesets)
     assert.equal(1, #report.writers)
+    assert.truthy(report.notice:find "can read all history") -- said once, when a depot begins
     local bob <close> = prophet.clone(depot, place.path "bob", { user = "bob@example.org" })
     assert.equal(ann:digest(), bob:digest())
     bob.types.ticket:create { summary = "Second" }
@@ -29,7 +30,9 @@ describe("a depot", function()
     assert.equal(1, ann:pull(depot).changesets)
     assert.equal(ann:digest(), bob:digest())
     assert.truthy(tostring(ann:pull("file://" .. depot)):find "^nothing new")
-    assert.equal(0, ann:publish(depot).changesets)
+    report = ann:publish(depot)
+    assert.equal(0, report.changesets)
+    assert.is_nil(report.notice)
     bob:close()
   end)
 

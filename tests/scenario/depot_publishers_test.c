@@ -84,6 +84,7 @@ TEST(a_publisher_that_dies_is_no_harm)
     (void)publish(a, "x.depot");
     (void)pull(b, "x.depot");
     CHECK(same(a, b));
+    CHECK(!ph_path_exists(place("a/publish.tmp"))); /* the next publish took it */
     ph_replica_close(a);
     ph_replica_close(b);
 }
