@@ -44,6 +44,11 @@ local function split(text)
   end
 end
 
+-- The text form (docs/queries.md), as against one condition whose value may have spaces: summary=Crash on save
+local function is_text(word)
+  return not split(word) or word:find '["(]' ~= nil or word:find "%s%-?[%a_][%w_.]*[=:<>!~^]" ~= nil
+end
+
 --- The query that the words of a command line describe.
 ---@param ctx table
 ---@param db table
@@ -53,7 +58,7 @@ end
 function M.query(ctx, db, type, words)
   local by_name = values.fields(type)
   local query
-  local where = {}
+  local where, texts = {}, {}
   for _, word in ipairs(words) do
     local named = word:match "^@([%w_]+)$"
     if named then
@@ -64,14 +69,16 @@ function M.query(ctx, db, type, words)
         if err.code == "usage" and not err.hint then err.hint = "PROPHET_SCHEMAS names the files in which queries are" end
         error(err, 0)
       end
+    elseif is_text(word) then
+      texts[#texts + 1] = word
     else
       local name, op, text = split(word)
-      if not name then
-        e.raise { code = "usage", message = ("%q is no condition"):format(word), value = word,
-          hint = "as in status=open, due<2026-03-01, @mine" }
-      end
       where[#where + 1] = { [name] = one(ctx, db, by_name[name] or { name = name, kind = "string" }, op, text) }
     end
+  end
+  if #texts > 0 then
+    if query then e.raise { code = "usage", message = "a named query takes conditions like field=value beside it", value = texts[1] } end
+    query = type:search(table.concat(texts, " "))
   end
   query = query or type:find {}
   for _, condition in ipairs(where) do query = query:where(condition) end

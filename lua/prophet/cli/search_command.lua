@@ -5,15 +5,17 @@ local exit = require "prophet.cli.exit"
 local records = require "prophet.cli.records"
 
 return {
-  name = "search", args = "TYPE [CONDITION ...]", min = 1, summary = "find records",
+  name = "search", args = "TYPE [QUERY ...]", min = 1, summary = "find records",
   about = [[
 A condition is field=value, field!=value, field<value, field<=value, field>value, field>=value, field~text (contains),
 field= (missing), or @name for a query that the schema names. Conditions are all to hold; field=a,b means a or b.
+A query is text, too: 'status!=closed tags:ui milestone.name=1.0 (owner=ann or owner=) sort:-severity limit:20'.
 Ends with 1 if nothing is found.]],
   options = {
     { name = "sort", value = "FIELDS", doc = "as in -severity,due" },
     { name = "limit", value = "N", kind = "int", min = 1, doc = "so many at most" },
     { name = "count", doc = "only how many" },
+    { name = "explain", doc = "how it would be found" },
   },
   run = function(ctx)
     local db = ctx:read()
@@ -26,6 +28,12 @@ Ends with 1 if nothing is found.]],
     end
     if ctx.options.limit then query = query:limit(ctx.options.limit) end
     query = query:scan()
+    if ctx.options.explain then
+      local plan = query:explain { run = true }
+      local line = tostring(plan)
+      ctx:result(setmetatable(plan, nil), line)
+      return exit.done
+    end
     if ctx.options.count then
       local count = query:count()
       ctx:result({ count = count }, ("%d"):format(count))
