@@ -72,4 +72,14 @@ double      ours_rebuild_time(const char *path);
 /* What `bench --open PATH` does in a process of its own: prints seconds and the peak of its memory in KiB. */
 int         ours_open_main(const char *path);
 
+/* ---- questions (queries.c) -------------------------------------------------------------------------------------- */
+
+/* Tickets in `groups` groups, 100 milestones; with the other side or without. */
+typedef struct bench_asked bench_asked;
+bench_asked *bench_ask_begin(size_t records, size_t groups, bool peer);
+/* Conditions in the text form; with an order also a limit. */
+double       bench_ask_ours(bench_asked *a, const char *text, const char *order, size_t limit, size_t times, size_t *rows);
+double       bench_ask_peer(bench_asked *a, const char *sql, size_t times, size_t *rows);
+void         bench_ask_end(bench_asked *a);
+
 #endif

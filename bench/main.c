@@ -247,13 +247,82 @@ static void row_open(void)
 }
 
 static const struct {
+    const char *what, *ours, *peer;
+    size_t times;
+    double target;
+    const char *order;
+    size_t limit;
+} QUESTIONS[] = {
+    { "query: indexed equality, 1 % of 100,000", "grp=g7", "SELECT * FROM ticket WHERE grp='g7'",
+      20, 1.2, NULL, 0 },
+    { "query: equality and range on two fields, 1 %", "status=status-2 due>=20000 due<25000",
+      "SELECT * FROM ticket WHERE status='status-2' AND due>=20000 AND due<25000", 20, 1.2, NULL,
+      0 },
+    { "query: that joined to another type",
+      "status=status-2 due>=20000 due<25000 milestone.name=m7",
+      "SELECT t.* FROM ticket t JOIN milestone m ON t.milestone=m.id WHERE t.status='status-2' AND "
+      "t.due>=20000 AND "
+      "t.due<25000 AND m.name='m7'",
+      20, 1.2, NULL, 0 },
+    { "query: by a joined name alone, 1 %", "milestone.name=m7",
+      "SELECT t.* FROM ticket t JOIN milestone m ON t.milestone=m.id WHERE m.name='m7'", 20, 1.2,
+      NULL, 0 },
+    { "query: unindexed predicate over 100,000", "kind=k77",
+      "SELECT * FROM ticket WHERE kind='k77'", 2, 0.5, NULL, 0 },
+    { "query: first 20 by an index", "status=status-2",
+      "SELECT * FROM ticket WHERE status='status-2' ORDER BY due DESC LIMIT 20", 200, 0.4, "-due",
+      20 },
+};
+
+static void row_queries(void)
+{
+    double ours[ROUNDS_MAX], peer[ROUNDS_MAX];
+    size_t found = 0, wanted = 0;
+    bench_asked *a = bench_ask_begin(scaled(100000), 100, true);
+
+    for (size_t n = 0; n < sizeof QUESTIONS / sizeof *QUESTIONS; n++) {
+        for (int i = 0; i < rounds; i++) {
+            peer[i] = bench_ask_peer(a, QUESTIONS[n].peer, QUESTIONS[n].times, &wanted);
+            ours[i] = bench_ask_ours(a, QUESTIONS[n].ours, QUESTIONS[n].order, QUESTIONS[n].limit,
+                                     QUESTIONS[n].times, &found);
+        }
+        if (found != wanted)
+            bench_die("%s: %zu rows, the peer has %zu", QUESTIONS[n].what, found, wanted);
+        double times = (double)QUESTIONS[n].times;
+        print_rate(QUESTIONS[n].what, times / median(ours), times / median(peer),
+                   QUESTIONS[n].target);
+    }
+    bench_ask_end(a);
+}
+
+/* 100 hits among many cost what they cost among few. */
+static void row_growth(void)
+{
+    double few[ROUNDS_MAX], many[ROUNDS_MAX];
+    size_t found = 0, more = 0;
+    bench_asked *small = bench_ask_begin(scaled(10000), scaled(100), false),
+                *large = bench_ask_begin(scaled(1000000), scaled(10000), false);
+
+    for (int i = 0; i < rounds; i++) {
+        few[i] = bench_ask_ours(small, "grp=g7", NULL, 0, 200, &found);
+        many[i] = bench_ask_ours(large, "grp=g7", NULL, 0, 200, &more);
+    }
+    if (found != more)
+        bench_die("%zu rows, then %zu", found, more);
+    print_limit("query: 100 hits of 1,000,000, against 10,000", median(many) / median(few), 1.5,
+                "x");
+    bench_ask_end(small);
+    bench_ask_end(large);
+}
+
+static const struct {
     const char *name;
     void (*run)(void);
 } ROWS[] = {
     { "durable", row_durable }, { "crowd", row_crowd },       { "relaxed", row_relaxed },
     { "bulk", row_bulk },       { "lua", row_lua },           { "reads", row_reads },
     { "pull", row_pull },       { "exchange", row_exchange }, { "bytes", row_bytes },
-    { "open", row_open },
+    { "open", row_open },       { "queries", row_queries },   { "growth", row_growth },
 };
 
 static bool is_wanted(const char *row, char **names, int count)
