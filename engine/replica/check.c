@@ -351,5 +351,6 @@ prophet_code ph_replica_check(ph_replica *r,
         say(&c, true, "the log holds %llu changesets, the index %llu",
             (unsigned long long)out->changesets, (unsigned long long)v->state.version);
     ph_view_end(v);
-    return rc;
+    return rc >= 0 && c.news ? ph_damage_look(r, err)
+                             : rc; /* noted while the index knows what it took */
 }

@@ -308,7 +308,8 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
         return rc;
     if (rc == PROPHET_DONE)
         return ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere: rebuild needs it alone", r->path);
-    rc = ph_index_rebuild(r, err);
+    if ((rc = ph_damage_survey(r, err)) >= 0) /* what damage took is known by the old index only */
+        rc = ph_index_rebuild(r, err);
     rc2 = ph_log_downgrade(r->log, rc < 0 ? NULL : err);
     return rc < 0 ? rc : rc2;
 }

@@ -404,6 +404,8 @@ prophet_code ph_watch_open(const char *dir, ph_watch **out, prophet_error *err);
 /* Readable (as poll tells) after something was written; -1: this system cannot tell, look now and then. */
 int ph_watch_fd(const ph_watch *w);
 bool ph_watch_drain(ph_watch *w);  /* was anything written since the last call? Does not wait */
+/* When to look again, though nothing more is told: a commit is in its log before it is in its index. At the latest at until_us. */
+uint64_t ph_watch_until(const ph_watch *w, uint64_t until_us);
 void ph_watch_close(ph_watch *w); /* NULL is fine */
 
 #endif

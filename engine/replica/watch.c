@@ -1,12 +1,17 @@
 /* Noticing commits, also those of other processes: every commit writes into log/, and the kernel tells who watches that directory. Costs
- * nothing while nothing is written. What is noticed may not be flushed yet: who looks flushes first, as for any exchange. */
+ * nothing while nothing is written. What is noticed may not be flushed yet: who looks flushes first, as for any exchange. Nor may the
+ * index have it yet, which is committed behind the log: for a moment after each event whoever waits looks again and again. */
 #include "replica/replica_impl.h"
 #include <errno.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#define SOON_US 200000u /* how long a commit may take from its log to its index, with room */
+#define STEP_US 5000u
+
 struct ph_watch {
     int fd;
+    uint64_t event_us; /* the last one; 0: none yet */
 };
 
 prophet_code ph_watch_open(const char *dir, ph_watch **out, prophet_error *err)
@@ -38,7 +43,16 @@ bool ph_watch_drain(ph_watch *w)
     bool any = w->fd < 0; /* nobody can tell: assume it */
     while (w->fd >= 0 && (read(w->fd, events, sizeof events) > 0 || errno == EINTR))
         any = true;
+    if (any && w->fd >= 0)
+        w->event_us = ph_monotonic_us();
     return any;
+}
+
+uint64_t ph_watch_until(const ph_watch *w, uint64_t until_us)
+{
+    uint64_t now = ph_monotonic_us(), soon = now + STEP_US;
+    bool again = w->event_us && now < w->event_us + SOON_US;
+    return again && soon < until_us ? soon : until_us;
 }
 
 void ph_watch_close(ph_watch *w)

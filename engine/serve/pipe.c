@@ -36,7 +36,12 @@ static prophet_code wait_for(pipe_peer *p, int fd, short events, int watch, uint
         struct pollfd at[] = { { fd, events, 0 }, { watch, POLLIN, 0 } };
         if (p->stop && p->stop(p->ctx))
             return ph_fail(err, PROPHET_EINTERRUPTED, "interrupted");
-        int n = poll(at, 2, LOOK_MS);
+        uint64_t now = ph_monotonic_us();
+        bool soon = until_us && until_us < now + LOOK_MS * 1000u;
+        int n = poll(at, 2,
+                     !soon            ? LOOK_MS
+                     : until_us > now ? (int)((until_us - now) / 1000 + 1)
+                                      : 0);
         if (n < 0 && errno != EINTR)
             return ph_fail_sys(err, errno, "poll");
         if (n > 0)
@@ -141,7 +146,8 @@ static prophet_code head(pipe_peer *p, prophet_error *err)
         struct pollfd next = { p->in, POLLIN, 0 };
         if (ph_monotonic_us() >= until || poll(&next, 1, 0) > 0)
             break;
-        rc = wait_for(p, p->in, POLLIN, ph_watch_fd(p->watch), until, err);
+        rc =
+            wait_for(p, p->in, POLLIN, ph_watch_fd(p->watch), ph_watch_until(p->watch, until), err);
     } while (rc >= 0);
     return rc < 0 ? rc : say(p, 'U', ph_slice(NULL, 0), err);
 }

@@ -133,7 +133,8 @@ static void look(ph_server *s, uint64_t now)
     ph_buf unused = PH_BUF_INIT;
     bool changed = s->look_at_us && now >= s->look_at_us;
     if (changed) {
-        s->look_at_us = ph_watch_fd(s->watch) < 0 ? now + LOOK_US : 0;
+        uint64_t again = ph_watch_until(s->watch, UINT64_MAX);
+        s->look_at_us = ph_watch_fd(s->watch) < 0 ? now + LOOK_US : again == UINT64_MAX ? 0 : again;
         /* it is made again for each that wakes: they may be told later */
         if (s->waiting && serve_head(s->r, s->waiting->known, &unused, digest, NULL) < 0)
             memset(digest, 0, sizeof digest); /* let them hear what is wrong */
