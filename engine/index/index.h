@@ -14,7 +14,8 @@
  * asked       the same, question 32, resolver 32 -> what became of it, text
  * local       name                         -> bytes (peers' state, local settings; from local frames)
  * signatures  version u64                  -> position u64 of the signature frame
- * ix          secondary indexes: drawn in index/ix.c */
+ * ix          secondary indexes: drawn in index/ix.c
+ * words       index u32, .. : a full-text index, drawn in index/postings.c */
 #ifndef PH_INDEX_H
 #define PH_INDEX_H
 #include "model/model.h"
@@ -193,5 +194,106 @@ prophet_code ph_ix_job_next(ph_txn *t, uint32_t after, ph_arena *a, ph_ix_job *o
 /* The next complete index above `after`, of this type (0: any). PROPHET_DONE: none. */
 prophet_code ph_ix_mark_next(ph_txn *t, uint32_t type, uint32_t after, ph_arena *a, ph_ix_job *out, prophet_error *err);
 prophet_code ph_ix_unmark(ph_txn *t, uint32_t index, prophet_error *err);
+
+/* ---- full text: words ------------------------------------------------------------------------------------------------ */
+
+#define PH_TERM_MAX 128 /* bytes of a term; longer words are cut */
+
+/* Languages by number, 0: "none", words as they are. false: not known, *language is 0. */
+bool         ph_language_find(prophet_slice name, unsigned *language);
+const char  *ph_language_name(unsigned language); /* NULL: no such number */
+
+typedef struct ph_words ph_words; /* cuts texts into words; for one thread */
+typedef struct ph_word {
+    prophet_slice term;       /* what it is indexed by: folded and stemmed */
+    prophet_slice folded;     /* without stemming */
+    uint32_t      position;   /* words before it */
+    size_t        start, end; /* where it stands in the text */
+} ph_word;
+typedef prophet_code (*ph_word_fn)(void *ctx, const ph_word *word, prophet_error *err);
+prophet_code ph_words_new(ph_words **out, prophet_error *err);
+void         ph_words_free(ph_words *w);
+/* Calls `see` for each word (its slices live for that call), until it returns something but PROPHET_OK, which is returned. */
+prophet_code ph_words_cut(ph_words *w, unsigned language, prophet_slice text, uint32_t position, ph_word_fn see, void *ctx, prophet_error *err);
+/* A number that changes when words of this language become other terms: another Unicode, another stemmer. */
+prophet_code ph_words_fingerprint(ph_words *w, unsigned language, uint64_t *out, prophet_error *err);
+
+/* ---- full text: postings ------------------------------------------------------------------------------------------------ */
+
+#define PH_TEXT_FIELDS 64 /* of a type; with more there is no index */
+
+typedef struct ph_text_layout { /* which fields an index covers: slots, by field number */
+    uint32_t index, type;
+    uint32_t slots;
+    uint32_t field[PH_TEXT_FIELDS];
+    unsigned language[PH_TEXT_FIELDS];
+    uint64_t fingerprint;       /* of its languages' words */
+} ph_text_layout;
+
+typedef struct ph_text_head { /* one row an index */
+    ph_text_layout layout;
+    uint64_t records;          /* in it */
+    uint64_t total[PH_TEXT_FIELDS]; /* words of all records, by slot */
+    uint64_t settled;          /* records up to this number have their postings in blocks, later ones rows of their own */
+} ph_text_head;
+/* PROPHET_DONE: there is no such index. */
+prophet_code ph_text_head_get(ph_txn *t, uint32_t index, ph_text_head *out, prophet_error *err);
+/* The first index of all with a number from *index on. PROPHET_DONE: no more. */
+prophet_code ph_text_head_next(ph_txn *t, uint32_t *index, ph_text_head *out, prophet_error *err);
+prophet_code ph_text_create(ph_txn *t, const ph_text_layout *layout, prophet_error *err);
+prophet_code ph_text_drop(ph_txn *t, uint32_t index, prophet_error *err);
+
+/* Reads a posting: slot by slot, in each so many positions. All within its bytes. */
+typedef struct ph_posting {
+    prophet_slice in;            /* what is left */
+    uint32_t slots, slot, count; /* of the group at hand */
+    bool     more, damaged;
+} ph_posting;
+ph_posting   ph_posting_open(prophet_slice posting, uint32_t slots);
+bool         ph_posting_group(ph_posting *p);                    /* false: no more */
+bool         ph_posting_positions(ph_posting *p, uint32_t *out); /* `count` of them, rising */
+bool         ph_posting_skip(ph_posting *p);                     /* over them */
+
+/* What one record has: its words by term. Bytes of a posting are drawn in index/posting.c. */
+typedef struct ph_text_term { prophet_slice term, posting; } ph_text_term;
+typedef struct ph_text_doc {
+    ph_text_term *terms;       /* sorted */
+    size_t        count;
+    uint32_t      length[PH_TEXT_FIELDS]; /* words, by slot */
+} ph_text_doc;
+typedef struct ph_text_part { uint32_t slot; prophet_slice text; } ph_text_part;
+/* Parts of a slot follow each other (elements of a set); no phrase goes from one into the next. Memory from the arena. */
+prophet_code ph_text_doc_make(ph_words *w, const ph_text_layout *layout, const ph_text_part *parts, size_t count, ph_arena *a, ph_text_doc *out, prophet_error *err);
+
+/* Changes of one index, gathered and written in order. Opened, filled and flushed within one write. */
+typedef struct ph_text_writer ph_text_writer;
+prophet_code ph_text_writer_new(ph_txn *t, const ph_text_head *head, uint64_t last_number, ph_text_writer **out, prophet_error *err);
+void         ph_text_writer_free(ph_text_writer *w);
+/* Does an index have records that are late no more, when this is the last number given out? */
+bool         ph_text_settles(const ph_text_head *head, uint64_t last_number);
+const ph_text_head *ph_text_writer_head(const ph_text_writer *w);
+/* before, after: NULL where the record was or will not be in the index. Each record once a flush. What they point to must live until then. */
+prophet_code ph_text_writer_change(ph_text_writer *w, uint64_t number, const ph_text_doc *before, const ph_text_doc *after, prophet_error *err);
+prophet_code ph_text_writer_flush(ph_text_writer *w, prophet_error *err);
+
+/* Reads one index in one transaction, without writes between. */
+typedef struct ph_text_reader ph_text_reader;
+prophet_code ph_text_reader_new(ph_txn *t, const ph_text_head *head, ph_text_reader **out, prophet_error *err);
+void         ph_text_reader_free(ph_text_reader *r);
+const ph_text_head *ph_text_reader_head(const ph_text_reader *r);
+/* How many records have a term. */
+prophet_code ph_text_records(ph_text_reader *r, prophet_slice term, uint64_t *count, prophet_error *err);
+/* How many words a record has, by slot; cheap for rising numbers. PROPHET_DONE: it is not in the index. */
+prophet_code ph_text_lengths(ph_text_reader *r, uint64_t number, const uint32_t **out, prophet_error *err);
+
+/* The records that have a term, by rising number. */
+typedef struct ph_text_cursor ph_text_cursor;
+prophet_code ph_text_cursor_open(ph_text_reader *r, prophet_slice term, ph_text_cursor **out, prophet_error *err);
+void         ph_text_cursor_close(ph_text_cursor *c); /* before its reader */
+/* The first with at least this number; numbers asked for never fall. PROPHET_DONE: no more. *posting lives until the next call. */
+prophet_code ph_text_cursor_seek(ph_text_cursor *c, uint64_t number, uint64_t *found, prophet_slice *posting, prophet_error *err);
+/* All postings of all terms that begin so, in no order of numbers; `see` gets each with its term. */
+typedef prophet_code (*ph_text_fn)(void *ctx, prophet_slice term, uint64_t number, prophet_slice posting, prophet_error *err);
+prophet_code ph_text_prefix(ph_text_reader *r, prophet_slice prefix, ph_text_fn see, void *ctx, prophet_error *err);
 
 #endif

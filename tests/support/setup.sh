@@ -11,6 +11,7 @@ libzstd-dev
 libjansson-dev
 libcurl4-openssl-dev libexpat1-dev
 libmicrohttpd-dev
+libutf8proc-dev libstemmer-dev
 liblua5.4-dev lua5.4"
 # To test it: git, busted, luacheck, an independent CBOR, the formatter and checker, libFuzzer, nm, and the
 # linker flags of an installed copy, and the servers of tests/services.

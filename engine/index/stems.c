@@ -1,0 +1,62 @@
+/* stems: the languages whose words are reduced to stems. The only place that sees libstemmer.
+ *
+ * A language is a small number while a program runs and its name wherever it is stored. */
+#include "index/words_impl.h"
+#include <libstemmer.h>
+
+/* 0 stands for "none". Names libstemmer does not have are words without stems. */
+static const char *const names[] = {
+    "none",    "arabic",    "armenian",   "basque",   "catalan", "danish",
+    "dutch",   "english",   "finnish",    "french",   "german",  "greek",
+    "hindi",   "hungarian", "indonesian", "irish",    "italian", "lithuanian",
+    "nepali",  "norwegian", "portuguese", "romanian", "russian", "serbian",
+    "spanish", "swedish",   "tamil",      "turkish",  "yiddish",
+};
+enum { LANGUAGES = sizeof names / sizeof *names };
+
+struct stems {
+    struct sb_stemmer *at[LANGUAGES];
+};
+
+bool ph_language_find(prophet_slice name, unsigned *language)
+{
+    for (unsigned i = 0; i < LANGUAGES; i++) {
+        if (ph_slice_eq(name, ph_slice_str(names[i]))) {
+            *language = i;
+            return true;
+        }
+    }
+    *language = 0;
+    return false;
+}
+
+const char *ph_language_name(unsigned language)
+{
+    return language < LANGUAGES ? names[language] : NULL;
+}
+
+prophet_code ph_stems_new(stems **out, prophet_error *err)
+{
+    *out = ph_zalloc(sizeof **out);
+    return *out ? PROPHET_OK : ph_nomem(err);
+}
+
+void ph_stems_free(stems *s)
+{
+    for (unsigned i = 0; s && i < LANGUAGES; i++)
+        sb_stemmer_delete(s->at[i]);
+    ph_free(s);
+}
+
+prophet_slice ph_stems_of(stems *s, unsigned language, prophet_slice word)
+{
+    if (language == 0 || language >= LANGUAGES)
+        return word;
+    if (!s->at[language] && !(s->at[language] = sb_stemmer_new(names[language], NULL)))
+        return ph_slice(NULL, 0);
+    const sb_symbol *stem = sb_stemmer_stem(s->at[language], word.data, (int)word.len);
+    if (!stem)
+        return ph_slice(NULL, 0);
+    int len = sb_stemmer_length(s->at[language]);
+    return len > 0 ? ph_slice(stem, (size_t)len) : word;
+}
