@@ -223,6 +223,7 @@ void ph_replica_close(ph_replica *r)
     ph_past_free(r->past);
     ph_schemas_free(r);
     ph_names_free(r->names);
+    ph_words_free(r->words);
     ph_store_close(r->store);
     ph_index_discard(r);
     ph_log_close(r->log);

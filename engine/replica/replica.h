@@ -147,6 +147,8 @@ typedef struct ph_schema {
     size_t key_count;
     prophet_slice summary, doc;
     ph_rule life_rule;
+    const ph_text_layout *text; /* its full-text index; NULL: none */
+    bool text_unnamed;          /* private: one that has no number yet */
 } ph_schema;
 /* Cached; valid until the next write of the handle or the next view. PROPHET_DONE: no such type (never NULL then: *out is an undefined schema if rows exist). */
 prophet_code ph_view_schema(ph_view *v, prophet_slice type, const ph_schema **out,
@@ -155,6 +157,11 @@ prophet_code ph_view_types(ph_view *v, ph_arena *a, prophet_slice **out, size_t 
                            prophet_error *err); /* defined ones, sorted by name */
 const ph_field_def *ph_schema_field(const ph_schema *s, prophet_slice name);
 bool ph_field_option(const ph_field_def *f, const char *option, prophet_slice *value);
+bool ph_field_fulltext(const ph_field_def *f, double *weight); /* declared so */
+unsigned ph_field_language(const ph_field_def *f);             /* of its words: ph_language_find */
+/* The full-text index of a type. PROPHET_DONE: none that can be used; a view of the past has none. */
+prophet_code ph_fulltext_head(ph_view *v, const ph_schema *schema, ph_text_head *out,
+                              prophet_error *err);
 
 /* ---- change: one transaction, one changeset ----------------------------------------------------------------- */
 

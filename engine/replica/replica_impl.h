@@ -20,6 +20,7 @@ struct ph_replica {
     ph_log_token token; /* the lock page's when the key was read: another one means another key */
     ph_hasher *hasher;
     ph_names *names;
+    ph_words *words; /* NULL until a text is cut */
     ph_replica_options options;
     char *user;
     ph_txn *reader; /* kept and renewed */
@@ -133,6 +134,8 @@ typedef struct ph_session {
     ph_ix_ops ix_before, ix_after; /* of the record at hand */
     ph_buf ix_key, ix_number;
     ph_arena row_arena; /* reset per record while flushing */
+    PH_LIST(ph_text_writer *) text_writers; /* of this flush */
+    ph_arena text_arena;                    /* what they point to */
 } ph_session;
 
 /* session.c */
@@ -352,6 +355,12 @@ prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophe
 void ph_secondary_finish(ph_replica *r);
 /* The same for an index file that nobody else sees. */
 prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err);
+/* fulltext.c */
+prophet_code ph_fulltext_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
+                                prophet_error *err); /* before its row is stored; schema->text */
+prophet_code ph_fulltext_flush(ph_session *s, prophet_error *err);
+prophet_code ph_fulltext_declare(ph_session *s, const ph_schema *schema, prophet_error *err);
+void ph_fulltext_forget(ph_session *s);
 
 /* validate.c */
 prophet_code ph_validate_edits(ph_change_txn *c, const ph_schema *schema, ph_work_record *wr,

@@ -298,7 +298,8 @@ static prophet_code compile(ph_replica *r, ph_txn *t, ph_arena *a, ph_schema *s,
         (rc = compile_fields(&c, p.order, err)) < 0 ||
         (rc = texts(p.key, a, &s->key, &s->key_count, err)) < 0)
         return rc;
-    return ph_schema_indexes(r, a, s, p.indexes, err);
+    rc = ph_schema_indexes(r, a, s, p.indexes, err);
+    return rc < 0 ? rc : ph_schema_fulltext(r, a, s, err);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------- */
@@ -325,6 +326,8 @@ static prophet_code intern_head(ph_session *s, prophet_slice type, prophet_slice
     if (field.len > 5 && memcmp(name, "kind.", 5) == 0)
         return ph_names_intern(s->r->names, s->txn, &s->state, ph_slice(name + 5, field.len - 5),
                                &id, err);
+    if (field.len > 9 && memcmp(name, "fulltext.", 9) == 0)
+        return intern_index(s, type, ph_slice_str(PH_TEXT_SPEC), err);
     if (field.len > 6 && memcmp(name, "index.", 6) == 0)
         return intern_index(s, type, ph_slice(name + 6, field.len - 6), err);
     if (!ph_slice_eq(field, ph_slice_str("indexes")) || !ph_value_open(value, &item) ||

@@ -20,4 +20,9 @@ prophet_code ph_index_spec(const ph_item *index, ph_buf *out, prophet_error *err
 prophet_code ph_schema_indexes(ph_replica *r, ph_arena *a, ph_schema *s, prophet_slice specs,
                                prophet_error *err);
 
+/* The spec a type's full-text index is named by: no field can be called so. */
+#define PH_TEXT_SPEC "!fulltext"
+/* Fills s->text. */
+prophet_code ph_schema_fulltext(ph_replica *r, ph_arena *a, ph_schema *s, prophet_error *err);
+
 #endif

@@ -25,6 +25,9 @@ void ph_session_free(ph_session *s)
     ph_buf_clear(&s->payload);
     ph_arena_clear(&s->arena);
     ph_arena_clear(&s->row_arena);
+    ph_fulltext_forget(s);
+    ph_free(s->text_writers.at);
+    ph_arena_clear(&s->text_arena);
     ph_free(s);
 }
 
@@ -35,6 +38,7 @@ void ph_session_forget(ph_session *s)
     ph_map_reset(&s->replica_keys);
     s->queue.count = s->touched.count = s->changesets.count = s->history.count = 0;
     s->ix_ops.count = 0;
+    ph_fulltext_forget(s);
     s->signatures.count = s->replicas.count = s->mends.count = 0;
     ph_buf_reset(&s->payload);
     s->payload_frames = 0;

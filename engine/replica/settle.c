@@ -221,6 +221,8 @@ static prophet_code changed_types(ph_session *s, ph_work_record *const *work, si
 #endif
         if ((rc = ph_schemas_get(s->r, s->txn, s->state.schema, name, &schema, err)) >= 0)
             rc = ph_secondary_declare(s, schema, err);
+        if (rc >= 0)
+            rc = ph_fulltext_declare(s, schema, err);
     }
     return rc;
 }

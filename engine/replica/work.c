@@ -87,9 +87,11 @@ static prophet_code update_indexes(ph_session *s, ph_work_record *wr, prophet_er
     const ph_schema *schema;
     prophet_code rc = ph_schemas_get(s->r, s->txn, s->state.schema,
                                      ph_names_get(s->r->names, wr->rec.type), &schema, err);
-    if (rc < 0 || schema->index_count == 0)
-        return rc;
-    return ph_secondary_update(s, schema, wr, err);
+    if (rc >= 0 && schema->index_count)
+        rc = ph_secondary_update(s, schema, wr, err);
+    if (rc >= 0 && schema->text)
+        rc = ph_fulltext_update(s, schema, wr, err);
+    return rc;
 }
 
 prophet_code ph_work_unindex(ph_session *s, const ph_work_record *wr, prophet_error *err)
@@ -158,7 +160,7 @@ prophet_code ph_work_flush(ph_session *s, prophet_error *err)
 {
     prophet_code rc;
     if ((rc = ph_settle_touched(s, err)) < 0 || (rc = store_records(s, err)) < 0 ||
-        (rc = ph_secondary_flush(s, err)) < 0)
+        (rc = ph_secondary_flush(s, err)) < 0 || (rc = ph_fulltext_flush(s, err)) < 0)
         return rc;
     return store_history(s, err);
 }

@@ -13,6 +13,13 @@ M.kinds = {
   "counter", "computed", "many",
 }
 
+-- Whose words are stemmed; "none" takes them as they are.
+M.languages = {
+  "none", "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french", "german", "greek", "hindi",
+  "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian", "portuguese", "romanian", "russian", "serbian",
+  "spanish", "swedish", "tamil", "turkish", "yiddish",
+}
+
 M.rules = { "latest", "first", "max", "min", "longest" }
 M.life_rules = { "alive-wins", "dead-wins" }
 
@@ -21,7 +28,7 @@ local element_kinds = { "string", "text", "int", "float", "bool", "bytes", "time
 -- The elements of a set are compared, indexed and shown one by one.
 local set_kinds = { "string", "int", "float", "bool", "bytes", "time", "user", "ref" }
 
-local common = { "required", "default", "index", "fulltext", "immutable", "canon", "check", "rule", "doc", "hidden" }
+local common = { "required", "default", "index", "fulltext", "language", "immutable", "canon", "check", "rule", "doc", "hidden" }
 local own = { -- what each kind takes beyond the common ones
   string = { "min", "max" }, text = { "min", "max" }, bytes = { "min", "max" },
   int = { "min", "max" }, float = { "min", "max" }, time = { "min", "max" },
@@ -117,6 +124,13 @@ function check.fulltext(field, option, value)
   if type(value) ~= "boolean" and (type(value) ~= "number" or value <= 0 or value > 100) then
     fail(field, ("option %s is neither true nor a weight from 1 to 100"):format(option), nil, value)
   end
+end
+
+function check.language(field, option, value)
+  if not searched[field.kind] then
+    fail(field, ("%s field is not searched, so it takes no language"):format(strict.a(field.kind)))
+  end
+  want_one_of(field, option, value, M.languages)
 end
 
 function check.min(field, option, value)
@@ -380,6 +394,14 @@ function M.record(record, given, by_name, names)
     refuse(record, ("life has no rule %q"):format(tostring(given.life)), hint, nil, given.life)
   end
   record.life = given.life
+  if given.language ~= nil then
+    if not set_of(M.languages)[given.language] then
+      refuse(record, ("no language %q"):format(tostring(given.language)), e.suggest(tostring(given.language), M.languages), nil, given.language)
+    end
+    for _, field in ipairs(record.fields) do
+      if field.fulltext and field.language == nil then field.language = given.language end
+    end
+  end
   if given.doc ~= nil and type(given.doc) ~= "string" then refuse(record, "doc is no text") end
   record.doc = given.doc
   if given.queries ~= nil then

@@ -111,7 +111,7 @@ local function gather(record, given)
   return by_name, names
 end
 
-local record_options = { "indexes", "key", "summary", "validate", "queries", "doc", "life" }
+local record_options = { "indexes", "key", "summary", "validate", "queries", "doc", "life", "language" }
 
 local function check_given(record, given)
   local known = {}

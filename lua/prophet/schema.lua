@@ -7,7 +7,7 @@ local types = require "prophet.types"
 local M = {}
 
 local stored = { -- options of fields that the engine keeps
-  "required", "immutable", "open", "hidden", "min", "max", "values", "of", "to", "type", "by", "index", "fulltext", "rule", "doc", "aliases",
+  "required", "immutable", "open", "hidden", "min", "max", "values", "of", "to", "type", "by", "index", "fulltext", "language", "rule", "doc", "aliases",
 }
 
 local function as_time(kind, v)

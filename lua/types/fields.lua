@@ -28,6 +28,7 @@ local f = {}
 ---@field default? any               a value, or function(t, ctx)
 ---@field index? boolean
 ---@field fulltext? boolean|number   a weight
+---@field language? string           whose words are stemmed: "english" if none is given, "none" for none
 ---@field immutable? boolean
 ---@field canon? fun(value: any): any
 ---@field check? fun(value: any): boolean?, string?

@@ -149,6 +149,8 @@ describe("a mistake in a schema", function()
       function() return f.string "a" { fulltext = "yes" } end,
       function() return f.string "a" { fulltext = 0 } end,
       function() return f.int "a" { fulltext = true } end,
+      function() return f.text "a" { fulltext = true, language = "klingon" } end,
+      function() return f.int "a" { language = "english" } end,
       function() return f.string "a" { rule = "lastest" } end,
       function() return f.set "a" { of = "nothing" } end,
       function() return f.set "a" { of = "map" } end,
@@ -184,6 +186,15 @@ describe("a mistake in a schema", function()
       assert.equal("a", err.field)
       assert.equal("x", err.type)
     end
+  end)
+
+  it("names a language nobody stems, and is told a type's language for its fields", function()
+    local err = refused(function() return f.record "x" { f.text "a" { fulltext = true }, language = "germna" } end)
+    assert.equal("x", err.type)
+    assert.truthy(err.hint:find("german", 1, true))
+    local record = f.record "x" { f.text "a" { fulltext = true }, f.text "b" { fulltext = true, language = "none" }, f.text "c", language = "german" }
+    assert.same({ "german", "none" }, { record.fields[1].language, record.fields[2].language })
+    assert.is_nil(record.fields[3].language)
   end)
 
   it("names a field that is there twice", function()

@@ -36,6 +36,19 @@ describe("the past", function()
     assert.equal("two", ticket:must(t.id).summary)
   end)
 
+  it("finds the words of then, not those of now", function()
+    local t = ticket:create { summary = "the old word" }
+    local then_ = db:version()
+    t:set { summary = "the new word" }
+    ticket:create { summary = "old too" }
+    local old <close> = db:as_of(then_)
+    local past = old.types.ticket
+    assert.equal(1, past:find({ q.match "old" }):scan():count())
+    assert.equal(0, past:find({ q.match "new" }):scan():count())
+    assert.equal(1, past:find({ q.match "word" }):scan():count())
+    assert.equal(0, db:check().faults)
+  end)
+
   it("is read only", function()
     local t = ticket:create { summary = "one" }
     local old <close> = db:as_of(db:version())
