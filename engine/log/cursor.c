@@ -177,35 +177,61 @@ prophet_code ph_log_holds(ph_log *log, const ph_mark *mark, prophet_error *err)
 
 /* ---- one frame ------------------------------------------------------------------------------------------------- */
 
-enum { GUESS = 4096, FRAME_HEAD = 11 };
+enum { GUESS = 4096, WINDOW = 64 << 10, FRAME_HEAD = 11 };
 
-prophet_code ph_log_read(ph_log *log, ph_position position, ph_buf *buf, ph_frame *out,
+void ph_log_window_clear(ph_log_window *w)
+{
+    ph_buf_clear(&w->bytes);
+    *w = (ph_log_window){ .bytes = PH_BUF_INIT };
+}
+
+/* Is the whole frame in what was read before? */
+static bool in_window(const ph_log_window *w, uint32_t file, ph_position position, ph_frame *out)
+{
+    if (file != w->file || position < w->from || position - w->from >= w->bytes.len)
+        return false;
+    const uint8_t *p = w->bytes.data + (position - w->from);
+    return frame_open(&p, w->bytes.data + w->bytes.len, out);
+}
+
+/* Who reads on where the last read ended gets more at once. */
+static size_t ahead(const ph_log_window *w, ph_position position)
+{
+    bool follows = position >= w->from && position - w->from <= w->bytes.len + GUESS;
+    return w->bytes.len > 0 && follows ? WINDOW : GUESS;
+}
+
+prophet_code ph_log_read(ph_log *log, ph_position position, ph_log_window *w, ph_frame *out,
                          prophet_error *err)
 {
     ph_log_file *f;
-    const uint8_t *p, *end;
+    const uint8_t *p;
     uint64_t len;
-    size_t got, want = GUESS;
+    size_t got, first = ahead(w, position), want = first;
     prophet_code rc;
     uint32_t n;
 
-    if ((rc = ph_log_locate(log, position, &n, err)) < 0 ||
-        (rc = ph_log_file_get(log, n, &f, err)) < 0)
+    if ((rc = ph_log_locate(log, position, &n, err)) < 0)
         return rc;
+    out->position = position;
+    if (in_window(w, n, position, out))
+        return PROPHET_OK;
+    if ((rc = ph_log_file_get(log, n, &f, err)) < 0)
+        return rc;
+    w->file = n;
+    w->from = position;
     for (;;) {
-        ph_buf_reset(buf);
-        if (!ph_buf_reserve(buf, want))
+        ph_buf_reset(&w->bytes);
+        if (!ph_buf_reserve(&w->bytes, want))
             return ph_nomem(err);
-        if ((rc = ph_file_read(f->fd, buf->data, want, ph_log_offset(f, position), &got, err)) < 0)
+        if ((rc = ph_file_read(f->fd, w->bytes.data, want, ph_log_offset(f, position), &got, err)) <
+            0)
             return rc;
-        buf->len = got;
-        p = buf->data;
-        end = p + got;
-        out->position = position;
-        if (frame_open(&p, end, out))
+        w->bytes.len = got;
+        if (in_window(w, n, position, out))
             return PROPHET_OK;
-        p = buf->data + 1;
-        if (want != GUESS || got < GUESS || !ph_varint_read(&p, end, &len) ||
+        p = w->bytes.data + 1;
+        if (want != first || got < want || !ph_varint_read(&p, w->bytes.data + got, &len) ||
             len > PH_LOG_BATCH_MAX)
             return ph_fail(err, PROPHET_ECORRUPT, "%s/log: no frame at position %llx", log->dir,
                            (unsigned long long)position);

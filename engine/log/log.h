@@ -125,8 +125,18 @@ prophet_code ph_log_cursor_skip(ph_log_cursor *c, ph_position *from, ph_position
 void         ph_log_cursor_mark(const ph_log_cursor *c, ph_mark *out);
 bool         ph_log_cursor_batch_done(const ph_log_cursor *c); /* the frame returned last was the last of its batch */
 void         ph_log_cursor_close(ph_log_cursor *c);
-/* One frame by position, into buf (replaces its content). Not checksummed: callers check hashes. */
-prophet_code ph_log_read(ph_log *log, ph_position position, ph_buf *buf, ph_frame *out, prophet_error *err);
+/* What single frames are read into; all zeros to begin with. A frame lives until the next read or the end of the
+ * window. Reads that follow each other in the log share one call to the system, so a window must not outlive the
+ * snapshot that the positions come from. */
+typedef struct ph_log_window {
+    ph_buf      bytes;
+    ph_position from;
+    uint32_t    file;
+} ph_log_window;
+
+/* One frame by position. Not checksummed: callers check hashes. */
+prophet_code ph_log_read(ph_log *log, ph_position position, ph_log_window *w, ph_frame *out, prophet_error *err);
+void         ph_log_window_clear(ph_log_window *w);
 /* Sum of the file sizes, and how much of it is preallocated but unused. */
 prophet_code ph_log_size(ph_log *log, uint64_t *bytes, uint64_t *unused, prophet_error *err);
 

@@ -163,14 +163,14 @@ static void mark_again(ph_session *s)
 
 static prophet_code put_mended(ph_session *s, const ph_mend *m, prophet_error *err)
 {
-    ph_buf bytes = PH_BUF_INIT;
+    ph_log_window window = { .bytes = PH_BUF_INIT };
     ph_frame f;
     ph_frame_context ctx = { .has_last = false }, before = s->stream;
     ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
     prophet_slice frame;
     uint64_t version;
     bool ok = true;
-    prophet_code rc = cs ? ph_log_read(s->r->log, m->position, &bytes, &f, err) : ph_nomem(err);
+    prophet_code rc = cs ? ph_log_read(s->r->log, m->position, &window, &f, err) : ph_nomem(err);
     if (rc >= 0 && (f.type != PH_FRAME_LOCAL || !ph_mend_open(f.bytes, &version, &frame)))
         rc = ph_fail(err, PROPHET_ECORRUPT, "what was mended is not where it was written");
     if (rc >= 0) {
@@ -179,7 +179,7 @@ static prophet_code put_mended(ph_session *s, const ph_mend *m, prophet_error *e
                                   &s->r->scratch, &ctx, &s->arena, cs, err)
                 : ph_nomem(err);
     }
-    ph_buf_clear(&bytes);
+    ph_log_window_clear(&window);
     if (rc < 0 || (rc = apply_one(s, cs, &before, m->position, frame.len, err)) < 0)
         return rc;
     if (rc ==

@@ -94,6 +94,10 @@ prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row 
 /* A changeset by version or id, decoded into the arena. PROPHET_DONE: not here. */
 prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
                                ph_changeset_row *row, prophet_error *err);
+/* The same for many in a row, which share a window. before: what the frame of version - 1 says, NULL: not known. */
+prophet_code ph_view_changeset_in(ph_view *v, uint64_t version, const ph_frame_context *before,
+                                  bool decode_body, ph_log_window *w, ph_arena *a,
+                                  ph_changeset *out, ph_changeset_row *row, prophet_error *err);
 prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, prophet_error *err);
 
 /* ---- schema: the declarative part of record types, from `_type` records ---------------------------------- */

@@ -45,42 +45,61 @@ static bool is_durable(ph_view *v, ph_position position)
     return v->replica->options.readonly || position < durable;
 }
 
-static prophet_code send_signature(ph_view *v, uint64_t version, const ph_id *id, ph_buf *buf,
-                                   ph_frame_sink sink, void *ctx, prophet_error *err)
+static prophet_code send_signature(ph_view *v, uint64_t version, const ph_id *id,
+                                   ph_log_window *signatures, ph_frame_sink sink, void *ctx,
+                                   prophet_error *err)
 {
     uint64_t position;
     ph_frame f;
     prophet_code rc = ph_signatures_get(v->txn, version, &position, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
-    if ((rc = ph_log_read(v->replica->log, position, buf, &f, err)) < 0)
+    if ((rc = ph_log_read(v->replica->log, position, signatures, &f, err)) < 0)
         return rc;
     return f.type == PH_FRAME_SIGNATURE ? sink(ctx, f.type, f.bytes, id, err) : PROPHET_OK;
 }
 
-static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *stream, ph_arena *a,
-                             ph_buf *buf, ph_buf *out, ph_frame_sink sink, void *ctx,
-                             prophet_error *err)
+/* What sending a row of changesets keeps between them. */
+typedef struct sender {
+    ph_arena a;
+    ph_log_window changesets, signatures;
+    ph_buf out;
+    uint64_t sent; /* the version before, 0: none yet */
+} sender;
+
+static void sender_clear(sender *s)
+{
+    ph_arena_clear(&s->a);
+    ph_log_window_clear(&s->changesets);
+    ph_log_window_clear(&s->signatures);
+    ph_buf_clear(&s->out);
+}
+
+static prophet_code send_one(ph_view *v, uint64_t version, ph_frame_context *stream, sender *s,
+                             ph_frame_sink sink, void *ctx, prophet_error *err)
 {
     ph_changeset cs;
     ph_changeset_row row;
+    const ph_frame_context *before = s->sent && s->sent + 1 == version ? stream : NULL;
     prophet_code rc = ph_changesets_get(v->txn, version, &row, err);
     if (rc < 0 || (row.flags & PH_CS_LOST)) /* who needs it finds it elsewhere */
         return rc;
-    rc = ph_view_changeset(v, version, a, &cs, &row, err);
+    ph_arena_reset(&s->a);
+    rc = ph_view_changeset_in(v, version, before, false, &s->changesets, &s->a, &cs, &row, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc
                       : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
                                 (unsigned long long)version);
     if (!is_durable(v, row.position))
         return PROPHET_DONE;
-    ph_buf_reset(out);
-    ph_frame_encode(&cs, stream, out);
-    if (out->failed)
+    ph_buf_reset(&s->out);
+    ph_frame_encode(&cs, stream, &s->out);
+    if (s->out.failed)
         return ph_nomem(err);
-    if ((rc = sink(ctx, PH_FRAME_CHANGESET, ph_buf_slice(out), NULL, err)) < 0)
+    s->sent = version;
+    if ((rc = sink(ctx, PH_FRAME_CHANGESET, ph_buf_slice(&s->out), NULL, err)) < 0)
         return rc;
-    return send_signature(v, version, &cs.id, buf, sink, ctx, err);
+    return send_signature(v, version, &cs.id, &s->signatures, sink, ctx, err);
 }
 
 prophet_code ph_view_lost(ph_view *v, const ph_id *key, uint64_t *seq, prophet_error *err)
@@ -153,16 +172,11 @@ void ph_stream_end(ph_stream *s)
 static prophet_code send_versions(ph_view *v, ph_frame_sink sink, void *ctx, prophet_error *err)
 {
     ph_frame_context stream = { .has_last = false };
-    ph_arena a = PH_ARENA_INIT;
-    ph_buf buf = PH_BUF_INIT, out = PH_BUF_INIT;
+    sender s = { .a = PH_ARENA_INIT };
     prophet_code rc = PROPHET_OK;
-    for (uint64_t version = 1; version <= v->state.version && rc == PROPHET_OK; version++) {
-        ph_arena_reset(&a);
-        rc = send_one(v, version, &stream, &a, &buf, &out, sink, ctx, err);
-    }
-    ph_arena_clear(&a);
-    ph_buf_clear(&buf);
-    ph_buf_clear(&out);
+    for (uint64_t version = 1; version <= v->state.version && rc == PROPHET_OK; version++)
+        rc = send_one(v, version, &stream, &s, sink, ctx, err);
+    sender_clear(&s);
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -185,16 +199,11 @@ static prophet_code send_all(ph_view *v, ph_frame_sink sink, void *ctx, prophet_
 prophet_code ph_view_stream_on(ph_view *v, ph_frame_context *stream, const uint64_t *versions,
                                size_t count, ph_frame_sink sink, void *ctx, prophet_error *err)
 {
-    ph_arena a = PH_ARENA_INIT;
-    ph_buf buf = PH_BUF_INIT, out = PH_BUF_INIT;
+    sender s = { .a = PH_ARENA_INIT };
     prophet_code rc = PROPHET_OK;
-    for (size_t i = 0; i < count && rc == PROPHET_OK; i++) {
-        ph_arena_reset(&a);
-        rc = send_one(v, versions[i], stream, &a, &buf, &out, sink, ctx, err);
-    }
-    ph_arena_clear(&a);
-    ph_buf_clear(&buf);
-    ph_buf_clear(&out);
+    for (size_t i = 0; i < count && rc == PROPHET_OK; i++)
+        rc = send_one(v, versions[i], stream, &s, sink, ctx, err);
+    sender_clear(&s);
     return rc < 0 ? rc : PROPHET_OK;
 }
 

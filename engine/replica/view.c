@@ -177,22 +177,26 @@ static prophet_code check_not_lost(uint64_t version, const ph_changeset_row *row
     return rc;
 }
 
-prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
-                               ph_changeset_row *row, prophet_error *err)
+prophet_code ph_view_changeset_in(ph_view *v, uint64_t version, const ph_frame_context *before,
+                                  bool decode_body, ph_log_window *w, ph_arena *a,
+                                  ph_changeset *out, ph_changeset_row *row, prophet_error *err)
 {
     ph_replica *r = v->replica;
     ph_frame_context ctx;
     ph_frame f;
-    ph_buf bytes = PH_BUF_INIT;
     bool ok = true;
     prophet_code rc;
     if (!ph_view_has(v, version))
         return PROPHET_DONE;
-    if ((rc = ph_changesets_get(v->txn, version, row, err)) != PROPHET_OK ||
-        (rc = frame_context(v, version, row, a, &ctx, err)) < 0 ||
-        (rc = check_not_lost(version, row, err)) < 0 ||
-        (rc = ph_log_read(r->log, row->position, &bytes, &f, err)) < 0)
-        goto done;
+    if ((rc = ph_changesets_get(v->txn, version, row, err)) != PROPHET_OK)
+        return rc;
+    if (before)
+        ctx = *before;
+    else if ((rc = frame_context(v, version, row, a, &ctx, err)) < 0)
+        return rc;
+    if ((rc = check_not_lost(version, row, err)) < 0 ||
+        (rc = ph_log_read(r->log, row->position, w, &f, err)) < 0)
+        return rc;
     if (f.type == PH_FRAME_LOCAL) { /* appended again after damage */
         uint64_t of;
         ctx.has_last = false;
@@ -200,20 +204,25 @@ prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_cha
             f.bytes.len = 0; /* refused below */
     }
     prophet_slice frame = ph_arena_copy(a, f.bytes, &ok);
-    if (!ok) {
-        rc = ph_nomem(err);
-        goto done;
-    }
-    rc = ph_frame_decode(frame, ph_log_database(r->log), true, r->hasher, &r->scratch, &ctx, a, out,
-                         err);
-    if (rc >= 0 && !ph_id_eq(&out->id, &row->id)) {
-        rc = ph_fail(err, PROPHET_ECORRUPT,
-                     "changeset %llu in the log is not what the index says: damaged",
-                     (unsigned long long)version);
-        ph_hint(err, "prophet check tells more; a pull from any peer brings it back");
-    }
-done:
-    ph_buf_clear(&bytes);
+    if (!ok)
+        return ph_nomem(err);
+    if ((rc = ph_frame_decode(frame, ph_log_database(r->log), decode_body, r->hasher, &r->scratch,
+                              &ctx, a, out, err)) < 0 ||
+        ph_id_eq(&out->id, &row->id))
+        return rc;
+    rc = ph_fail(err, PROPHET_ECORRUPT,
+                 "changeset %llu in the log is not what the index says: damaged",
+                 (unsigned long long)version);
+    ph_hint(err, "prophet check tells more; a pull from any peer brings it back");
+    return rc;
+}
+
+prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
+                               ph_changeset_row *row, prophet_error *err)
+{
+    ph_log_window w = { .bytes = PH_BUF_INIT };
+    prophet_code rc = ph_view_changeset_in(v, version, NULL, true, &w, a, out, row, err);
+    ph_log_window_clear(&w);
     return rc;
 }
 

@@ -197,8 +197,14 @@ static prophet_code prev_of(walk *w, const mark *m, uint64_t *version, prophet_e
     ph_changeset cs;
     ph_changeset_row row;
     size_t n;
-    prophet_code rc = ph_chains_at(w->v->txn, w->ridx, m->seq - 1, at, 2, &n, err);
+    prophet_code rc = ph_changesets_get(w->v->txn, m->version, &row, err);
     if (rc < 0)
+        return rc;
+    if (row.flags & PH_CS_RUN) { /* it follows the version before */
+        *version = m->version - 1;
+        return PROPHET_OK;
+    }
+    if ((rc = ph_chains_at(w->v->txn, w->ridx, m->seq - 1, at, 2, &n, err)) < 0)
         return rc;
     if (n == 1) {
         *version = at[0];

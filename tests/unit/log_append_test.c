@@ -22,7 +22,8 @@ TEST(what_is_appended_is_read_in_order)
 TEST(a_frame_is_read_by_its_position)
 {
     ph_log *log = place_open(place_make("db"));
-    ph_buf payload = PH_BUF_INIT, buf = PH_BUF_INIT;
+    ph_buf payload = PH_BUF_INIT;
+    ph_log_window window = { .from = 0 };
     ph_position batch;
     ph_frame f;
     size_t at[3], sizes[3] = { 1, 5000, 300000 };
@@ -35,16 +36,17 @@ TEST(a_frame_is_read_by_its_position)
     REQUIRE_OK(ph_log_append(log, ph_buf_slice(&payload), 3, &batch, &err), &err);
     ph_log_unlock(log);
     for (int i = 0; i < 3; i++) {
-        REQUIRE_OK(ph_log_read(log, ph_log_frame_position(batch, at[i]), &buf, &f, &err), &err);
+        REQUIRE_OK(ph_log_read(log, ph_log_frame_position(batch, at[i]), &window, &f, &err), &err);
         CHECK_EQ_UINT(f.type, PH_FRAME_LOCAL);
         CHECK_SLICE(f.bytes, big, sizes[i]);
     }
-    CHECK_CODE(ph_log_read(log, place_end(log), &buf, &f, &err), PROPHET_ECORRUPT, &err);
-    CHECK_CODE(ph_log_read(log, 1, &buf, &f, &err), PROPHET_ECORRUPT, &err);
-    CHECK_CODE(ph_log_read(log, (ph_position)9 << 32 | 64, &buf, &f, &err), PROPHET_ECORRUPT, &err);
+    CHECK_CODE(ph_log_read(log, place_end(log), &window, &f, &err), PROPHET_ECORRUPT, &err);
+    CHECK_CODE(ph_log_read(log, 1, &window, &f, &err), PROPHET_ECORRUPT, &err);
+    CHECK_CODE(ph_log_read(log, (ph_position)9 << 32 | 64, &window, &f, &err), PROPHET_ECORRUPT,
+               &err);
     ph_free(big);
     ph_buf_clear(&payload);
-    ph_buf_clear(&buf);
+    ph_log_window_clear(&window);
     ph_log_close(log);
 }
 
@@ -107,7 +109,7 @@ TEST(files_roll_over)
     ph_log *log = place_open(dir), *other = place_open(dir);
     uint64_t bytes, unused;
     ph_position at[40];
-    ph_buf buf = PH_BUF_INIT;
+    ph_log_window window = { .from = 0 };
     ph_frame f;
 
     ph_log_roll_at(log, 8192);
@@ -121,7 +123,7 @@ TEST(files_roll_over)
     CHECK(ph_log_durable(log) >= (at[39] >> 32) << 32); /* what was rolled over is on disk */
     for (unsigned n = 0; n < 40; n++) {
         unsigned got;
-        REQUIRE_OK(ph_log_read(other, ph_log_frame_position(at[n], 0), &buf, &f, &err), &err);
+        REQUIRE_OK(ph_log_read(other, ph_log_frame_position(at[n], 0), &window, &f, &err), &err);
         CHECK(sscanf(f.bytes.data, "%u:", &got) == 1 && got == n);
     }
     REQUIRE_OK(ph_log_size(log, &bytes, &unused, &err), &err);
@@ -132,7 +134,7 @@ TEST(files_roll_over)
     REQUIRE_OK(ph_log_recover(other, &(ph_mark){ 0 }, &err), &err);
     CHECK(place_holds(other, 0, 39));
     ph_log_close(other);
-    ph_buf_clear(&buf);
+    ph_log_window_clear(&window);
 }
 
 TEST(a_batch_larger_than_a_file_gets_one_of_its_own)

@@ -25,7 +25,7 @@ TEST(a_failed_flush_is_repaired_by_rewriting)
     const char *dir = place_make("db");
     ph_log *log = place_open(dir), *other = place_open(dir);
     ph_position at[3];
-    ph_buf buf = PH_BUF_INIT;
+    ph_log_window window = { .from = 0 };
     ph_frame f;
     unsigned n;
 
@@ -40,7 +40,7 @@ TEST(a_failed_flush_is_repaired_by_rewriting)
     CHECK_EQ_UINT(ph_log_durable(log), place_end(log));
     CHECK_EQ_UINT(log->page->failed, 0);
     for (unsigned i = 0; i < 3; i++) { /* nothing moved */
-        REQUIRE_OK(ph_log_read(other, ph_log_frame_position(at[i], 0), &buf, &f, &err), &err);
+        REQUIRE_OK(ph_log_read(other, ph_log_frame_position(at[i], 0), &window, &f, &err), &err);
         CHECK(sscanf(f.bytes.data, "%u:", &n) == 1 && n == 1 + i);
     }
     (void)place_append(other, 4, 100);
@@ -58,7 +58,7 @@ TEST(a_failed_flush_is_repaired_by_rewriting)
     CHECK(place_holds(other, 0, 6));
     ph_log_close(log);
     ph_log_close(other);
-    ph_buf_clear(&buf);
+    ph_log_window_clear(&window);
 }
 
 TEST(what_the_old_file_holds_behind_a_repair_does_not_count)
