@@ -3,6 +3,7 @@
 local core = require "prophet.core"
 local e = require "prophet.error"
 local strict = require "prophet.strict"
+local types = require "prophet.types"
 local where = require "prophet.where"
 
 local M = {}
@@ -29,6 +30,7 @@ end
 local function changed(query, name, value)
   local copy = {}
   for k, v in pairs(own(query)) do copy[k] = v end
+  copy.held = nil -- rows that were read for another question
   copy[name] = value
   return copy
 end
@@ -151,6 +153,24 @@ function methods.scan(query)
   return make(changed(query, "scan", true))
 end
 
+--- What these fields lead to is read ahead, together: references, and many-fields, which then are asked no more.
+function methods.with(query, ...)
+  local q = own(query)
+  local names = table.pack(...)
+  if type(names[1]) == "table" then names = names[1] end
+  local list = {}
+  for i, name in ipairs(names) do
+    local field = where.field(q.ts, name)
+    if field.kind ~= "many" and not (field.kind == "ref" and field.to) or not q.ts.fields[name] then
+      e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%q leads to no records of one type"):format(name),
+        hint = "with takes references and many-fields" }
+    end
+    list[i] = name
+  end
+  if #list == 0 then e.raise { code = "usage", message = "with wants names of fields" } end
+  return make(changed(query, "with", list))
+end
+
 --- Reads this index, named as it is declared: using "status,-due".
 function methods.using(query, index)
   if type(index) ~= "string" then e.raise { code = "usage", message = "using wants an index as it is declared", hint = 'using "status,-due"' } end
@@ -184,10 +204,78 @@ local function chosen(names, record)
   return row
 end
 
+-- ---- reading ahead ----
+
+local AHEAD = 100 -- rows
+
+local function hold(record, name, value)
+  local held = types.ahead[record] or {}
+  held[name] = value
+  types.ahead[record] = held
+end
+
+local function read_references(ts, batch, field)
+  local ids, found = {}, {}
+  for _, t in ipairs(batch) do
+    local id = t:get(field.name)
+    if id and found[id] == nil then ids[#ids + 1], found[id] = id, false end
+  end
+  if #ids == 0 then return end
+  for t in M.new(ts.state.registry:state_of(field.to), { id = ids }):each() do found[t.id] = t end
+  for _, t in ipairs(batch) do
+    local id = t:get(field.name)
+    if id then hold(t, field.name, found[id]) end
+  end
+end
+
+local function read_many(ts, batch, field)
+  local by, groups = field.by or ts[NAME], {}
+  local of = ts.state.registry:state_of(field.type)
+  if of.fields[by].kind ~= "ref" then return end -- a set of them: asked one by one
+  for t in M.new(of, { [by] = batch }):each() do
+    local id = t:get(by)
+    groups[id] = groups[id] or {}
+    table.insert(groups[id], t)
+  end
+  for _, t in ipairs(batch) do
+    local reverse = M.new(of, { [by] = t })
+    own(reverse).held = groups[t.id] or {}
+    hold(t, field.name, reverse)
+  end
+end
+
+local function read_ahead(q, next_row)
+  local batch, at, done = {}, 0, false
+  return function()
+    at = at + 1
+    if batch[at] == nil and not done then
+      batch, at = {}, 1
+      repeat
+        local record = next_row()
+        batch[#batch + 1], done = record, record == nil
+      until done or #batch == AHEAD
+      for _, name in ipairs(#batch > 0 and q.with or {}) do
+        local field = q.ts.fields[name]
+        local read = field.kind == "many" and read_many or read_references
+        read(q.ts, batch, field)
+      end
+    end
+    return batch[at]
+  end
+end
+
 -- The engine's rows, then what only Lua can tell.
 local function rows(q, limit)
+  if q.held and #q.post == 0 then
+    local i = 0
+    return function()
+      i = i + 1
+      return (not limit or i <= limit) and q.held[i] or nil
+    end
+  end
   local nothing = limit == 0
   local next_row, _, _, closing = q.ts[HANDLE]:query(spec_of(q, limit and limit > 0 and limit or nil), q.ts)
+  if q.with then next_row = read_ahead(q, next_row) end
   if not nothing and #q.post == 0 and not q.select then return next_row, nil, nil, closing end
   local given = 0
   return function()
@@ -250,9 +338,10 @@ end
 --- How many rows there are.
 function methods.count(query)
   local q = own(query)
-  if #q.post > 0 or q.after then
+  if #q.post > 0 or q.after or q.held then
     local n = 0
     local plain = changed(query, "select", nil)
+    plain.held, plain.with = q.held, nil
     for _ in rows(plain, q.limit) do n = n + 1 end
     return n
   end

@@ -96,8 +96,13 @@ local function unknown_field(ts, name, record)
 end
 M.unknown_field = unknown_field
 
+--- What query:with read ahead, by record and name of the field; false: it dangles.
+M.ahead = setmetatable({}, { __mode = "k" })
+
 -- The record behind a reference; nil: it dangles.
-local function follow(ts, name, id)
+local function follow(ts, record, name, id)
+  local held = record and M.ahead[record]
+  if held and held[name] ~= nil then return held[name] or nil end
   local field, s = ts.fields[name], ts.state
   local to = field and field.to or s.handle:locate(id)
   if not to then return nil end
@@ -106,13 +111,15 @@ local function follow(ts, name, id)
 end
 
 local function reverse(ts, record, field)
+  local held = M.ahead[record]
+  if held and held[field.name] then return held[field.name] end
   local of = ts.state.types[field.type]
   return of:find { [field.by or ts[NAME]] = record }
 end
 
 -- A field that shows nothing in the record: (ts, record or nil, name, id of a reference or nil).
 local function missing(ts, record, name, id)
-  if id then return follow(ts, name, id) end
+  if id then return follow(ts, record, name, id) end
   local field = type(name) == "string" and ts.fields[name]
   if not field and type(name) == "string" then
     read(ts)

@@ -196,6 +196,11 @@ function query:select(...) end
 ---@return prophet.Query
 function query:scan() end
 
+--- Reads ahead what these references and many-fields lead to, 100 rows at a time.
+---@param ... string
+---@return prophet.Query
+function query:with(...) end
+
 --- Reads this index, named as it is declared.
 ---@param index string         as in "status,-due"
 ---@return prophet.Query

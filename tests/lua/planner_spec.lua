@@ -128,6 +128,28 @@ describe("a plan", function()
     assert.equal(60, task:query("hot"):count())
   end)
 
+  it("reads ahead what rows lead to", function()
+    local parent = task:create { name = "parent", list = list }
+    for i = 1, 3 do task:create { name = "child " .. i, parent = parent, status = "closed" } end
+    local plainly = task:find({ list = list }):all()
+    local rows = task:find({ list = list }):with("list", "children"):all()
+    assert.equal(9, #rows)
+    list:set { name = "moved" }
+    list:delete()
+    for i, t in ipairs(rows) do
+      assert.equal("home", t.list.name) -- as it was read
+      assert.is_nil(plainly[i].list)
+    end
+    task:create { name = "late", parent = parent }
+    assert.equal(3, rows[9].children:count())
+    assert.equal("child 2", rows[9].children:all()[2].name)
+    assert.equal(1, #rows[9].children:limit(1):all())
+    assert.equal(4, rows[9].children:where({}):count())
+    assert.equal(0, rows[1].children:count())
+    raises("usage", function() return task:find({}):with "name" end)
+    raises("unknown_field", function() return task:find({}):with "lists" end)
+  end)
+
   it("groups by the values of a field", function()
     local groups = task:find({}):scan():group "severity"
     assert.same({ [0] = 80, 80, 80, 80, 80 }, { [0] = groups[0], groups[1], groups[2], groups[3], groups[4] })
