@@ -30,31 +30,17 @@ prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_er
 /* ---- what is remembered of a peer ------------------------------------------------------------------------------------------ */
 
 /* {path, heads, digest}: under "peer <key>". heads: the ids of the heads of all chains */
-static prophet_code describe(ph_replica *peer, ph_buf *out, prophet_error *err)
+static prophet_code describe(const char *place, prophet_slice ids, const uint8_t digest[32],
+                             ph_buf *out, prophet_error *err)
 {
-    ph_view *v;
-    ph_chain_head *heads;
-    size_t n = 0;
-    uint8_t digest[32];
-    ph_buf ids = PH_BUF_INIT;
-    prophet_code rc = ph_view_begin(peer, &v, err);
-    if (rc < 0)
-        return rc;
-    if ((rc = ph_view_digest(v, digest, err)) >= 0)
-        rc = ph_view_chains(v, &v->arena, &heads, &n, err);
-    for (size_t i = 0; i < n && rc >= 0; i++)
-        ph_buf_put(&ids, heads[i].id.b, sizeof heads[i].id.b);
-    ph_view_end(v);
     ph_put_map(out, 3);
     ph_put_text(out, ph_slice_str("path"));
-    ph_put_text(out, ph_slice_str(ph_replica_path(peer)));
+    ph_put_text(out, ph_slice_str(place));
     ph_put_text(out, ph_slice_str("heads"));
-    ph_put_bytes(out, ph_buf_slice(&ids));
+    ph_put_bytes(out, ids);
     ph_put_text(out, ph_slice_str("digest"));
-    ph_put_bytes(out, ph_slice(digest, sizeof digest));
-    out->failed = out->failed || ids.failed;
-    ph_buf_clear(&ids);
-    return rc < 0 ? rc : out->failed ? ph_nomem(err) : PROPHET_OK;
+    ph_put_bytes(out, ph_slice(digest, 32));
+    return out->failed ? ph_nomem(err) : PROPHET_OK;
 }
 
 /* Do two paths name one thing? */
@@ -128,18 +114,17 @@ static prophet_code is_news(ph_replica *r, prophet_slice name, prophet_slice val
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code sync_remember(ph_replica *r, ph_replica *peer, prophet_error *err)
+prophet_code sync_note(ph_replica *r, const ph_id *peer, const char *place, prophet_slice ids,
+                       const uint8_t digest[32], prophet_error *err)
 {
     char name[5 + 64 + 1] = "peer ";
     ph_buf value = PH_BUF_INIT;
     ph_change_txn *c;
     bool news = false;
-    prophet_code rc = describe(peer, &value, err);
-    if (!ph_utf8_valid(ph_replica_path(peer), strlen(ph_replica_path(peer)))) {
-        ph_buf_clear(&value); /* nothing that could be shown again */
-        return rc;
-    }
-    ph_hex(ph_replica_key(peer)->b, 32, name + 5);
+    if (!ph_utf8_valid(place, strlen(place)))
+        return PROPHET_OK; /* nothing that could be shown again */
+    ph_hex(peer->b, 32, name + 5);
+    prophet_code rc = describe(place, ids, digest, &value, err);
     if (rc >= 0)
         rc = is_news(r, ph_slice_str(name), ph_buf_slice(&value), &news, err);
     if (rc >= 0 && news && (rc = ph_change_begin(r, ph_slice(NULL, 0), &c, err)) >= 0) {
@@ -150,6 +135,29 @@ prophet_code sync_remember(ph_replica *r, ph_replica *peer, prophet_error *err)
     }
     ph_buf_clear(&value);
     return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code remember(ph_replica *r, ph_replica *peer, prophet_error *err)
+{
+    ph_view *v;
+    ph_chain_head *heads;
+    size_t n = 0;
+    uint8_t digest[32];
+    ph_buf ids = PH_BUF_INIT;
+    prophet_code rc = ph_view_begin(peer, &v, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = ph_view_digest(v, digest, err)) >= 0)
+        rc = ph_view_chains(v, &v->arena, &heads, &n, err);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        ph_buf_put(&ids, heads[i].id.b, sizeof heads[i].id.b);
+    ph_view_end(v);
+    if (rc >= 0)
+        rc = ids.failed ? ph_nomem(err)
+                        : sync_note(r, ph_replica_key(peer), ph_replica_path(peer),
+                                    ph_buf_slice(&ids), digest, err);
+    ph_buf_clear(&ids);
+    return rc;
 }
 
 /* ---- pull and push ------------------------------------------------------------------------------------------------------------ */
@@ -177,7 +185,7 @@ prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_opt
         return rc;
     if ((rc = sign_if_possible(other, o, err)) >= 0 &&
         (rc = sync_transfer(r, other, o, rep, err)) >= 0 && !(o && o->dry_run))
-        rc = sync_remember(r, other, err);
+        rc = remember(r, other, err);
     ph_replica_close(other);
     return rc;
 }
@@ -191,8 +199,8 @@ prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_opt
         return rc;
     if ((rc = sign_if_possible(r, o, err)) >= 0 &&
         (rc = sync_transfer(other, r, o, rep, err)) >= 0 && !(o && o->dry_run) &&
-        (rc = sync_remember(other, r, err)) >= 0 && !ph_replica_readonly(r))
-        rc = sync_remember(r, other, err);
+        (rc = remember(other, r, err)) >= 0 && !ph_replica_readonly(r))
+        rc = remember(r, other, err);
     ph_replica_close(other);
     return rc;
 }

@@ -16,6 +16,7 @@ struct ph_sync_sender {
     ph_stream *stream; /* the whole log instead */
     uint64_t total;
     uint64_t records; /* sent */
+    uint64_t bytes;
     bool begun, ended;
 };
 
@@ -128,14 +129,22 @@ static prophet_code put_end(ph_sync_sender *s, ph_buf *out, prophet_error *err)
 prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *err)
 {
     piece p = { s, out };
-    size_t full = out->len + PIECE_BYTES;
+    size_t before = out->len, full = before + PIECE_BYTES;
     if (s->ended)
         return PROPHET_DONE;
     if (!s->begun)
         ph_buf_put(out, ph_replica_database(s->r)->b, sizeof(ph_uuid));
     s->begun = true;
     prophet_code rc = s->stream ? next_of_log(&p, full, err) : next_of_versions(&p, full, err);
-    return rc == PROPHET_DONE ? put_end(s, out, err) : rc;
+    if (rc == PROPHET_DONE)
+        rc = put_end(s, out, err);
+    s->bytes += out->len - before;
+    return rc;
+}
+
+uint64_t ph_sync_sender_bytes(const ph_sync_sender *s)
+{
+    return s->bytes;
 }
 
 void ph_sync_sender_close(ph_sync_sender *s)

@@ -75,12 +75,61 @@ static prophet_code check_writable(ph_replica *r, const ph_sync_options *o, prop
                : PROPHET_OK;
 }
 
+/* A URL of http, https or ssh may be that of a live peer. PROPHET_DONE: it is none, and may be a depot. */
+static prophet_code open_live(const char *url, ph_replica *r, const ph_sync_options *o,
+                              sync_live **out, prophet_error *err)
+{
+    if (!sync_live_possible(url) || (o && o->seal)) /* only depots are sealed */
+        return PROPHET_DONE;
+    prophet_code rc = sync_live_open(url, r, o, out, err);
+    return rc == PROPHET_ENOTFOUND ? PROPHET_DONE : rc;
+}
+
+static prophet_code pull_url(ph_replica *r, const char *url, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
+{
+    sync_live *l = NULL;
+    prophet_code rc = open_live(url, r, o, &l, err);
+    if (rc == PROPHET_DONE)
+        return sync_depot_pull(r, url, o, rep, err);
+    if (rc >= 0)
+        rc = sync_live_pull(l, r, rep, err);
+    sync_live_close(l);
+    return rc;
+}
+
+static prophet_code push_url(ph_replica *r, const char *url, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
+{
+    sync_live *l = NULL;
+    prophet_code rc = open_live(url, r, o, &l, err);
+    if (rc == PROPHET_DONE)
+        return sync_depot_publish(r, url, o, rep, err);
+    if (rc >= 0)
+        rc = sync_live_push(l, r, rep, err);
+    sync_live_close(l);
+    return rc;
+}
+
+static prophet_code database_of_url(const char *url, const ph_sync_options *o, ph_uuid *out,
+                                    prophet_error *err)
+{
+    sync_live *l = NULL;
+    prophet_code rc = open_live(url, NULL, o, &l, err);
+    if (rc == PROPHET_DONE)
+        return sync_depot_database(url, o, out, err);
+    if (rc >= 0)
+        *out = *sync_live_database(l); /* always told to who knows nothing */
+    sync_live_close(l);
+    return rc;
+}
+
 prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync_options *o,
                               ph_sync_report *rep, prophet_error *err)
 {
     switch (s->kind) {
     case SYNC_BUNDLE: return sync_bundle_pull(r, s->text, o, rep, err);
-    case SYNC_DEPOT: return sync_depot_pull(r, s->text, o, rep, err);
+    case SYNC_DEPOT: return pull_url(r, s->text, o, rep, err);
     case SYNC_REPLICA: break;
     }
     return sync_replica_pull(r, s->text, o, rep, err);
@@ -111,7 +160,7 @@ prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_optio
         ph_hint(err, "prophet bundle writes one");
         return rc;
     }
-    return s.kind == SYNC_DEPOT ? sync_depot_publish(r, target, o, rep, err)
+    return s.kind == SYNC_DEPOT ? push_url(r, target, o, rep, err)
                                 : sync_replica_push(r, target, o, rep, err);
 }
 
@@ -161,7 +210,7 @@ prophet_code sync_source_database(const sync_source *s, const ph_sync_options *o
         return rc;
     }
     if (s->kind == SYNC_DEPOT)
-        return sync_depot_database(s->text, o, out, err);
+        return database_of_url(s->text, o, out, err);
     if ((rc = sync_open(s->text, false, &from, err)) < 0)
         return rc;
     *out = *ph_replica_database(from);

@@ -123,6 +123,7 @@ prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_syn
 uint64_t ph_sync_sender_count(const ph_sync_sender *s); /* of changesets */
 /* Appends the next piece (some 256 KiB; one changeset may be larger). PROPHET_DONE: that was all, nothing was appended. */
 prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *err);
+uint64_t ph_sync_sender_bytes(const ph_sync_sender *s); /* made so far */
 void ph_sync_sender_close(ph_sync_sender *s); /* NULL is fine */
 
 typedef struct ph_sync_taker ph_sync_taker;

@@ -2,12 +2,15 @@
 #ifndef PH_SYNC_IMPL_H
 #define PH_SYNC_IMPL_H
 #include "sync/sync.h"
+#include "net/net.h"
 
 /* transfer.c: from one open replica to another; the source was signed as far as it can be. Adds to the report. */
 prophet_code sync_transfer(ph_replica *to, ph_replica *from, const ph_sync_options *o,
                            ph_sync_report *rep, prophet_error *err);
 /* What an intake brought, into the report of the exchange. */
 prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, prophet_error *err);
+/* One more writer of what would come, for a dry run; each once. */
+prophet_code sync_count_writer(ph_replica *to, const ph_id *key, ph_sync_report *rep, prophet_error *err);
 /* EUNRELATED, naming both, unless r is a replica of that database. */
 prophet_code sync_check_related(const ph_replica *r, const ph_uuid *other, const char *here, const char *who,
                                 prophet_error *err);
@@ -31,8 +34,9 @@ prophet_code sync_source_database(const sync_source *s, const ph_sync_options *o
 
 /* local.c: a replica in a directory. `write`: it must be writable; else it is opened for reading when it cannot be written. */
 prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_error *err);
-/* Remembers in r what was seen of a peer, if that is news. */
-prophet_code sync_remember(ph_replica *r, ph_replica *peer, prophet_error *err);
+/* Remembers in r what was seen of a peer, if that is news. ids: the heads of its chains, 32 bytes each. */
+prophet_code sync_note(ph_replica *r, const ph_id *peer, const char *place, prophet_slice ids, const uint8_t digest[32],
+                       prophet_error *err);
 bool sync_member(prophet_slice map, const char *name, ph_item *out); /* of a note */
 /* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
@@ -58,5 +62,31 @@ prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_u
                                  prophet_error *err);
 prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
                                 ph_sync_report *rep, prophet_error *err);
+
+/* spool.c */
+typedef struct sync_spool {
+    const char *dir; /* where its file goes when it is large; borrowed */
+    ph_buf      buf;
+    int         fd;
+    uint64_t    written, size;
+} sync_spool;
+void         sync_spool_init(sync_spool *s, const char *dir);
+prophet_code sync_spool_put(void *spool, prophet_slice bytes, prophet_error *err); /* a prophet_sink_fn */
+prophet_code sync_spool_each(sync_spool *s, prophet_sink_fn sink, void *ctx, prophet_error *err);
+void         sync_spool_clear(sync_spool *s);
+
+/* taker.c: reads what comes and applies nothing; only the counts of changesets, writers and bytes are filled. */
+prophet_code sync_taker_open_dry(ph_replica *r, ph_sync_taker **out, prophet_error *err);
+
+/* live.c: a live peer at a URL of http, https or ssh. Opening asks it for its head. r NULL: there is no replica yet. ENOTFOUND: it is no live
+ * peer (but may be a depot). o is borrowed until it is closed; o->net has the token. */
+typedef struct sync_live sync_live;
+bool           sync_live_possible(const char *url); /* of a scheme of live peers */
+prophet_code   sync_live_open(const char *url, ph_replica *r, const ph_sync_options *o, sync_live **out, prophet_error *err);
+const ph_uuid *sync_live_database(const sync_live *l); /* NULL: not told, it is equal */
+/* As ph_sync_pull and ph_sync_push. What was fetched before a fault is applied. */
+prophet_code   sync_live_pull(sync_live *l, ph_replica *r, ph_sync_report *rep, prophet_error *err);
+prophet_code   sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, prophet_error *err);
+void           sync_live_close(sync_live *l); /* NULL is fine */
 
 #endif

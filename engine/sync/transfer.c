@@ -91,20 +91,42 @@ static prophet_code is_new_writer(ph_replica *to, const ph_id *key, bool *yes, p
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code count_writer(ph_replica *to, ph_view *from, uint32_t ridx, ph_sync_report *rep,
-                                 prophet_error *err)
+/* The list doubles whenever its length is a power of two. */
+static prophet_code grow(ph_sync_report *rep, prophet_error *err)
 {
-    ph_replica_row row;
+    size_t n = rep->writer_count;
+    if (n & (n - 1))
+        return PROPHET_OK;
+    ph_id *at = ph_arena_alloc(&rep->arena, (n ? 2 * n : 1) * sizeof *at);
+    if (!at)
+        return ph_nomem(err);
+    if (n)
+        memcpy(at, rep->writers, n * sizeof *at);
+    rep->writers = at;
+    return PROPHET_OK;
+}
+
+prophet_code sync_count_writer(ph_replica *to, const ph_id *key, ph_sync_report *rep,
+                               prophet_error *err)
+{
     bool fresh;
-    prophet_code rc = ph_replicas_get(from->txn, ridx, &rep->arena, &row, err);
-    if (rc < 0 || (rc = is_new_writer(to, &row.key, &fresh, err)) < 0)
+    prophet_code rc = grow(rep, err);
+    if (rc < 0 || (rc = is_new_writer(to, key, &fresh, err)) < 0)
         return rc;
     size_t at = fresh ? rep->new_writer_count++ : rep->writer_count;
     memmove(&rep->writers[at + 1], &rep->writers[at],
             (rep->writer_count - at) * sizeof *rep->writers);
-    rep->writers[at] = row.key;
+    rep->writers[at] = *key;
     rep->writer_count++;
     return PROPHET_OK;
+}
+
+static prophet_code count_writer(ph_replica *to, ph_view *from, uint32_t ridx, ph_sync_report *rep,
+                                 prophet_error *err)
+{
+    ph_replica_row row;
+    prophet_code rc = ph_replicas_get(from->txn, ridx, &rep->arena, &row, err);
+    return rc < 0 ? rc : sync_count_writer(to, &row.key, rep, err);
 }
 
 static prophet_code dry_run(ph_replica *to, ph_view *from, const selection *sel,
@@ -113,8 +135,7 @@ static prophet_code dry_run(ph_replica *to, ph_view *from, const selection *sel,
     size_t n = (size_t)from->state.replicas + 1;
     bool *seen = ph_arena_zalloc(&rep->arena, n * sizeof *seen);
     prophet_code rc = PROPHET_OK;
-    rep->writers = ph_arena_alloc(&rep->arena, (n + 1) * sizeof *rep->writers);
-    if (!seen || !rep->writers)
+    if (!seen)
         return ph_nomem(err);
     for (size_t i = 0; i < sel->count && rc >= 0; i++) {
         ph_changeset_row row;

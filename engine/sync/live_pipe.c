@@ -1,0 +1,157 @@
+/* The questions to a live peer at the far end of ssh: `prophet serve --stdio`, whose messages serve/pipe.c draws. */
+#include "sync/live_impl.h"
+
+enum { HEAD_LEN = 5, PIECE_MAX = 1 << 20, MARGIN_MS = 30000 };
+
+typedef struct pipe_wire {
+    ph_pipe *pipe;
+    const prophet_net_options *o;
+    ph_buf text; /* of an answer */
+    char shown[256];
+} pipe_wire;
+
+static void pipe_close(void *self)
+{
+    pipe_wire *w = self;
+    ph_pipe_close(w->pipe, NULL);
+    ph_buf_clear(&w->text);
+    ph_free(w);
+}
+
+static prophet_code read_all(pipe_wire *w, void *out, size_t len, uint32_t timeout_ms,
+                             prophet_error *err)
+{
+    char *at = out;
+    while (len > 0) {
+        size_t got = 0;
+        prophet_code rc = ph_pipe_read(w->pipe, at, len, timeout_ms, w->o, &got, err);
+        if (rc == PROPHET_DONE)
+            return ph_fail(err, PROPHET_ENETWORK, "%s: the far end has closed", w->shown);
+        if (rc < 0)
+            return rc;
+        at += got;
+        len -= got;
+    }
+    return PROPHET_OK;
+}
+
+static prophet_code say(pipe_wire *w, char kind, prophet_slice bytes, prophet_error *err)
+{
+    uint8_t head[HEAD_LEN] = { (uint8_t)kind };
+    ph_u32be_put(head + 1, (uint32_t)bytes.len);
+    prophet_code rc = ph_pipe_write(w->pipe, ph_slice(head, sizeof head), MARGIN_MS, w->o, err);
+    return rc < 0 ? rc : ph_pipe_write(w->pipe, bytes, MARGIN_MS, w->o, err);
+}
+
+/* The next answer, appended to out. An error of the other side becomes ours. */
+static prophet_code hear(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *out,
+                         prophet_error *err)
+{
+    uint8_t head[HEAD_LEN];
+    prophet_code rc = read_all(w, head, sizeof head, timeout_ms, err);
+    if (rc < 0)
+        return rc;
+    size_t len = ph_u32be(head + 1);
+    *kind = (char)head[0];
+    if (len > (*kind == 'D' ? (size_t)PIECE_MAX : PH_SYNC_MESSAGE_MAX))
+        return ph_fail(err, PROPHET_EREMOTE, "%s: a message that is too long", w->shown);
+    if (!ph_buf_reserve(out, len + 1))
+        return ph_nomem(err);
+    if ((rc = read_all(w, out->data + out->len, len, MARGIN_MS, err)) < 0)
+        return rc;
+    if (*kind == 'X')
+        return live_refusal(w->shown, ph_slice(out->data + out->len, len), err);
+    out->len += len;
+    return PROPHET_OK;
+}
+
+static prophet_code strange(const pipe_wire *w, prophet_error *err)
+{
+    return ph_fail(err, PROPHET_EREMOTE, "%s: an answer to another question", w->shown);
+}
+
+static prophet_code pipe_head(void *self, const uint8_t *known, uint32_t wait_s, ph_buf *out,
+                              prophet_error *err)
+{
+    pipe_wire *w = self;
+    uint8_t question[36];
+    char kind;
+    ph_u32be_put(question, wait_s);
+    if (known)
+        memcpy(question + 4, known, 32);
+    prophet_code rc = say(w, 'H', ph_slice(question, known ? 36 : 4), err);
+    if (rc < 0 || (rc = hear(w, &kind, wait_s * 1000 + MARGIN_MS, out, err)) < 0)
+        return rc;
+    return kind == 'O' ? PROPHET_OK : kind == 'U' && known ? PROPHET_DONE : strange(w, err);
+}
+
+static prophet_code pipe_offer(void *self, prophet_slice offer, ph_buf *want, prophet_error *err)
+{
+    pipe_wire *w = self;
+    char kind;
+    prophet_code rc = say(w, 'O', offer, err);
+    if (rc < 0 || (rc = hear(w, &kind, MARGIN_MS, want, err)) < 0)
+        return rc;
+    return kind == 'W' ? PROPHET_OK : strange(w, err);
+}
+
+static prophet_code pipe_pull(void *self, prophet_slice want, prophet_sink_fn sink, void *ctx,
+                              prophet_error *err)
+{
+    pipe_wire *w = self;
+    char kind;
+    prophet_code rc = say(w, 'G', want, err);
+    while (rc >= 0) {
+        ph_buf_reset(&w->text);
+        if ((rc = hear(w, &kind, MARGIN_MS, &w->text, err)) < 0)
+            break;
+        if (kind == 'E')
+            return PROPHET_OK;
+        rc = kind == 'D' ? sink(ctx, ph_buf_slice(&w->text), err) : strange(w, err);
+    }
+    return rc;
+}
+
+static prophet_code pipe_push(void *self, ph_sync_sender *s, ph_buf *answer, prophet_error *err)
+{
+    pipe_wire *w = self;
+    prophet_code rc;
+    char kind;
+    for (;;) {
+        ph_buf_reset(&w->text);
+        if ((rc = ph_sync_sender_next(s, &w->text, err)) != PROPHET_OK)
+            break;
+        size_t n;
+        for (size_t at = 0; at < w->text.len && rc >= 0; at += n) {
+            n = w->text.len - at < PIECE_MAX ? w->text.len - at : PIECE_MAX;
+            rc = say(w, 'D', ph_slice(w->text.data + at, n), err);
+        }
+        if (rc < 0)
+            break;
+    }
+    if (rc < 0 || (rc = say(w, 'E', ph_slice(NULL, 0), err)) < 0 ||
+        (rc = hear(w, &kind, 10 * MARGIN_MS, answer, err)) < 0)
+        return rc;
+    return kind == 'A' ? PROPHET_OK : strange(w, err);
+}
+
+prophet_code live_pipe_open(const char *url, const prophet_net_options *o, live_wire *out,
+                            prophet_error *err)
+{
+    char dir[PH_PATH_MAX];
+    const char *const argv[] = { "prophet", "serve", "--stdio", "--quiet", "--db", dir, NULL };
+    pipe_wire *w = ph_zalloc(sizeof *w);
+    if (!w)
+        return ph_nomem(err);
+    w->o = o;
+    ph_net_show(url, w->shown, sizeof w->shown);
+    prophet_code rc = ph_pipe_ssh_path(url, dir, sizeof dir, err);
+    if (rc >= 0)
+        rc = ph_pipe_open_ssh(url, argv, &w->pipe, err);
+    if (rc < 0) {
+        pipe_close(w);
+        return rc;
+    }
+    *out = (live_wire){ w, pipe_head, pipe_offer, pipe_pull, pipe_push, pipe_close };
+    return PROPHET_OK;
+}
