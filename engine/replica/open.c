@@ -300,6 +300,7 @@ prophet_code ph_replica_flush(ph_replica *r, prophet_error *err)
 
 prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
 {
+    prophet_error why = { 0 };
     prophet_code rc, rc2;
     if (r->options.readonly)
         return ph_replica_refuse_write(r, err);
@@ -309,8 +310,11 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
         return rc;
     if (rc == PROPHET_DONE)
         return ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere: rebuild needs it alone", r->path);
-    if ((rc = ph_damage_survey(r, err)) >= 0) /* what damage took is known by the old index only */
+    /* what damage took is known by the old index only; that may be damaged itself, and then is made anew all the same */
+    if ((rc = ph_damage_survey(r, &why)) >= 0 || why.code == PROPHET_ECORRUPT)
         rc = ph_index_rebuild(r, err);
+    else if (err)
+        *err = why;
     rc2 = ph_log_downgrade(r->log, rc < 0 ? NULL : err);
     return rc < 0 ? rc : rc2;
 }

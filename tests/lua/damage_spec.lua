@@ -141,6 +141,36 @@ describe("damage in a log", function()
     all_is_well(ann)
   end)
 
+  it("is mended by a pull of another program than the one that found it", function()
+    spoil("ann", text(20), "X")
+    ann = place.open "ann"
+    assert.is_true(faults(ann) > 0)
+    ann:close()
+    ann = place.open "ann"
+    assert.equal(1, ann:pull(place.path "bob").mended)
+    all_is_well(ann)
+  end)
+
+  it("takes nothing from a rebuild but what lay there", function()
+    ann = place.open "ann"
+    local own = ann.types.ticket:create({ summary = "nobody has seen this" }).id
+    ann:close()
+    spoil("ann", text(30), "X")
+    ann = place.open "ann"
+    ann:rebuild()
+    assert.is_nil(ann.types.ticket:get(ids[30]))
+    for i = 31, 40 do assert.equal(text(i), ann.types.ticket:must(ids[i]).summary) end
+    assert.equal("nobody has seen this", ann.types.ticket:must(own).summary)
+    assert.equal(version + 1, ann:version())
+    assert.equal(1, ann:pull(place.path "bob").mended)
+    ann:close()
+    ann = place.open "ann"
+    all_is_well(ann)
+    assert.equal("nobody has seen this", ann.types.ticket:must(own).summary)
+    bob:pull(place.path "ann")
+    assert.equal(ann:digest(), bob:digest())
+  end)
+
   it("at its end is found by what the index has had", function()
     local file = assert(io.open(log_file "ann", "rb"))
     local bytes = file:read "a"
