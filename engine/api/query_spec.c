@@ -73,6 +73,7 @@ static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
     out->to = f->kind == PH_F_MANY ? text_option(f, "type") : f->to;
     out->by = text_option(f, "by");
     out->fulltext = has_fulltext(f);
+    out->language = ph_field_language(f);
     return PROPHET_OK;
 }
 

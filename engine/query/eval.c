@@ -162,13 +162,14 @@ static bool see_test(path_visit *v, prophet_slice value, bool set)
     return t->holds;
 }
 
-/* ---- full text, without an index ------------------------------------------------------------------------ */
+/* ---- full text, read from the rows ------------------------------------------------------------------------ */
 
 typedef struct text_visit {
     path_visit base;
     ph_arena *arena;
-    prophet_slice *texts;
+    match_text *texts;
     size_t count, cap;
+    size_t path; /* of the node's */
     bool nomem;
 } text_visit;
 
@@ -191,7 +192,7 @@ static bool see_text(path_visit *v, prophet_slice value, bool set)
         return false;
     if (t->count == t->cap) {
         size_t cap = t->cap ? 2 * t->cap : 16;
-        prophet_slice *texts = ph_arena_alloc(t->arena, cap * sizeof *texts);
+        match_text *texts = ph_arena_alloc(t->arena, cap * sizeof *texts);
         if (!texts) {
             t->nomem = true;
             return true;
@@ -201,7 +202,7 @@ static bool see_text(path_visit *v, prophet_slice value, bool set)
         t->texts = texts;
         t->cap = cap;
     }
-    t->texts[t->count++] = text;
+    t->texts[t->count++] = (match_text){ .text = text, .path = t->path };
     return false;
 }
 
@@ -211,12 +212,11 @@ static prophet_code eval_match(query_run *r, const node *n, const ph_row *row, b
     text_visit v = { .base = { .see = see_text }, .arena = &r->row_arena };
     prophet_code rc = PROPHET_OK;
 
-    for (size_t i = 0; i < n->path_count && rc >= 0; i++)
-        rc = ph_query_walk(r, &n->path[i], row, &v.base, err);
+    for (v.path = 0; v.path < n->path_count && rc >= 0; v.path++)
+        rc = ph_query_walk(r, &n->path[v.path], row, &v.base, err);
     if (rc < 0)
         return rc;
-    *holds = ph_query_match_text(n, v.texts, v.count, &r->row_arena, &v.nomem);
-    return v.nomem ? ph_nomem(err) : PROPHET_OK;
+    return v.nomem ? ph_nomem(err) : ph_query_match_texts(r, n, v.texts, v.count, holds, err);
 }
 
 /* ---- conditions ------------------------------------------------------------------------------------------- */

@@ -1,63 +1,102 @@
-/* match: full text read from the rows, for queries without a full-text index.
+/* match: full text read from the rows.
  *
- * Words are runs of letters and digits, ASCII folded to lower case; every other byte ends one, bytes above 7f are letters.
- * "two words" is a phrase, word* a beginning, -word must not be there, a OR b either. All terms must hold, together
+ * Words are cut, folded and stemmed as those of the full-text index are (engine/index/words.c), by the language of each field.
+ * "two words" is a phrase within one text, word* a beginning, -word must not be there, a OR b either. All terms must hold, together
  * over the texts of one record. */
 #include "query/query_impl.h"
 
-static inline bool letter(uint8_t c)
-{
-    return c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
+typedef struct word_list {
+    ph_arena *a;
+    match_word *at;
+    size_t count, cap;
+} word_list;
 
-/* " word word ": so that a word is found with the spaces around it. */
-static prophet_slice fold(prophet_slice text, ph_arena *a)
+static bool add_word(word_list *l, match_word word)
 {
-    const uint8_t *in = text.data;
-    uint8_t *out = ph_arena_alloc(a, text.len + 2);
-    size_t n = 0;
-
-    if (!out)
-        return ph_slice(NULL, 0);
-    out[n++] = ' ';
-    for (size_t i = 0; i < text.len; i++) {
-        if (letter(in[i]))
-            out[n++] = in[i] >= 'A' && in[i] <= 'Z' ? in[i] | 0x20 : in[i];
-        else if (out[n - 1] != ' ')
-            out[n++] = ' ';
+    if (l->count == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 16;
+        match_word *at = ph_arena_alloc(l->a, cap * sizeof *at);
+        if (!at)
+            return false;
+        if (l->count)
+            memcpy(at, l->at, l->count * sizeof *at);
+        l->at = at;
+        l->cap = cap;
     }
-    if (out[n - 1] != ' ')
-        out[n++] = ' ';
-    return ph_slice(out, n);
+    l->at[l->count++] = word;
+    return true;
 }
 
-static bool term_in(const match_term *t, const prophet_slice *folded, size_t count)
+static prophet_code see_word(void *ctx, const ph_word *w, prophet_error *err)
 {
-    for (size_t i = 0; i < count; i++)
-        if (memmem(folded[i].data, folded[i].len, t->text.data, t->text.len))
-            return true;
+    word_list *l = ctx;
+    bool ok = true;
+    match_word word = { .folded = ph_arena_copy(l->a, w->folded, &ok) };
+
+    word.term = ph_slice_eq(w->term, w->folded) ? word.folded : ph_arena_copy(l->a, w->term, &ok);
+    return ok && add_word(l, word) ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code cut(ph_words *w, unsigned language, prophet_slice text, ph_arena *a,
+                        match_words *out, prophet_error *err)
+{
+    word_list l = { .a = a };
+    prophet_code rc = ph_words_cut(w, language, text, 0, see_word, &l, err);
+
+    *out = (match_words){ l.at, l.count };
+    return rc;
+}
+
+/* ---- one record ------------------------------------------------------------------------------------------- */
+
+static bool begins(prophet_slice word, prophet_slice with)
+{
+    return word.len >= with.len && memcmp(word.data, with.data, with.len) == 0;
+}
+
+static bool words_at(const match_words *want, bool prefix, const match_word *at)
+{
+    for (size_t i = 0; i < want->count; i++) {
+        bool open = prefix && i + 1 == want->count;
+        if (open ? !begins(at[i].folded, want->at[i].folded)
+                 : !ph_slice_eq(at[i].term, want->at[i].term))
+            return false;
+    }
+    return true;
+}
+
+static bool term_in(const match_term *t, const match_text *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const match_words *want = &t->words[texts[i].path];
+        for (size_t at = 0; at + want->count <= texts[i].words.count; at++)
+            if (want->count > 0 && words_at(want, t->prefix, texts[i].words.at + at))
+                return true;
+    }
     return false;
 }
 
-bool ph_query_match_text(const node *n, const prophet_slice *texts, size_t count, ph_arena *a,
-                         bool *nomem)
+prophet_code ph_query_match_texts(query_run *r, const node *n, match_text *texts, size_t count,
+                                  bool *holds, prophet_error *err)
 {
-    prophet_slice *folded = ph_arena_alloc(a, (count + 1) * sizeof *folded);
+    prophet_code rc = r->words ? PROPHET_OK : ph_words_new(&r->words, err);
     bool group = true;
 
-    *nomem = !folded;
-    for (size_t i = 0; i < count && !*nomem; i++) {
-        folded[i] = fold(texts[i], a);
-        *nomem = folded[i].data == NULL;
-    }
-    for (size_t i = 0; i < n->term_count && !*nomem; i++) {
+    *holds = false;
+    for (size_t i = 0; i < count && rc >= 0; i++)
+        rc = cut(r->words, n->path[texts[i].path].language, texts[i].text, &r->row_arena,
+                 &texts[i].words, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < n->term_count; i++) {
         const match_term *t = &n->terms[i];
-        bool here = term_in(t, folded, count) != t->absent;
+        bool here = term_in(t, texts, count) != t->absent;
         if (!t->either && !group)
-            return false;
+            return PROPHET_OK;
         group = t->either ? group || here : here;
     }
-    return group && !*nomem;
+    *holds = group;
+    return PROPHET_OK;
 }
 
 /* ---- compiling -------------------------------------------------------------------------------------------- */
@@ -82,32 +121,59 @@ static bool next_term(const char **at, const char *end, prophet_slice *text, mat
     return true;
 }
 
-prophet_code ph_query_match_compile(compiler *c, prophet_slice text, node *n, prophet_error *err)
+/* A term's words as each path's language has them. */
+static prophet_code cut_term(compiler *c, ph_words *w, prophet_slice text, const node *n,
+                             match_term *t, prophet_error *err)
+{
+    match_words *words = ph_arena_zalloc(c->a, (n->path_count + 1) * sizeof *words);
+    prophet_code rc = words ? PROPHET_OK : ph_nomem(err);
+
+    for (size_t i = 0; i < n->path_count && rc >= 0; i++)
+        if (i > 0 && n->path[i].language == n->path[i - 1].language)
+            words[i] = words[i - 1];
+        else
+            rc = cut(w, n->path[i].language, text, c->a, &words[i], err);
+    t->words = words;
+    return rc;
+}
+
+static prophet_code take_terms(compiler *c, ph_words *w, prophet_slice text, node *n,
+                               match_term *terms, prophet_error *err)
 {
     const char *at = text.data, *end = at + text.len;
-    match_term *terms = ph_arena_alloc(c->a, (text.len / 2 + 2) * sizeof *terms),
-               t = { .either = false };
+    match_term t = { .either = false };
     prophet_slice word;
 
-    if (!terms)
-        return ph_nomem(err);
     while (next_term(&at, end, &word, &t)) {
         if (ph_slice_eq(word, ph_slice("OR", 2)) && n->term_count > 0) {
             t.either = true;
             continue;
         }
-        t.text = fold(word, c->a);
-        if (!t.text.data)
-            return ph_nomem(err);
-        if (t.text.len <= 1)
-            continue;           /* no letter in it */
-        t.text.len -= t.prefix; /* without the space behind */
+        prophet_code rc = cut_term(c, w, word, n, &t, err);
+        if (rc < 0)
+            return rc;
+        if (t.words[0].count == 0)
+            continue; /* no letter in it */
         terms[n->term_count++] = t;
         t.either = false;
     }
+    return PROPHET_OK;
+}
+
+prophet_code ph_query_match_compile(compiler *c, prophet_slice text, node *n, prophet_error *err)
+{
+    match_term *terms = ph_arena_alloc(c->a, (text.len / 2 + 2) * sizeof *terms);
+    ph_words *w = NULL;
+
+    if (!terms)
+        return ph_nomem(err);
+    prophet_code rc = ph_words_new(&w, err);
+    if (rc >= 0)
+        rc = take_terms(c, w, text, n, terms, err);
+    ph_words_free(w);
     n->terms = terms;
-    if (n->term_count > 0)
-        return PROPHET_OK;
+    if (rc < 0 || n->term_count > 0)
+        return rc;
     return ph_fail(err, PROPHET_EUSAGE, "\"%.*s\" has no word to look for",
                    (int)(text.len < 60 ? text.len : 60), (const char *)text.data);
 }

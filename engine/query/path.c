@@ -172,6 +172,7 @@ prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_e
             return rc;
         out->kind = f.kind;
         out->of = f.of;
+        out->language = f.language;
         if (name.len == rest.len)
             return PROPHET_OK;
         if ((rc = leads_on(type, name, &f, err)) < 0)

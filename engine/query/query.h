@@ -38,6 +38,7 @@ typedef struct ph_query_field {
     prophet_slice to;       /* references (also in sets and lists): the type they lead to, empty: any. PH_Q_MANY: the type that refers here */
     prophet_slice by;       /* PH_Q_MANY: the field that refers here */
     bool          fulltext; /* match without a field looks here */
+    unsigned      language; /* of its words, for match: ph_language_find */
 } ph_query_field;
 
 typedef struct ph_query_schema {

@@ -23,6 +23,7 @@ typedef struct path {
     const path_step *steps;
     size_t           count;
     ph_query_kind    kind, of; /* of the last step, as declared */
+    unsigned         language; /* of its words */
 } path;
 
 /* ---- conditions ------------------------------------------------------------------------------------------- */
@@ -32,8 +33,15 @@ typedef enum node_op {
     OP_PRESENT, OP_EQ, OP_LT, OP_LE, OP_GT, OP_GE, OP_BETWEEN, OP_IN, OP_HAS_ANY, OP_HAS_ALL, OP_PREFIX, OP_CONTAINS, OP_MATCH
 } node_op;
 
+typedef struct match_word {
+    prophet_slice term, folded; /* stemmed, and not */
+} match_word;
+typedef struct match_words {
+    const match_word *at;
+    size_t            count;
+} match_words;
 typedef struct match_term {
-    prophet_slice text;   /* words, folded, one space between */
+    const match_words *words; /* one a path of the node */
     bool          prefix; /* the last word goes on */
     bool          absent; /* -word */
     bool          either; /* joined to the one before by OR */
@@ -131,6 +139,7 @@ typedef struct query_run {
     ph_query_stats  stats;
     bool            scans;     /* what is read counts against options.reads */
     bool            counts;    /* the order of rows does not matter */
+    ph_words       *words;     /* cuts texts; NULL until a text is looked at */
     const char     *plan_text; /* said when too much is read */
 } query_run;
 
@@ -150,8 +159,13 @@ struct path_visit {
 };
 prophet_code ph_query_walk(query_run *r, const path *p, const ph_row *row, path_visit *v, prophet_error *err);
 prophet_code ph_query_eval(query_run *r, const node *n, const ph_row *row, bool *holds, prophet_error *err);
-/* Does this text have the terms? */
-bool ph_query_match_text(const node *n, const prophet_slice *texts, size_t count, ph_arena *a, bool *nomem);
+/* Have these texts, of the node's paths, the terms? Their words are filled in. */
+typedef struct match_text {
+    prophet_slice text;
+    size_t        path;
+    match_words   words;
+} match_text;
+prophet_code ph_query_match_texts(query_run *r, const node *n, match_text *texts, size_t count, bool *holds, prophet_error *err);
 /* The value a path has in the order: of several the least, descending the greatest. Copied into a. */
 prophet_code ph_query_order_value(query_run *r, const order_term *o, const ph_row *row, ph_arena *a, prophet_slice *out,
                                   prophet_error *err);

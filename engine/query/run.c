@@ -24,7 +24,9 @@ void ph_query_run_end(query_run *r)
     for (size_t i = 0; r->reverse && i < r->q->reverse_count; i++)
         ph_free(r->reverse[i].entries);
     ph_free(r->reverse);
+    ph_words_free(r->words);
     ph_arena_clear(&r->row_arena);
+    r->words = NULL;
     r->reverse = NULL;
 }
 

@@ -1,5 +1,5 @@
 --- where: conditions as scripts write them become the conditions of the engine (include/prophet.h, prophet_query): lists that start with a
--- name. Field names are checked along references, values are read by the kind of their field. What only Lua can tell (q.fn, q.match) comes
+-- name. Field names are checked along references, values are read by the kind of their field. What only Lua can tell (q.fn) comes
 -- back as functions to be asked after the engine.
 
 local core = require "prophet.core"
@@ -186,44 +186,13 @@ local function compile_field(ts, path, v)
   return compile_value({ ts = at, path = path, kind = field.kind, element = element }, v)
 end
 
--- ---- full text, the plain way: every word is a word of one of the fields -------------------------------------
-
-local function words_of(text)
-  local words = {}
-  for word in text:lower():gmatch "[%w\x80-\xff_]+" do words[#words + 1] = word end
-  return words
-end
-
-local function matcher(ts, text)
-  local wanted, names = words_of(text), {}
-  for _, name in ipairs(ts.names) do
-    if ts.fields[name].fulltext then names[#names + 1] = name end
-  end
-  if #names == 0 then
-    e.raise { code = "usage", type = ts[NAME], message = ("type %q has no field for full text"):format(ts[NAME]), hint = "fulltext = true" }
-  end
-  return function(t)
-    local there = {}
-    for _, name in ipairs(names) do
-      local v = t:get(name)
-      for _, part in ipairs(type(v) == "table" and v or { v }) do
-        for _, word in ipairs(words_of(tostring(part))) do there[word] = true end
-      end
-    end
-    for _, word in ipairs(wanted) do
-      if not there[word] then return false end
-    end
-    return #wanted > 0
-  end
-end
-
 -- ---- conditions on the record ----------------------------------------------------------------------------------
 
 local compile
 
 local function no_functions(ts, post, op)
   if #post > 0 then
-    e.raise { code = "usage", type = ts[NAME], message = ("q.fn and q.match do not stand inside q.%s"):format(op),
+    e.raise { code = "usage", type = ts[NAME], message = ("q.fn does not stand inside q.%s"):format(op),
       hint = "put the whole choice into one q.fn" }
   end
 end
@@ -248,10 +217,7 @@ function of_record.fn(_, x, post)
   post[#post + 1] = x.fn
   return { "and" }
 end
-function of_record.match(ts, x, post)
-  post[#post + 1] = matcher(ts, x.text)
-  return { "and" }
-end
+function of_record.match(_, x) return { "match", x.text } end
 
 -- A table of conditions: { status = "open", q.any{ .. } }, or one condition of q.
 function compile(ts, conditions, post)

@@ -318,7 +318,7 @@ function q.prefix(text) end
 ---@param text string
 ---@return prophet.Condition
 function q.contains(text) end
---- Full text: all of these words.
+--- Full text: all of these words, in any form; "a phrase", word*, -word, a OR b.
 ---@param text string
 ---@return prophet.Condition
 function q.match(text) end

@@ -1,6 +1,7 @@
 -- Queries: conditions, order, limits, cursors, and what is refused.
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
 local prophet = require "prophet"
+local f = require "prophet.fields"
 local place = require "place"
 local raises, q = place.raises, prophet.q
 
@@ -100,6 +101,41 @@ describe("a query", function()
     finds("ad", { q.match "CRASH" })
     finds("a", { q.match "save crash" })
     finds("", { q.match "cras" })
+  end)
+
+  it("takes words as their languages do", function()
+    db:define(f.record "page" {
+      f.string "key", f.text "text" { fulltext = true }, f.text "german" { fulltext = true, language = "german" },
+      f.text "plain" { fulltext = true, language = "none" }, f.set "names" { of = "string", fulltext = true },
+    })
+    local page = db.types.page
+    page:create { key = "a", text = "She crashed the CAF\u{c9} server_name" }
+    page:create { key = "b", german = "viele H\u{e4}user am Flu\u{df}" }
+    page:create { key = "c", plain = "crashed", names = { "one two", "three" } }
+    page:create { key = "d", text = "\u{6771}\u{4eac}\u{90fd}, don't" }
+    local function words(want, text)
+      local got = {}
+      for row in page:find({ q.match(text) }):scan():each() do got[#got + 1] = row.key end
+      table.sort(got)
+      assert.equal(want, table.concat(got), text)
+    end
+    words("ac", "crashed")
+    words("a", "crashes")           -- a stem; not in a field without stems
+    words("a", "cafe\u{301}")        -- composed or not
+    words("a", "name")
+    words("a", '"the caf\u{e9} server"')
+    words("", '"caf\u{e9} the"')
+    words("b", "haus")
+    words("b", "FLUSS")
+    words("c", '"one two"')
+    words("", '"two three"')        -- of two elements
+    words("ac", "crash*")
+    words("a", "serv* -three")
+    words("ab", "server OR haus")
+    words("d", "\u{4eac}\u{90fd}")
+    words("d", "don't")
+    words("", "\u{90fd}\u{4eac}")
+    words("", "don't -don't")
   end)
 
   it("asks what is there and what is not", function()
