@@ -96,13 +96,23 @@ static prophet_code open_wire(sync_live *l, prophet_error *err)
                                     : live_http_open(l->url, &l->net, &l->wire, err);
 }
 
-static prophet_code digest_of(ph_replica *r, uint8_t out[32], prophet_error *err)
+/* One place has one name, as notes of peers need it. */
+static void show(const char *url, char *out, size_t size)
+{
+    ph_net_show(url, out, size);
+    for (size_t n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
+        out[n - 1] = 0;
+}
+
+/* *whole: an equal digest means that there is nothing to pull. What damage took from the log is asked for all the same. */
+static prophet_code digest_of(ph_replica *r, uint8_t out[32], bool *whole, prophet_error *err)
 {
     ph_view *v;
     prophet_code rc = ph_view_begin(r, &v, err);
     if (rc < 0)
         return rc;
     rc = ph_view_digest(v, out, err);
+    *whole = v->state.holes == 0;
     ph_view_end(v);
     return rc;
 }
@@ -111,16 +121,17 @@ prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_option
                             sync_live **out, prophet_error *err)
 {
     uint8_t digest[32];
-    prophet_code rc = r ? digest_of(r, digest, err) : PROPHET_OK;
+    bool whole = false;
+    prophet_code rc = r ? digest_of(r, digest, &whole, err) : PROPHET_OK;
     sync_live *l = rc < 0 ? NULL : ph_zalloc(sizeof *l);
     if (!l)
         return rc < 0 ? rc : ph_nomem(err);
     l->o = o;
-    ph_net_show(url, l->shown, sizeof l->shown);
+    show(url, l->shown, sizeof l->shown);
     if (!(l->url = ph_strdup(url)))
         rc = ph_nomem(err);
     if (rc < 0 || (rc = open_wire(l, err)) < 0 ||
-        (rc = take_head(l, r ? digest : NULL, 0, err)) < 0) {
+        (rc = take_head(l, whole ? digest : NULL, 0, err)) < 0) {
         sync_live_close(l);
         return rc;
     }
@@ -245,29 +256,31 @@ static prophet_code pull_all(sync_live *l, ph_replica *r, ph_sync_report *rep, p
     for (unsigned tries = 0;;) {
         uint64_t before = rep->changesets;
         uint8_t digest[32];
+        bool whole;
         if ((rc = pull_once(l, r, rep, err)) != PROPHET_ENETWORK)
             return rc;
         tries = rep->changesets > before ? 0 : tries + 1;
         if (tries >= ATTEMPTS || (l->o && l->o->dry_run))
             return rc;
         if ((rc = pause_a_while(l->o, (unsigned)PAUSE_MS << tries, err)) < 0 ||
-            (rc = digest_of(r, digest, err)) < 0 || (rc = take_head(l, digest, 0, err)) < 0 ||
-            l->same || (rc = check_peer(l, r, err)) < 0)
+            (rc = digest_of(r, digest, &whole, err)) < 0 ||
+            (rc = take_head(l, whole ? digest : NULL, 0, err)) < 0 || l->same ||
+            (rc = check_peer(l, r, err)) < 0)
             return rc;
     }
 }
 
-/* Remembers the peer; equal ones and who did not tell their heads are remembered already, or need not be. */
-static prophet_code meet(sync_live *l, ph_replica *r, prophet_error *err)
+/* Remembers that the peer has these heads, and the digest it told last. Who did not tell its own is equal: remembered already, or need not be. */
+static prophet_code meet(sync_live *l, ph_replica *r, const ph_sync_offer *has, prophet_error *err)
 {
     ph_buf ids = PH_BUF_INIT;
     if (!l->has_offer)
         return PROPHET_OK;
-    for (size_t i = 0; i < l->offer.count; i++)
-        ph_buf_put(&ids, l->offer.heads[i].id.b, sizeof l->offer.heads[i].id.b);
-    prophet_code rc = ids.failed ? ph_nomem(err)
-                                 : sync_note(r, &l->peer.replica, l->shown, ph_buf_slice(&ids),
-                                             l->offer.digest, err);
+    for (size_t i = 0; i < has->count; i++)
+        ph_buf_put(&ids, has->heads[i].id.b, sizeof has->heads[i].id.b);
+    prophet_code rc =
+        ids.failed ? ph_nomem(err)
+                   : sync_note(r, &l->peer.replica, l->shown, ph_buf_slice(&ids), l->digest, err);
     ph_buf_clear(&ids);
     return rc;
 }
@@ -283,24 +296,23 @@ prophet_code sync_live_pull(sync_live *l, ph_replica *r, ph_sync_report *rep, pr
     if (rep->own_chain)
         (void)snprintf(rep->notice, sizeof rep->notice, "%s", ph_replica_notice(r));
     if (rc >= 0 && !dry)
-        rc = meet(l, r, err);
+        rc = meet(l, r, &l->offer, err);
     rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
     return rc;
 }
 
 /* ---- push --------------------------------------------------------------------------------------------------------------------- */
 
-static prophet_code make_offer(ph_replica *r, ph_buf *out, uint8_t digest[32], prophet_error *err)
+static prophet_code make_offer(ph_replica *r, ph_arena *a, ph_sync_offer *offer, ph_buf *out,
+                               prophet_error *err)
 {
     const ph_sync_peer me = { *ph_replica_database(r), *ph_replica_key(r) };
-    ph_sync_offer offer;
     ph_view *v;
     prophet_code rc = ph_view_begin(r, &v, err);
     if (rc < 0)
         return rc;
-    if ((rc = ph_sync_offer_make(v, &v->arena, &offer, err)) >= 0)
-        rc = ph_sync_offer_encode(&me, &offer, out, err);
-    memcpy(digest, offer.digest, 32);
+    if ((rc = ph_sync_offer_make(v, a, offer, err)) >= 0)
+        rc = ph_sync_offer_encode(&me, offer, out, err);
     ph_view_end(v);
     return rc;
 }
@@ -359,24 +371,26 @@ done:
 prophet_code sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, prophet_error *err)
 {
     bool dry = l->o && l->o->dry_run, pushed = false;
-    ph_buf offer = PH_BUF_INIT;
-    uint8_t digest[32];
+    ph_arena a = PH_ARENA_INIT;
+    ph_buf bytes = PH_BUF_INIT;
+    ph_sync_offer offer;
     uint64_t start = ph_monotonic_us();
     prophet_code rc = PROPHET_OK;
     if (!dry && !ph_replica_readonly(r))
         rc = ph_replica_sign(r, err);
     if (rc >= 0 && l->has_offer)
         rc = check_peer(l, r, err);
-    if (rc >= 0 && (rc = make_offer(r, &offer, digest, err)) >= 0) {
-        if (memcmp(digest, l->digest, 32) == 0)
+    if (rc >= 0 && (rc = make_offer(r, &a, &offer, &bytes, err)) >= 0) {
+        if (memcmp(offer.digest, l->digest, 32) == 0)
             pushed = true; /* nothing new */
         else
-            rc = push_some(l, r, ph_buf_slice(&offer), rep, &pushed, err);
+            rc = push_some(l, r, ph_buf_slice(&bytes), rep, &pushed, err);
     }
     rep->dry_run = dry;
     if (rc >= 0 && pushed && !dry && !ph_replica_readonly(r))
-        rc = meet(l, r, err);
+        rc = meet(l, r, &offer, err); /* it has all that is here now */
     rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
-    ph_buf_clear(&offer);
+    ph_buf_clear(&bytes);
+    ph_arena_clear(&a);
     return rc;
 }

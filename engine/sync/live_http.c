@@ -34,7 +34,7 @@ static prophet_code judge(const http_wire *w, const ph_http_request *q, prophet_
     switch (q->status) {
     case 401:
         rc = ph_fail(err, PROPHET_EREMOTE, "%s wants a token, and a good one", w->shown);
-        ph_hint(err, "a remote has one: db.remotes.origin = { url = .., token = .. }");
+        ph_hint(err, "--token-file, or the option token");
         return rc;
     case 404:
     case 405:
@@ -44,6 +44,13 @@ static prophet_code judge(const http_wire *w, const ph_http_request *q, prophet_
     if (*q->message)
         return live_refusal(w->shown, ph_slice_str(q->message), err);
     return ph_fail(err, PROPHET_EREMOTE, "%s answers with status %d", w->shown, q->status);
+}
+
+/* Is it "code: message", as live peers refuse? */
+static bool is_refusal(const char *message)
+{
+    size_t n = strspn(message, "abcdefghijklmnopqrstuvwxyz_");
+    return n > 0 && message[n] == ':';
 }
 
 typedef struct body { /* to be sent */
@@ -125,7 +132,7 @@ static prophet_code http_head(void *self, const uint8_t *known, uint32_t wait_s,
     if (q.status == 200 && strncmp(type.value, "application/cbor", 16) == 0)
         return PROPHET_OK;
     /* a static server that has a page for everything is no live peer, nor is one that forbids what it does not have */
-    return q.status == 200 || (q.status == 403 && !strstr(q.message, ": "))
+    return q.status == 200 || (q.status < 500 && !is_refusal(q.message))
                ? ph_fail(err, PROPHET_ENOTFOUND, "there is no live peer at %s", w->shown)
                : judge(w, &q, err);
 }

@@ -81,6 +81,16 @@ describe("damage in a log", function()
     assert.equal(ann:digest(), bob:digest())
   end)
 
+  it("is mended by a live peer that has nothing else that is new", function()
+    spoil("ann", text(20), "X")
+    ann = place.open "ann"
+    assert.is_true(faults(ann) > 0)
+    assert.equal(bob:digest(), ann:digest())
+    local server <close> = bob:serve { listen = "127.0.0.1:0", background = true }
+    assert.equal(1, ann:pull(server.url).mended)
+    all_is_well(ann)
+  end)
+
   it("is asked for at each pull until somebody has what it took", function()
     local carol = place.tracker "carol" -- another database
     spoil("ann", text(20), "X")

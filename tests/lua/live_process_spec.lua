@@ -1,0 +1,111 @@
+-- Live peers in processes of their own: `prophet serve` over HTTP, and `prophet serve --stdio` as ssh starts it. Peers that lie or break off
+-- are in tests/unit/serve_live_test.c.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local prophet = require "prophet"
+local place = require "place"
+local cli = require "cli_support"
+local raises = place.raises
+
+local servers = {}
+
+--- The URL of a server of the replica in `dir`, in another process.
+local function serve(dir, args)
+  local pipe = assert(io.popen(("echo $$; exec env -u LUA_PATH -u LUA_CPATH '%s/prophet' --db '%s' serve --listen 127.0.0.1:0 --quiet %s 2>&1")
+    :format(cli.build, dir, args or "")))
+  local pid = math.tointeger(pipe:read "n")
+  servers[#servers + 1] = { pid = pid, pipe = pipe }
+  pipe:read "l"
+  local line = assert(pipe:read "l", "the server did not start")
+  return assert(line:match "http://127%.0%.0%.1:%d+", line)
+end
+
+local function add(db, summary)
+  db.types.ticket:create { summary = summary }
+end
+
+describe("a live peer in another process", function()
+  local ann, tokens
+  before_each(function()
+    place.enter()
+    ann = place.tracker "ann"
+    add(ann, "first")
+    tokens = place.path "tokens"
+    cli.write(tokens, "write writer\nread reader\n")
+  end)
+  after_each(function()
+    for i = #servers, 1, -1 do
+      os.execute("kill " .. servers[i].pid)
+      servers[i].pipe:close()
+      servers[i] = nil
+    end
+    place.leave()
+  end)
+
+  local function clone(url, name, options)
+    local db = prophet.clone(url, place.path(name), options)
+    db:close()
+    return place.open(name)
+  end
+
+  it("is cloned, pulled from, pushed to and synced with", function()
+    local url = serve(ann.path, "--token-file " .. tokens)
+    local bob = clone(url, "bob", { token = "reader" })
+    assert.equal(ann:digest(), bob:digest())
+    assert.equal(0, bob:pull(url, { token = "reader" }).changesets)
+    add(ann, "second")
+    assert.equal(1, bob:pull(url, { token = "reader", dry_run = true }).changesets)
+    assert.not_equal(ann:digest(), bob:digest())
+    assert.equal(1, bob:pull(url, { token = "reader" }).changesets)
+    assert.equal(ann:digest(), bob:digest())
+    add(bob, "third")
+    assert.equal(1, bob:push(url, { token = "writer", dry_run = true }).changesets)
+    assert.not_equal(ann:digest(), bob:digest())
+    assert.equal(1, bob:push(url, { token = "writer" }).changesets)
+    assert.equal(ann:digest(), bob:digest())
+    assert.equal(0, bob:push(url, { token = "writer" }).changesets)
+    add(bob, "fourth")
+    add(ann, "fifth")
+    bob:sync(url .. "/", { token = "writer" })
+    assert.equal(ann:digest(), bob:digest())
+    local bundle = bob:bundle(place.path "since.prophet-bundle", { since = url })
+    assert.equal(0, bundle.changesets)
+  end)
+
+  it("takes nothing where nobody may push", function()
+    local url = serve(ann.path)
+    local bob = clone(url, "bob")
+    add(bob, "second")
+    raises("readonly", bob.push, bob, url)
+    assert.not_equal(bob:digest(), ann:digest())
+  end)
+
+  it("answers over a pipe as well", function()
+    local ssh = place.path "ssh"
+    -- what ssh does: the last word is a line for a shell over there
+    cli.write(ssh, ("#!/bin/sh\nfor line; do :; done\nPATH='%s':$PATH exec sh -c \"$line\"\n"):format(cli.build))
+    os.execute(("chmod +x '%s'"):format(ssh))
+    local how = { env = "PROPHET_SSH='" .. ssh .. "'" }
+    local url = "ssh://host.example" .. ann.path
+    local function ok(...)
+      local ran = cli.run(place.dir, "prophet", { ... }, how)
+      assert.equal(0, ran.status, ran.err)
+    end
+    ok("clone", url, "bob")
+    local bob = place.open "bob"
+    assert.equal(ann:digest(), bob:digest())
+    add(ann, "second")
+    ok("--db", "bob", "pull", url)
+    assert.equal(ann:digest(), bob:digest())
+    add(bob, "third")
+    ok("--db", "bob", "push", url)
+    assert.equal(ann:digest(), bob:digest())
+    add(ann, "fourth")
+    add(bob, "fifth")
+    ok("--db", "bob", "sync", url)
+    assert.equal(ann:digest(), bob:digest())
+    local eve = place.tracker "eve"
+    local ran = cli.run(place.dir, "prophet", { "--db", eve.path, "push", url }, how)
+    assert.not_equal(0, ran.status)
+    assert.truthy(ran.err:find("unrelated", 1, true), ran.err)
+  end)
+end)
