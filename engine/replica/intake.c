@@ -10,6 +10,7 @@ typedef struct waiting {
     ph_changeset cs;
     size_t bytes;
     bool covered; /* by a verified signature, its own or one of a later changeset of its chain */
+    bool vouched; /* only by the word of who held it */
     bool applied;
     bool own; /* from the own log: it needs no proof */
     bool has_sig;
@@ -24,9 +25,10 @@ typedef struct writer {
 
 struct ph_intake {
     ph_replica *r;
-    ph_arena arena;          /* of what waits; emptied when nothing does */
-    ph_arena kept;           /* of the report */
-    ph_map ids;              /* id -> waiting */
+    ph_arena arena; /* of what waits; emptied when nothing does */
+    ph_arena kept;  /* of the report */
+    ph_map ids;     /* id -> waiting */
+    ph_map awaited; /* id of what is covered as soon as it comes -> the covered one that names it */
     PH_LIST(waiting *) list; /* in order of arrival */
     PH_LIST(writer) writers;
     ph_map writer_keys;
@@ -53,6 +55,7 @@ void ph_intake_free(ph_intake *in)
     if (!in)
         return;
     ph_map_clear(&in->ids);
+    ph_map_clear(&in->awaited);
     ph_map_clear(&in->writer_keys);
     ph_free(in->list.at);
     ph_free(in->writers.at);
@@ -73,6 +76,64 @@ bool ph_intake_waits(const ph_intake *in, const ph_id *id)
 }
 
 /* ---- arriving ------------------------------------------------------------------------------------------------------------ */
+
+static bool same_chain(const waiting *a, const waiting *b)
+{
+    return ph_id_eq(&a->cs.header.replica, &b->cs.header.replica);
+}
+
+static void count_covered(ph_intake *in, waiting *w)
+{
+    w->covered = true;
+    in->covered_bytes += w->bytes;
+    in->covered_count++;
+}
+
+static bool await(ph_intake *in, bool named, const ph_id *id, waiting *w)
+{
+    return !named || ph_map_put(&in->awaited, ph_slice(id->b, sizeof id->b), w);
+}
+
+/* A tail that somebody vouches for, one step only: who vouches must be signed. */
+static bool vouch(ph_intake *in, waiting *w)
+{
+    bool ok = true;
+    for (; ok && w && !w->covered && !w->cs.header.has_vouches; w = w->chain_prev) {
+        count_covered(in, w);
+        w->vouched = true;
+        in->report.vouched++;
+        ok = await(in, !w->chain_prev && w->cs.header.has_prev, &w->cs.header.prev, w);
+    }
+    return ok;
+}
+
+/* This one and all before it in its chain are proven; so is a tail that one of them vouches for. What of these comes later, from another publisher of a depot,
+ * is so as soon as it comes. */
+static bool cover(ph_intake *in, waiting *w)
+{
+    bool ok = true;
+    for (; ok && w && !w->covered; w = w->chain_prev) {
+        const ph_header *h = &w->cs.header;
+        waiting *tail = h->has_vouches ? ph_map_get(&in->ids, ph_slice(h->vouches.b, 32)) : NULL;
+        count_covered(in, w);
+        ok = await(in, !w->chain_prev && h->has_prev, &h->prev, w) &&
+             await(in, h->has_vouches && !tail, &h->vouches, w) && vouch(in, tail);
+    }
+    return ok;
+}
+
+/* Did something that is covered wait for this one? */
+static bool was_awaited(ph_intake *in, waiting *w)
+{
+    const waiting *later = ph_map_get(&in->awaited, ph_slice(w->cs.id.b, 32));
+    if (!later)
+        return true;
+    if (!later->cs.header.has_prev || !ph_id_eq(&later->cs.header.prev, &w->cs.id))
+        return vouch(in, w);
+    if (!same_chain(later, w))
+        return true;
+    return later->vouched ? vouch(in, w) : cover(in, w);
+}
 
 static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx,
                                    prophet_error *err)
@@ -95,11 +156,16 @@ static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_
                       : ph_fail(err, PROPHET_EUNTRUSTED,
                                 "a replica claims to succeed another without its signature");
     w->bytes = frame.len + 512;
-    if (w->cs.header.has_prev)
+    if (w->cs.header.has_prev) {
         w->chain_prev = ph_map_get(&in->ids, ph_slice(w->cs.header.prev.b, 32));
+        if (w->chain_prev && !same_chain(w, w->chain_prev))
+            w->chain_prev =
+                NULL; /* refused later; its signature proves nothing of another's chain */
+    }
     in->bytes += w->bytes;
     in->report.bytes += frame.len;
-    if (!ph_map_put(&in->ids, ph_slice(w->cs.id.b, 32), w) || !PH_PUSH(in->list, w))
+    if (!ph_map_put(&in->ids, ph_slice(w->cs.id.b, 32), w) || !PH_PUSH(in->list, w) ||
+        !was_awaited(in, w))
         return ph_nomem(err);
     if (in->bytes <= WAITING_MAX)
         return PROPHET_OK;
@@ -108,26 +174,6 @@ static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_
     return ph_fail(err, PROPHET_EBUDGET,
                    "more than %u MiB of changesets wait for a signature: the source is refused",
                    WAITING_MAX >> 20);
-}
-
-/* This one and all before it in its chain are proven; so is a tail that one of them vouches for. */
-static void cover(ph_intake *in, waiting *w)
-{
-    while (w && !w->covered) {
-        w->covered = true;
-        in->covered_bytes += w->bytes;
-        in->covered_count++;
-        waiting *tail = w->cs.header.has_vouches
-                            ? ph_map_get(&in->ids, ph_slice(w->cs.header.vouches.b, 32))
-                            : NULL;
-        for (; tail && !tail->covered && !tail->cs.header.has_vouches; tail = tail->chain_prev) {
-            tail->covered = true; /* one step only: who vouches must be signed */
-            in->report.vouched++;
-            in->covered_bytes += tail->bytes;
-            in->covered_count++;
-        }
-        w = w->chain_prev;
-    }
 }
 
 prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64],
@@ -147,7 +193,8 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     }
     w->has_sig = true;
     memcpy(w->sig, sig, sizeof w->sig);
-    cover(in, w);
+    if (!cover(in, w))
+        return ph_nomem(err);
     if (in->covered_bytes >= PH_BATCH_BYTES || in->covered_count >= PH_BATCH_COUNT)
         return ph_intake_apply(in, err);
     return PROPHET_OK;
@@ -342,6 +389,7 @@ static void sweep(ph_intake *in)
     in->list.count = kept;
     if (kept == 0) {
         ph_map_reset(&in->ids);
+        ph_map_reset(&in->awaited);
         ph_arena_reset(&in->arena);
         in->bytes = in->covered_bytes = in->covered_count = 0;
     }

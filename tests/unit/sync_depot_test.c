@@ -153,6 +153,44 @@ TEST(publishers_that_build_on_each_other)
     ph_replica_close(c);
 }
 
+typedef struct pour {
+    ph_intake *in;
+    ph_frame_context stream;
+} pour;
+
+static prophet_code pour_in(void *ctx, ph_frame_type type, prophet_slice frame, const ph_id *id,
+                            prophet_error *e)
+{
+    pour *p = ctx;
+    (void)id;
+    return ph_intake_frame(p->in, type, frame, &p->stream, e);
+}
+
+/* One signature covers five; the publisher of the first three is read after that of the others. */
+TEST(what_a_signature_proves_may_come_after_it)
+{
+    static const uint64_t first[] = { 1, 2, 3 }, last[] = { 4, 5 };
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    ph_intake_report rep;
+    pour p = { .in = NULL };
+    ph_view *v;
+    write_some(a, 5);
+    REQUIRE_OK(ph_replica_sign(a, &err), &err);
+    REQUIRE_OK(ph_intake_begin(b, &p.in, &err), &err);
+    REQUIRE_OK(ph_view_begin(a, &v, &err), &err);
+    REQUIRE_OK(ph_view_stream(v, last, 2, false, pour_in, &p, &err), &err);
+    p.stream = (ph_frame_context){ .has_last = false };
+    REQUIRE_OK(ph_view_stream(v, first, 3, false, pour_in, &p, &err), &err);
+    ph_view_end(v);
+    REQUIRE_OK(ph_intake_finish(p.in, &rep, &err), &err);
+    CHECK_EQ_UINT(rep.changesets, 5);
+    CHECK_EQ_UINT(rep.unsigned_rest, 0);
+    ph_intake_free(p.in);
+    CHECK(same(a, b));
+    ph_replica_close(a);
+    ph_replica_close(b);
+}
+
 /* ---- what is lost ------------------------------------------------------------------------------------------------------ */
 
 TEST(a_lost_segment_is_told_and_published_again_by_who_has_it)
