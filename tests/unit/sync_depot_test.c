@@ -288,6 +288,7 @@ TEST(a_restored_backup_pulls_before_it_publishes)
 
 /* ---- who fails in the middle ------------------------------------------------------------------------------ */
 
+#ifdef PH_DEV
 /* The nth step of the disk fails; whatever is left behind, others can pull, and the next publish makes it whole. */
 TEST(a_publisher_that_fails_at_any_step)
 {
@@ -313,6 +314,7 @@ TEST(a_publisher_that_fails_at_any_step)
     ph_replica_close(a);
     ph_replica_close(b);
 }
+#endif
 
 /* ---- refusals ------------------------------------------------------------------------------------------------------------------ */
 
@@ -436,6 +438,7 @@ TEST(another_database_and_what_is_no_depot)
     end(&w);
 }
 
+#ifdef PH_DEV
 TEST(a_full_disk_is_told_and_the_next_pull_goes_on)
 {
     world w;
@@ -457,6 +460,7 @@ TEST(a_full_disk_is_told_and_the_next_pull_goes_on)
     CHECK(full > 0);
     end(&w);
 }
+#endif
 
 TEST(a_dry_run_writes_nothing)
 {
