@@ -415,10 +415,6 @@ PROPHET_API prophet_code prophet_history(prophet_db *db, const char *type, const
 /* {field: {value?, changeset (hex), version, author?, time, replica (hex), decided_by? ("votes" "rule")}, ..}: who is behind what each field shows; of sets and
  * counters: the last write. */
 PROPHET_API prophet_code prophet_blame(prophet_db *db, const char *type, const prophet_uuid *id, prophet_doc **out, prophet_error *err);
-/* Changesets by ascending version: {id, replica, seq, prev?, parents?, lamport, version, time, author?, message?,
- * changes: list of {type, record (ref), number, action, fields: map field -> {set? unset? inc? add? remove?}}, votes: list of {type, record, field (""), value? unset? by resolver? reason?}}.
- * spec: a map {author?, type?, record? (ref), replica? (hex), since?, until? (times), after? (version), id? (hex, or a unique head of it), limit? (the newest so many),
- * newest? (bool: descending)}; nil: all. */
 /* The database as it was at a point, as a handle for reading only (EREADONLY): get, query, count, history, log, export, conflicts, schema and
  * version answer as they did then, schemas, rules and weights too. The point is a version of this replica (PROPHET_INT), a time (PROPHET_TIME:
  * what this replica had then, what it pulled later left out), or a changeset by its id or the start of it (PROPHET_TEXT: it and all it had
@@ -428,6 +424,10 @@ PROPHET_API prophet_code prophet_as_of(prophet_db *db, prophet_value point, prop
 /* Records that differ between two points (b nil: now), by type and id: documents {type, record, number, action ("create", "update", "delete"),
  * changes = [{field, old, new}]}; for the life cell the field is "life" and `life` is true. */
 PROPHET_API prophet_code prophet_diff(prophet_db *db, prophet_value a, prophet_value b, prophet_iter **out, prophet_error *err);
+/* Changesets by ascending version: {id, replica, seq, prev?, parents?, lamport, version, time, author?, message?,
+ * changes: list of {type, record (ref), number, action, fields: map field -> {set? unset? inc? add? remove?}}, votes: list of {type, record, field (""), value? unset? by resolver? reason?}}.
+ * spec: a map {author?, type?, record? (ref), replica? (hex), since?, until? (times), after? (version), id? (hex, or a unique head of it), limit? (the newest so many),
+ * newest? (bool: descending)}; nil: all. */
 PROPHET_API prophet_code prophet_log(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
 /* The same as JSON lines, and the living records as JSON lines (all: reserved types too): the contract of docs/formats.md. */
 PROPHET_API prophet_code prophet_log_json(prophet_db *db, prophet_value spec, prophet_sink_fn sink, void *ctx, prophet_error *err);

@@ -49,6 +49,14 @@ function M.changeset(v)
   e.raise { code = "usage", message = "this is no changeset", hint = "an entry of db:log, its id, or its version" }
 end
 
+--- A changeset from a command line: few digits alone are a version.
+---@param text string
+---@return integer|string
+function M.parse_changeset(text)
+  if #text < 16 and text:find "^%d+$" then return math.tointeger(tonumber(text)) end
+  return text
+end
+
 --- How a point is written in messages.
 ---@param v any
 ---@return string

@@ -2,6 +2,7 @@
 --
 -- A command is a table:
 --   name, summary (one line), args ("ID [FIELD]"), about (more text), run(ctx) -> exit status
+--   past = true: it only reads, and --at POINT has it read the past
 --   options = { { name = "limit", value = "N", kind = "int", doc = ".." }, { name = "all", short = "a", doc = ".." } }
 --   an option with values = 2 takes two words and gives a list of them
 --   min, max = how many arguments (max = nil: any number)
@@ -21,13 +22,16 @@ M.common = {
   { name = "help", short = "h", doc = "what this command does" },
 }
 
+-- What commands with `past = true` have as well.
+local past = { { name = "at", value = "POINT", doc = "the database as it was: a version, a time, or a changeset's id" } }
+
 local function usage(message, hint, value)
   e.raise { code = "usage", message = message, hint = hint, value = value }
 end
 
 local function table_of(command)
   local long, short, names = {}, {}, {}
-  for _, list in ipairs { M.common, command and command.options or {} } do
+  for _, list in ipairs { M.common, command and command.past and past or {}, command and command.options or {} } do
     for _, option in ipairs(list) do
       long[option.name] = option
       if option.short then short[option.short] = option end
@@ -158,6 +162,7 @@ function M.help(command)
   end
   out[#out + 1] = ""
   out[#out + 1] = "with every command:"
+  for _, option in ipairs(command.past and past or {}) do out[#out + 1] = option_line(option) end
   for _, option in ipairs(M.common) do out[#out + 1] = option_line(option) end
   return table.concat(out, "\n")
 end

@@ -4,7 +4,7 @@ local format = require "prophet.format"
 local lookup = require "prophet.cli.lookup"
 
 return {
-  name = "blame", args = "ID", min = 1, max = 1, summary = "who is behind what each field shows",
+  name = "blame", past = true, args = "ID", min = 1, max = 1, summary = "who is behind what each field shows",
   run = function(ctx)
     local db = ctx:read()
     local blame = lookup.record(db, nil, ctx.args[1]):blame()

@@ -4,7 +4,7 @@ local exit = require "prophet.cli.exit"
 local plain = require "prophet.cli.conflict_plain"
 
 return {
-  name = "conflicts", summary = "what replicas disagree about",
+  name = "conflicts", past = true, summary = "what replicas disagree about",
   about = "Ends with 1 when there is none, and with 5 when there are open ones and --strict is given.",
   options = {
     { name = "type", value = "TYPE", doc = "of records of this type" },

@@ -87,10 +87,12 @@ function Context:open(reading)
   return db
 end
 
---- The same, to read.
+--- The same, to read; with --at: as it was then.
 ---@return table db
 function Context:read()
-  return self:open(true)
+  local db = self:open(true)
+  if not self.options.at then return db end
+  return self:adopt(db:as_of(require("prophet.point").parse(self.options.at)))
 end
 
 --- Takes an open handle over: it is closed when the command ends.

@@ -1,7 +1,7 @@
 --- prophet export
 
 return {
-  name = "export", summary = "all living records as JSON, one a line, sorted by type and id",
+  name = "export", past = true, summary = "all living records as JSON, one a line, sorted by type and id",
   about = "The contract is in docs/formats.md; an independent program can compute it from prophet log --json.",
   options = {
     { name = "all", short = "a", doc = "reserved types too" },

@@ -4,7 +4,7 @@ local describe = require "prophet.describe"
 local lookup = require "prophet.cli.lookup"
 
 return {
-  name = "history", args = "ID", min = 1, max = 1, summary = "what happened to a record",
+  name = "history", past = true, args = "ID", min = 1, max = 1, summary = "what happened to a record",
   run = function(ctx)
     local db = ctx:read()
     for step in lookup.record(db, nil, ctx.args[1], true):history() do

@@ -7,7 +7,7 @@ local M = {}
 M.groups = {
   { "start", "init", "clone", "info" },
   { "records", "create", "show", "update", "delete", "search" },
-  { "history", "log", "history", "blame" },
+  { "history", "log", "history", "blame", "diff", "revert", "undo" },
   { "exchange", "pull", "push", "sync", "publish", "serve", "bundle", "apply", "key" },
   { "conflicts", "conflicts", "vote", "resolve" },
   { "data", "export", "schema", "settings" },

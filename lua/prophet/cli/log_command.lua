@@ -4,7 +4,7 @@ local describe = require "prophet.describe"
 local exit = require "prophet.cli.exit"
 
 return {
-  name = "log", summary = "all changesets, oldest first",
+  name = "log", past = true, summary = "all changesets, oldest first",
   about = "With --json every changeset whole, one a line: the contract of docs/formats.md. Ends with 1 if there is none.",
   options = {
     { name = "author", value = "NAME", doc = "by this author" },

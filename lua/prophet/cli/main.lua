@@ -38,7 +38,7 @@ local function find_command(argv)
     if text == "--version" then return "version", {} end
     if text == "--" or text == "-" or not text:find "^%-" then break end
     words[#words + 1] = text
-    if text == "--db" or text == "--format" then
+    if text == "--db" or text == "--format" or text == "--at" then
       i = i + 1
       words[#words + 1] = argv[i]
     end

@@ -5,7 +5,7 @@ local exit = require "prophet.cli.exit"
 local records = require "prophet.cli.records"
 
 return {
-  name = "search", args = "TYPE [QUERY ...]", min = 1, summary = "find records",
+  name = "search", past = true, args = "TYPE [QUERY ...]", min = 1, summary = "find records",
   about = [[
 A condition is field=value, field!=value, field<value, field<=value, field>value, field>=value, field~text (contains),
 field= (missing), or @name for a query that the schema names. Conditions are all to hold; field=a,b means a or b.

@@ -4,7 +4,7 @@ local lookup = require "prophet.cli.lookup"
 local records = require "prophet.cli.records"
 
 return {
-  name = "show", args = "ID ...", min = 1, summary = "all fields of records",
+  name = "show", past = true, args = "ID ...", min = 1, summary = "all fields of records",
   run = function(ctx)
     local db = ctx:read()
     for _, name in ipairs(ctx.args) do
