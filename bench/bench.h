@@ -65,6 +65,17 @@ double ours_bundle(const char *source, const char *file);
 double ours_clone_time(const char *source, const char *path, size_t changesets); /* verified, durable */
 /* Publishes everything, then so many changesets one by one: the files of the depot, and the bytes that a pull of the last 10 reads. */
 size_t ours_depot(const char *source, const char *depot, const char *reader, size_t publishes, double *bytes);
+/* Reading the past of a replica at `path`, whose first record gets so many versions. A take: as_of and a read of it, in the middle of them; as_of and
+ * a question to an index there; the same half the log back. */
+typedef struct bench_past {
+    struct prophet_db *db;
+    uint64_t middle, half;
+    uint8_t  id[16];
+    char     summary[32];
+} bench_past;
+void ours_past_begin(bench_past *p, const char *path, size_t versions);
+void ours_past_take(bench_past *p, double *read, double *query, double *far);
+void ours_past_end(bench_past *p);
 /* Opening a replica of `records`: made once at the returned path. */
 const char *ours_large(size_t records, size_t per_change);
 void        ours_kill(const char *path);    /* a writer is killed -9 while it writes */

@@ -246,6 +246,25 @@ static void row_open(void)
     bench_remove(path);
 }
 
+static void row_past(void)
+{
+    double read[ROUNDS_MAX], query[ROUNDS_MAX], far[ROUNDS_MAX];
+    char path[4096];
+    bench_past p;
+
+    (void)snprintf(path, sizeof path, "%s", ours_large(scaled(100000), BULK_CHANGE));
+    ours_past_begin(&p, path, 100);
+    for (int i = 0; i < rounds; i++)
+        ours_past_take(&p, &read[i], &query[i], &far[i]);
+    ours_past_end(&p);
+    print_limit("as of: reading one record with 100 versions", median(read) * 1e3, 2, "ms");
+    printf("%-50s %9.3f ms\n", "  indexed query over 100,000, 50 versions ago",
+           median(query) * 1e3);
+    printf("%-50s %9.3f ms\n", "  the same, half the log ago", median(far) * 1e3);
+    fflush(stdout);
+    bench_remove(path);
+}
+
 static const struct {
     const char *what, *ours, *peer;
     size_t times;
@@ -323,6 +342,7 @@ static const struct {
     { "bulk", row_bulk },       { "lua", row_lua },           { "reads", row_reads },
     { "pull", row_pull },       { "exchange", row_exchange }, { "bytes", row_bytes },
     { "open", row_open },       { "queries", row_queries },   { "growth", row_growth },
+    { "past", row_past },
 };
 
 static bool is_wanted(const char *row, char **names, int count)
