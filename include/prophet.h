@@ -475,6 +475,10 @@ PROPHET_API prophet_code prophet_policy_set(prophet_db *db, const prophet_policy
  * "abstained"), reason?}}; report may be NULL. Nothing to do is not an error; on a read-only handle nothing is asked. EUSAGE inside a change. */
 PROPHET_API prophet_code prophet_poll(prophet_db *db, prophet_doc **report, prophet_error *err);
 
+/* Waits until the database has more than this version, by whatever process on this machine wrote it; PROPHET_DONE: timeout_ms passed (below 0: for
+ * ever). EINTERRUPTED by prophet_interrupt, EUSAGE inside a change or a view. */
+PROPHET_API prophet_code prophet_wait(prophet_db *db, uint64_t version, int timeout_ms, prophet_error *err);
+
 /* ---- exchange ------------------------------------------------------------------------------------------------ */
 
 typedef struct prophet_exchange {

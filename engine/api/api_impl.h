@@ -60,6 +60,7 @@ struct prophet_db {
     uint64_t reads;
     prophet_voting voting;
     atomic_bool interrupted;
+    ph_watch *watch;      /* since prophet_wait was called first */
     atomic_int wake_fd;   /* an eventfd that an interrupt makes readable; -1: nobody waits */
     uint64_t generation;  /* raised when numbers of names may have been taken back */
     api_shape *shapes;    /* one a type, the one used last in front */
@@ -80,6 +81,7 @@ struct prophet_txn {
 
 /* db.c */
 prophet_db *api_db_new(void); /* an empty handle; NULL: no memory */
+prophet_code api_need_wake_fd(prophet_db *db, prophet_error *err);
 bool api_stop(void *db); /* asked to end? answers once */
 prophet_code api_interrupted(prophet_db *db, prophet_error *err);
 prophet_code api_not_inside(prophet_db *db, const char *what,

@@ -126,6 +126,7 @@ void prophet_close(prophet_db *db)
     }
     api_shapes_free(db);
     ph_arena_clear(&db->scratch);
+    ph_watch_close(db->watch);
     if (atomic_load(&db->wake_fd) >= 0)
         (void)close(atomic_load(&db->wake_fd)); /* nothing was written to a file */
     ph_free(db);

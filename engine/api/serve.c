@@ -179,22 +179,12 @@ static prophet_code wait_once(prophet_server *s, prophet_db *db, int ms, prophet
     return PROPHET_OK;
 }
 
-/* Kept until the handle is closed: an interrupt may write to it at any time. */
-static prophet_code need_wake_fd(prophet_db *db, prophet_error *err)
-{
-    int fd = atomic_load(&db->wake_fd);
-    if (fd < 0 && (fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        return ph_fail_sys(err, errno, "eventfd");
-    atomic_store(&db->wake_fd, fd);
-    return PROPHET_OK;
-}
-
 prophet_code prophet_server_wait(prophet_server *s, prophet_db *db, int timeout_ms,
                                  prophet_error *err)
 {
     uint64_t now = ph_monotonic_us(),
              end = now + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000;
-    prophet_code rc = db ? need_wake_fd(db, err) : PROPHET_OK;
+    prophet_code rc = db ? api_need_wake_fd(db, err) : PROPHET_OK;
     if (rc < 0)
         return rc;
     do {

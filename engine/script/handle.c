@@ -351,6 +351,22 @@ static int l_version(lua_State *L)
     return 1;
 }
 
+/* (handle, version, milliseconds) -> is there more than this version? Below 0: for ever */
+static int l_wait(lua_State *L)
+{
+    prophet_error err = { 0 };
+    script_require_unsealed(L, "waiting");
+    l_handle *h = script_handle(L, 1);
+    script_no_change(L, h, "waiting");
+    uint64_t version = (uint64_t)luaL_checkinteger(L, 2);
+    int ms = (int)luaL_checkinteger(L, 3);
+    prophet_code rc = prophet_wait(h->db, version, ms, &err);
+    if (rc < 0)
+        return script_raise(L, &err);
+    lua_pushboolean(L, rc == PROPHET_OK);
+    return 1;
+}
+
 static int l_notice(lua_State *L)
 {
     lua_pushstring(L, prophet_notice(script_handle(L, 1)->db));
@@ -376,7 +392,7 @@ const luaL_Reg script_handle_core[] = {
     { "info", l_info },         { "stats", l_stats },     { "check", l_check },
     { "rebuild", l_rebuild },   { "flush", l_flush },     { "sign", l_sign },
     { "adopt", l_adopt },       { "version", l_version }, { "notice", l_notice },
-    { "set_user", l_set_user }, { NULL, NULL },
+    { "set_user", l_set_user }, { "wait", l_wait },       { NULL, NULL },
 };
 /* core.new_key(path, passphrase or nil) */
 static int l_new_key(lua_State *L)

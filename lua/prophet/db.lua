@@ -14,6 +14,7 @@ local settings = require "prophet.settings"
 local strict = require "prophet.strict"
 local text_out = require "prophet.text_out"
 local types = require "prophet.types"
+local watch = require "prophet.watch"
 require "prophet.record" -- the methods of records
 
 local M = {}
@@ -274,9 +275,22 @@ function methods.resolvers(db)
   return resolvers.list(state_of(db))
 end
 
---- Lets the resolvers vote on what is due.
+--- Lets the resolvers vote on what is due, and tells those who watch what has happened since.
 function methods.poll(db)
-  return report.poll(state_of(db).handle:poll())
+  local s = state_of(db)
+  local said = report.poll(s.handle:poll())
+  said.events = watch.deliver(s)
+  return said
+end
+
+--- Tells of every changeset: fn(changeset, origin), when db:poll or db:run runs. Gives the watch, which `close` ends.
+function methods.on(db, event, fn)
+  return watch.on(state_of(db), event, fn)
+end
+
+--- Polls whenever something is written, by whatever process, until a function that is told something gives false, `seconds` passed, or an interrupt.
+function methods.run(db, seconds)
+  return watch.run(state_of(db), seconds)
 end
 
 -- ---- exchange ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ local core = require "prophet.core"
 local e = require "prophet.error"
 local strict = require "prophet.strict"
 local types = require "prophet.types"
+local watch = require "prophet.watch"
 local where = require "prophet.where"
 
 local M = {}
@@ -476,6 +477,12 @@ end
 --- Deletes all rows: how many, and in how many changesets.
 function methods.delete(query)
   return each_batch(query, BATCH, function(t) t:delete() end)
+end
+
+--- Tells of rows that enter, change and leave, when db:poll or db:run runs: fn(event, record, origin). Gives the watch, which `close` ends.
+function methods.watch(query, fn)
+  local q = own(query)
+  return watch.query(q.ts.state, q, fn)
 end
 
 --- Is there a row?

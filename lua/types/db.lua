@@ -200,9 +200,21 @@ function db:resolver(resolver, options) end
 ---@return table[]
 function db:resolvers() end
 
---- Does what is due: asks resolvers what was not asked yet.
+--- Does what is due: asks resolvers what was not asked yet, and tells those who watch what has happened since the last time (`events`: how often).
 ---@return table
 function db:poll() end
+
+--- Tells of every changeset that comes, in order, from poll or run. false from the function ends db:run.
+---@param event "changeset"
+---@param fn fun(changeset: table, origin: prophet.Origin): boolean?
+---@return prophet.Watch
+function db:on(event, fn) end
+
+--- Polls whenever something is written here, by whatever process; until a function that is told something gives false, `seconds` passed, or an
+--- interrupt. Gives how often somebody was told something.
+---@param seconds? number
+---@return integer
+function db:run(seconds) end
 
 --- Numbers for people: changesets, records, replicas, bytes.
 ---@return table<string, any>

@@ -249,6 +249,27 @@ function query:count() end
 ---@return boolean
 function query:exists() end
 
+--- Tells of rows that enter, change and leave, when db:poll or db:run runs. What leaves because it was deleted is given as it was last.
+---@param fn fun(event: "enter"|"change"|"leave", record: prophet.Record, origin: prophet.Origin): boolean?
+---@return prophet.Watch
+function query:watch(fn) end
+
+--- Who is behind what a watch tells, and whether it was written here.
+---@class prophet.Origin
+---@field version integer
+---@field changeset string
+---@field author? string
+---@field time prophet.time
+---@field message? string
+---@field replica string
+---@field local boolean
+
+---@class prophet.Watch
+local watch = {}
+
+--- Is told nothing more. `local w <close> = query:watch(..)` does it at the end of the block.
+function watch:close() end
+
 ---@class prophet.Plan
 ---@field plan "scan"|"numbers"|"ids"|"index"|"union"|"intersect"
 ---@field text string               in a line

@@ -64,7 +64,7 @@ describe("the stubs", function()
     local objects = { prophet = prophet, ["prophet.q"] = prophet.q, ["prophet.json"] = prophet.json, ["prophet.fields"] = fields,
       ["prophet.db"] = db, ["prophet.Type"] = db.types.ticket, ["prophet.Record"] = record, ["prophet.Query"] = query,
       ["prophet.Conflict"] = conflict, ["prophet.errors"] = prophet.error, ["prophet.csv"] = prophet.csv,
-      ["prophet.Server"] = server }
+      ["prophet.Server"] = server, ["prophet.Watch"] = query:watch(function() end) }
     for class, names in pairs(stubs) do
       if class ~= "prophet.Question" then -- seen by resolvers only
         assert.truthy(objects[class], class)
@@ -94,7 +94,7 @@ describe("the stubs", function()
 
   it("have all methods that the Lua side defines", function()
     local classes = { db = "prophet.db", types = "prophet.Type", query = "prophet.Query", conflicts = "prophet.Conflict",
-      record = "prophet.Record", serve = "prophet.Server" }
+      record = "prophet.Record", serve = "prophet.Server", watch = "prophet.Watch" }
     for file, class in pairs(classes) do
       local count = 0
       for line in io.lines(("%s/lua/prophet/%s.lua"):format(SOURCE, file)) do

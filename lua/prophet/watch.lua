@@ -1,0 +1,204 @@
+--- watch: who wants to know what happened. Nothing runs by itself: db:poll tells what has come since the last time, db:run does so again and
+-- again. A watched query looks at the records that changesets touched, not at all that fit.
+
+local core = require "prophet.core"
+local e = require "prophet.error"
+local log = require "prophet.log"
+local strict = require "prophet.strict"
+
+local M = {}
+
+local HANDLE, NAME = 1, 2
+local WATCH = {} -- the key of what is private
+local methods = {}
+local mt = { __name = "prophet.watch", __index = strict.index("a watch", methods), __newindex = strict.frozen "a watch" }
+
+
+--- Is told nothing more.
+function methods.close(watch)
+  local w = watch[WATCH]
+  w.closed = true
+  for i, other in ipairs(w.list) do
+    if other == w then return table.remove(w.list, i) end
+  end
+end
+mt.__close = methods.close
+
+local function state(s)
+  if not s.watching then s.watching = { seen = s.handle:version(), queries = {}, listeners = {}, queue = {}, next = 1 } end
+  return s.watching
+end
+
+local function callable(fn, what)
+  if type(fn) ~= "function" then
+    e.raise { code = "usage", message = ("%s wants a function, not a %s"):format(what, type(fn)), hint = "query:watch(function(event, record, origin) .. end)" }
+  end
+  return fn
+end
+
+-- Who is behind it, and whether it came from elsewhere.
+local function origin_of(s, c)
+  return { version = c.version, changeset = c.id, author = c.author, time = c.time, message = c.message, replica = c.replica,
+    ["local"] = c.replica == s.replica }
+end
+
+-- ---- queries -------------------------------------------------------------------------------------------
+
+-- The record if it fits now.
+local function fitting(w, id)
+  local q = w.q
+  local where = { "and", { "eq", "id", core.ref(id) }, q.where }
+  local step, _, _, closing = q.ts[HANDLE]:query({ type = q.ts[NAME], where = where, limit = 1 }, q.ts)
+  local _ <close> = closing
+  local record = step()
+  if not record then return nil end
+  for _, fn in ipairs(q.post) do
+    if not fn(record) then return nil end
+  end
+  return record
+end
+
+-- All that fit now, by id: their versions.
+local function all_fitting(w)
+  local q, inside = w.q, {}
+  local step, _, _, closing = q.ts[HANDLE]:query({ type = q.ts[NAME], where = q.where, scan = true }, q.ts)
+  local _ <close> = closing
+  for record in step do
+    local fits = true
+    for _, fn in ipairs(q.post) do fits = fits and fn(record) end
+    if fits then inside[record.id] = record.version end
+  end
+  return inside
+end
+
+-- Types whose records a condition looks at through references, besides the query's own; "*" where that cannot be told.
+local function looked_at(ts, where, found)
+  if type(where) ~= "table" then return found end
+  for i = 1, #where do
+    local part = where[i]
+    if type(part) == "table" then looked_at(ts, part, found)
+    elseif i == 2 and type(part) == "string" and part:find(".", 1, true) then found["*"] = true end
+  end
+  return found
+end
+
+--- query:watch
+---@param s table
+---@param q table  what a query holds
+---@param fn fun(event: string, record: table, origin: table)
+---@return table watch
+function M.query(s, q, fn)
+  callable(fn, "watch")
+  if q.limit or q.after then
+    e.raise { code = "usage", type = q.ts[NAME], message = "a watched query has no limit and no after", hint = "its rows enter and leave one by one" }
+  end
+  local state_ = state(s)
+  M.gather(s) -- what happened before is not news
+  local w = { q = q, fn = fn, list = state_.queries, joined = looked_at(q.ts, q.where, {})["*"] or #q.post > 0 }
+  w.inside = all_fitting(w)
+  table.insert(state_.queries, w)
+  return setmetatable({ [WATCH] = w }, mt)
+end
+
+--- db:on("changeset", fn): every changeset that comes.
+function M.on(s, event, fn)
+  if event ~= "changeset" then
+    e.raise { code = "usage", message = ("no event %s"):format(tostring(event)), hint = 'db:on("changeset", function(c, origin) .. end)' }
+  end
+  callable(fn, "on")
+  local state_ = state(s)
+  local w = { event = event, fn = fn, list = state_.listeners }
+  table.insert(state_.listeners, w)
+  return setmetatable({ [WATCH] = w }, mt)
+end
+
+-- ---- what happened ----------------------------------------------------------------------------------------
+
+local function note(events_, w, ...)
+  events_[#events_ + 1] = { w = w, ... }
+end
+
+local function step(state_, w, id, record, origin)
+  local was = w.inside[id]
+  if record and not was then note(state_.queue, w, "enter", record, origin)
+  elseif record and record.version ~= was then note(state_.queue, w, "change", record, origin)
+  elseif not record and was then note(state_.queue, w, "leave", w.q.ts[HANDLE]:get(w.q.ts, id, true), origin) end
+  w.inside[id] = record and record.version or nil
+end
+
+--- Looks at what came since the last time, and queues who is to be told of it.
+function M.gather(s)
+  local state_ = state(s)
+  s.handle:view(function()
+    local upto = s.handle:version()
+    if upto <= state_.seen then return end
+    local touched, everything, last = {}, false, nil -- records by type and id, and their order of arrival
+    for c in s.handle:log({ after = state_.seen }, log.wrap) do
+      last = origin_of(s, c)
+      for _, w in ipairs(state_.listeners) do
+        if w.event == "changeset" then note(state_.queue, w, c, last) end
+      end
+      for _, list in ipairs { c.changes, c.votes } do
+        for _, change in ipairs(list) do
+          if change.type == "_type" or change.type == "_voter" then everything = true end -- rules and weights decide what is shown
+          local id, of = tostring(change.record), touched[change.type] or { order = {}, by = {} }
+          touched[change.type] = of
+          if not of.by[id] then of.order[#of.order + 1] = id end
+          of.by[id] = last
+        end
+      end
+    end
+    for _, w in ipairs(state_.queries) do
+      if everything or w.joined and next(touched) then
+        local now = all_fitting(w)
+        for id in pairs(w.inside) do
+          if not now[id] then step(state_, w, id, nil, last) end
+        end
+        for id in pairs(now) do step(state_, w, id, w.q.ts[HANDLE]:get(w.q.ts, id, false), last) end
+      else
+        local of = touched[w.q.ts[NAME]]
+        for _, id in ipairs(of and of.order or {}) do step(state_, w, id, fitting(w, id), of.by[id]) end
+      end
+    end
+    state_.seen = upto
+  end)
+end
+
+--- Tells. What is raised ends it; the rest is told the next time.
+---@return integer told
+---@return boolean stop  a function gave false
+function M.deliver(s)
+  if not s.watching then return 0, false end
+  M.gather(s)
+  local state_, told = s.watching, 0
+  while state_.next <= #state_.queue do
+    local event = state_.queue[state_.next]
+    state_.next = state_.next + 1
+    if not event.w.closed then
+      told = told + 1
+      if event.w.fn(table.unpack(event)) == false then return told, true end
+    end
+  end
+  state_.queue, state_.next = {}, 1
+  return told, false
+end
+
+--- db:run
+---@return integer told
+function M.run(s, seconds)
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds < 0) then
+    e.raise { code = "usage", message = "run takes a number of seconds", value = seconds, hint = "db:run() runs until it is interrupted" }
+  end
+  local ends, told = seconds and core.time().ms + math.ceil(seconds * 1000), 0
+  local state_ = state(s)
+  while true do
+    if not s.readonly then s.handle:poll() end
+    local n, stop = M.deliver(s)
+    told = told + n
+    local left = ends and math.max(0, ends - core.time().ms) or -1
+    if stop or left == 0 then return told end
+    s.handle:wait(state_.seen, math.min(left, 86400000))
+  end
+end
+
+return M
