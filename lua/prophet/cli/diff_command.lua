@@ -3,7 +3,6 @@
 local describe = require "prophet.describe"
 local exit = require "prophet.cli.exit"
 local lookup = require "prophet.cli.lookup"
-local point = require "prophet.point"
 
 local function names_record(text)
   return text:find "#%d+$" or #text == 36 and text:find "^%x+%-%x+%-%x+%-%x+%-%x+$"
@@ -38,6 +37,7 @@ With a record ('#12' or its whole id): its fields alone. Ends with 1 if nothing 
     if #ctx.args < 1 or #ctx.args > 2 then
       require("prophet.error").raise { code = "usage", message = ("%d points are given"):format(#ctx.args), hint = "prophet diff [ID] POINT [POINT]" }
     end
+    local point = require "prophet.point"
     local db = ctx:read()
     local from, to = point.parse(ctx.args[1]), ctx.args[2] and point.parse(ctx.args[2]) or nil
     local found = record and of_record(ctx, db, record, from, to) or not record and of_database(ctx, db, from, to) or 0

@@ -1,7 +1,6 @@
 --- prophet revert
 
 local lookup = require "prophet.cli.lookup"
-local point = require "prophet.point"
 local records = require "prophet.cli.records"
 local take_back = require "prophet.cli.take_back"
 
@@ -11,6 +10,7 @@ return {
 A changeset is its id, the start of it, or its version here: what was changed since becomes a conflict and is not lost; ends with 1 if
 nothing of it is left. A record gets the fields that it had at the point, deleted ones come back; votes and types are not taken back.]],
   run = function(ctx)
+    local point = require "prophet.point"
     local db = ctx:open()
     if #ctx.args == 1 then
       local changeset = point.parse_changeset(ctx.args[1])
