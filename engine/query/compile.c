@@ -186,6 +186,7 @@ static prophet_code take_using(compiler *c, const ph_item *x, prophet_error *err
     for (size_t i = 0; t && i < t->index_count; i++) {
         if (ph_slice_eq(t->indexes[i].name, x->s)) {
             c->q->force = &t->indexes[i];
+            ph_buf_clear(&all);
             return PROPHET_OK;
         }
         ph_buf_printf(&all, "%s\"%.*s\"", all.len ? ", " : "", PH_FMT(t->indexes[i].name));

@@ -380,7 +380,7 @@ prophet_code depot_look(depot *d, bool all, prophet_error *err)
     if (d->current && !all)
         return PROPHET_OK;
     d->current = false;
-    qsort(d->publishers.at, d->publishers.count, sizeof *d->publishers.at, by_folder);
+    ph_sort(d->publishers.at, d->publishers.count, sizeof *d->publishers.at, by_folder);
     for (size_t i = 0; i < d->publishers.count && rc >= 0; i++)
         rc = read_manifest(d, &d->publishers.at[i], err);
     if (rc >= 0 && d->unopened && !d->opened)

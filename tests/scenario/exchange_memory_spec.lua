@@ -29,7 +29,7 @@ describe("the memory of an exchange", function()
   after_each(place.leave)
 
   it("does not grow with what is exchanged", function()
-    if peak "" > 30 then return end -- a sanitizer's build
+    if peak "" > 14 then return end -- a sanitizer's build
     local db = place.create "source"
     db:define(f.record "note" { f.string "text" {}, f.bytes "data" {} })
     local random = assert(io.open("/dev/urandom", "rb"))

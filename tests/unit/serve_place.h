@@ -182,13 +182,15 @@ static inline void hear(int fd, answer *a)
         a->status = (int)strtol((char *)all.data + 9, NULL, 10);
         if (strstr((char *)a->head.data, "chunked") && !unchunk(&a->body))
             a->status = -a->status;
+        ph_buf_byte(&a->body, 0); /* a text for who looks into it */
+        a->body.len--;
     }
     ph_buf_clear(&all);
 }
 
 /* One request on a connection of its own; headers: "Name: value\r\n" each, "" for none. */
 static inline void ask(const running *s, const char *method, const char *path, const char *headers,
-                prophet_slice body, answer *a)
+                       prophet_slice body, answer *a)
 {
     char head[2048];
     int fd = dial(s);
@@ -199,7 +201,8 @@ static inline void ask(const running *s, const char *method, const char *path, c
     hear(fd, a);
 }
 
-static inline int ask_status(const running *s, const char *method, const char *path, const char *headers)
+static inline int ask_status(const running *s, const char *method, const char *path,
+                             const char *headers)
 {
     answer a;
     ask(s, method, path, headers, ph_slice(NULL, 0), &a);
