@@ -322,6 +322,21 @@ describe("the command line", function()
     assert.equal("", ok("check", "--quiet"))
   end)
 
+  it("adopts a replica that was moved, and gives a copy a key of its own", function()
+    ticket_database()
+    ok("create", "ticket", "summary=x")
+    local function key(where) return objects(ok("info", "--db", where, "--json"))[1].replica end
+    local before = key ".prophet"
+    assert(os.execute(("cp -a '%s/.prophet' '%s/moved' && cp -a '%s/.prophet' '%s/copied'"):format(dir, dir, dir, dir)))
+    ok("adopt", "--db", "moved", "--dry-run")
+    assert.truthy(ok("adopt", "--db", "moved"):find("its own key", 1, true))
+    assert.equal(before, key "moved")
+    local copied = prophet("info", "--db", "copied", "--json")
+    assert.truthy(copied.err:find("is a copy", 1, true), copied.err)
+    assert.not_equal(before, objects(copied.out)[1].replica)
+    fails(3, "adopt", "--db", "nowhere")
+  end)
+
   it("keeps settings, and checks schema files", function()
     ticket_database()
     ok("settings", "components", "core", "ui")

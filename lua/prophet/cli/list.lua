@@ -11,7 +11,7 @@ M.groups = {
   { "exchange", "pull", "push", "sync", "publish", "serve", "bundle", "apply", "key" },
   { "conflicts", "conflicts", "vote", "resolve" },
   { "data", "export", "schema", "settings" },
-  { "upkeep", "check", "digest", "rebuild", "stats" },
+  { "upkeep", "check", "digest", "adopt", "rebuild", "stats" },
   { "scripting", "lua", "help", "version" },
 }
 
