@@ -186,7 +186,9 @@ static prophet_code make_doc(ph_session *s, const ph_text_layout *layout, ph_rec
         return rc;
     for (uint32_t slot = 0; slot < layout->slots && rc >= 0 && ok; slot++) {
         ph_cell *c = ph_record_cell(rec, layout->field[slot]);
-        if (!c || (!c->loaded && (rc = ph_cell_load(s->txn, rec, c, &s->row_arena, err)) < 0))
+        if (!c ||
+            (!c->loaded &&
+             (rc = ph_cell_load(s->txn, rec, c, rec->arena ? rec->arena : &s->row_arena, err)) < 0))
             continue;
         ok = c->is_register && c->shown.len ? add_texts(&parts, slot, c->shown)
                                             : add_elements(&parts, slot, c, &s->row_arena);
