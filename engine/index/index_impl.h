@@ -9,7 +9,8 @@ typedef struct row_in {
 
 static inline row_in row_of(prophet_slice row)
 {
-    row_in in = { row.data, (const uint8_t *)row.data + row.len };
+    const uint8_t *p = row.data;
+    row_in in = { p, row.len ? p + row.len : p };
     return in;
 }
 
