@@ -224,8 +224,8 @@ TEST(a_damaged_push_is_refused_and_what_came_before_stays)
     ask(&s, "POST", "/v1/push", WRITER, ph_slice("0123456789abcdef", 16), &a);
     CHECK_EQ_INT(a.status, 409);
     answer_clear(&a);
-    REQUIRE(ph_buf_reserve(&transfer, 90000)); /* its own bytes: they must not move */
-    ph_buf_put(&transfer, transfer.data, 90000);
+    for (int i = 0; i < 90000; i++)
+        ph_buf_byte(&transfer, 'x');
     ask(&s, "POST", "/v1/push", WRITER, ph_buf_slice(&transfer), &a);
     CHECK_EQ_INT(a.status, 413);
     answer_clear(&a);
