@@ -6,7 +6,7 @@ BUILD_PACKAGES="
 gcc libc6-dev
 cmake ninja-build
 liblmdb-dev
-libssl-dev
+libssl-dev ca-certificates
 libzstd-dev
 libjansson-dev
 libcurl4-openssl-dev libexpat1-dev
