@@ -139,6 +139,11 @@ prophet_code ph_log_cursor_skip(ph_log_cursor *c, ph_position *from, ph_position
     ph_tail_clear(&t);
     *to = r->at;
     r->len = 0;
+    if (rc == PROPHET_DONE || *to <= *from) { /* all the rest: the log goes on behind it */
+        ph_mark end;
+        ph_log_end(r->log, &end);
+        *to = end.position > *from ? end.position : *from + 8;
+    }
     return rc;
 }
 

@@ -95,11 +95,6 @@ static prophet_code around_damage(checking *c, ph_log_cursor *cur, ph_view *v,
     bool noted = false;
     prophet_code rc = ph_log_cursor_skip(cur, &from, &to, err);
     c->damaged = true;
-    if (rc == PROPHET_DONE || to <= from) {
-        ph_mark end;
-        ph_log_end(c->r->log, &end);
-        to = end.position > from ? end.position : from + 8;
-    }
     if (rc < 0 || ph_damage_noted(v->txn, from, to, &noted, err) < 0)
         return PROPHET_ECORRUPT;
     if (!noted)

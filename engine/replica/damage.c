@@ -135,12 +135,7 @@ static prophet_code walk(survey *v, prophet_error *err)
             rc = saw_frame(v, &f, err);
         else if (rc == PROPHET_ECORRUPT &&
                  (rc = ph_log_cursor_skip(cur, &r.from, &r.to, err)) >= 0) {
-            ph_mark end;
-            prophet_code more = rc;
-            ph_log_end(v->s->r->log, &end);
-            if (more == PROPHET_DONE || r.to <= r.from) /* nothing behind it can be read */
-                r.to = end.position > r.from ? end.position : r.from + 8;
-            rc = PH_PUSH(v->found, r) ? more : ph_nomem(err);
+            rc = PH_PUSH(v->found, r) ? rc : ph_nomem(err);
         }
         if (rc != PROPHET_OK)
             break;

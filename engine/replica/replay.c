@@ -4,12 +4,6 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
-typedef struct orphan {
-    ph_position position;
-    ph_id id;
-    bool known; /* its id is: not when its header leaves out what the damage took */
-} orphan;
-
 typedef struct range {
     ph_position from, to;
     bool more; /* what lay there is not all known */
@@ -20,11 +14,10 @@ struct ph_replay {
     ph_log_cursor *cur;
     bool loaded;            /* mends and noted are filled: the first damage was met */
     bool damaged;           /* what frames name may be missing */
-    bool adrift;            /* the changeset before the next frame is not known */
     PH_LIST(ph_mend) mends; /* in the order of the log */
     ph_map back;            /* id -> the last of these that brings it back */
     PH_LIST(range) noted;
-    PH_LIST(orphan) orphans;
+    PH_LIST(ph_id) orphans; /* passed over: they name what was not there then */
 };
 
 static prophet_code commit(struct ph_replay *p, const ph_mark *mark, bool last, prophet_error *err)
@@ -203,6 +196,17 @@ static bool is_here(ph_session *s, const ph_id *id)
            ph_changesets_get(s->txn, version, &row, NULL) >= 0 && !(row.flags & PH_CS_GAP);
 }
 
+/* It, or the empty version that is kept for it. */
+static prophet_code has_version(ph_session *s, const ph_id *id, bool *yes, prophet_error *err)
+{
+    uint64_t version;
+    prophet_code rc = PROPHET_OK;
+    if (!ph_map_get(&s->ids, ph_slice(id->b, 32)))
+        rc = ph_ids_find(s->txn, id, &version, err);
+    *yes = rc == PROPHET_OK;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 static bool overlap(const ph_mend *m, ph_position from, ph_position to)
 {
     return m->told && m->from < to && from < m->to;
@@ -232,7 +236,8 @@ static prophet_code fill_hole(struct ph_replay *p, ph_position from, ph_position
     for (size_t i = 0; i < n && rc >= 0; i++) {
         const ph_mend *m = at[i], *back = ph_map_get(&p->back, ph_slice(m->id.b, 32));
         ph_frame_context before = s->stream;
-        if (!is_here(s, &m->id) && !ph_map_get(&s->ids, ph_slice(m->id.b, 32)))
+        bool there;
+        if ((rc = has_version(s, &m->id, &there, err)) >= 0 && !there)
             rc = back ? put_mended(s, back, err) : put_gap(s, m, err);
         s->stream = m->again ? before : (ph_frame_context){ true, m->replica, m->id, m->seq };
     }
@@ -261,33 +266,22 @@ static prophet_code around(struct ph_replay *p, prophet_error *err)
         return rc;
     if ((next = ph_log_cursor_skip(p->cur, &from, &to, err)) < 0)
         return next;
-    if (next == PROPHET_DONE || to <= from) { /* as the survey notes it */
-        ph_mark end;
-        ph_log_end(p->s->r->log, &end);
-        to = end.position > from ? end.position : from + 8;
-    }
     if ((rc = fill_hole(p, from, to, err)) < 0)
         return rc;
     if (!is_known(p, from, to, &more)) {
         p->s->r->suspect = p->s->r->forgot = more = true;
         p->s->state.forgot = 1;
     }
-    if (more) { /* a frame that leaves out what was before it cannot be read */
+    if (more) /* a frame that leaves out what was before it cannot be read */
         p->s->stream.has_last = false;
-        p->adrift = true;
-    }
     return next;
 }
 
 /* ---- frames ----------------------------------------------------------------------------------------------------------- */
 
-static prophet_code pass_over(struct ph_replay *p, ph_position position, const ph_id *id,
-                              prophet_error *err)
+static prophet_code pass_over(struct ph_replay *p, const ph_id *id, prophet_error *err)
 {
-    orphan o = { .position = position, .known = id != NULL };
-    if (id)
-        o.id = *id;
-    return PH_PUSH(p->orphans, o) ? PROPHET_OK : ph_nomem(err);
+    return PH_PUSH(p->orphans, *id) ? PROPHET_OK : ph_nomem(err);
 }
 
 static prophet_code replay_changeset(struct ph_replay *p, const ph_frame *f, prophet_error *err)
@@ -304,7 +298,7 @@ static prophet_code replay_changeset(struct ph_replay *p, const ph_frame *f, pro
     if (rc == PROPHET_ECORRUPT &&
         p->damaged) { /* leaves out what damage took, or is damaged itself */
         s->stream.has_last = false;
-        return pass_over(p, f->position, NULL, err);
+        return PROPHET_OK;
     }
     if (rc < 0)
         return rc;
@@ -314,7 +308,7 @@ static prophet_code replay_changeset(struct ph_replay *p, const ph_frame *f, pro
     if (rc != PROPHET_DONE)
         return rc;
     if (p->damaged)
-        return pass_over(p, f->position, &cs->id, err);
+        return pass_over(p, &cs->id, err);
     return ph_fail(err, PROPHET_ECORRUPT, "the log names a changeset that is not before it");
 }
 
@@ -369,7 +363,7 @@ static prophet_code replay_again(struct ph_replay *p, const ph_frame *f, prophet
     ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
     prophet_slice frame;
     uint64_t version;
-    bool ok = true;
+    bool ok = true, there;
     if (!cs)
         return ph_nomem(err);
     if (!ph_mend_open(f->bytes, &version, &frame))
@@ -378,16 +372,13 @@ static prophet_code replay_again(struct ph_replay *p, const ph_frame *f, prophet
     prophet_code rc = ok ? ph_frame_decode(frame, ph_log_database(s->r->log), true, s->r->hasher,
                                            &s->r->scratch, &ctx, &s->arena, cs, err)
                          : ph_nomem(err);
-    if (rc < 0)
-        return rc;
-    if (ph_map_get(&s->ids, ph_slice(cs->id.b, 32)) ||
-        (rc = ph_ids_find(s->txn, &cs->id, &version, err)) == PROPHET_OK)
-        return PROPHET_DONE;
+    if (rc < 0 || (rc = has_version(s, &cs->id, &there, err)) < 0 || there)
+        return rc < 0 ? rc : PROPHET_DONE;
     ctx.has_last = false;
-    rc = rc < 0 ? rc : apply_one(s, cs, &ctx, f->position, frame.len, err);
+    rc = apply_one(s, cs, &ctx, f->position, frame.len, err);
     if (rc == PROPHET_OK)
         mark_again(s);
-    return rc == PROPHET_DONE ? pass_over(p, f->position, &cs->id, err) : rc;
+    return rc == PROPHET_DONE ? pass_over(p, &cs->id, err) : rc;
 }
 
 static prophet_code replay_local(struct ph_replay *p, const ph_frame *f, prophet_error *err)
@@ -416,7 +407,7 @@ static void count_orphans(struct ph_replay *p)
     if (p->s->rebuilding)
         p->s->state.orphans = 0;
     for (size_t i = 0; i < p->orphans.count; i++)
-        if (p->orphans.at[i].known && !is_here(p->s, &p->orphans.at[i].id))
+        if (!is_here(p->s, &p->orphans.at[i]))
             p->s->state.orphans++;
 }
 

@@ -335,8 +335,8 @@ prophet_code ph_view_asked(ph_view *v, const ph_conflict *c, const uint8_t resol
 typedef struct ph_ask_report {
     uint64_t asked, voted, abstained;
 } ph_ask_report;
-/* Puts every open conflict not yet asked (todo; all open ones when `set` differs from the set asked last) to the policy, outside of locks,
- * then writes the votes and what was asked, in changesets of bounded size. eager: vote also when already decided so. */
+/* Puts every open conflict that this set of resolvers was not asked about to the policy, outside of locks, then writes the votes
+ * and what was asked, in changesets of bounded size. eager: vote also when already decided so. */
 prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph_policy_fn fn,
                             void *ctx, ph_ask_report *out, prophet_error *err);
 

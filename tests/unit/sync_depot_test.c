@@ -388,7 +388,6 @@ TEST(manifests_that_are_not_what_they_should_be)
     refused(&w, w.manifest, PROPHET_EUNTRUSTED, "signature");
     w.bytes.data[len - 1] ^= 1;
     w.bytes.data[len - 100] ^= 1;
-    CHECK(try_pull(w.b, "d") >= 0 || true);
     REQUIRE_OK(ph_file_replace(w.manifest, ph_buf_slice(&w.bytes), 0644, &err), &err);
     CHECK(try_pull(w.b, "d") < 0);
     w.bytes.data[len - 100] ^= 1;
