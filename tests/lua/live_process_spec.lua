@@ -71,6 +71,28 @@ describe("a live peer in another process", function()
     assert.equal(0, bundle.changesets)
   end)
 
+  -- A connection that breaks: what a signature had proven is kept, and the rest is asked for again.
+  it("is asked again when a transfer breaks off", function()
+    for i = 1, 3000 do add(ann, "number " .. i) end
+    local url, log = serve(ann.path), place.path "cuts"
+    local proxy = assert(io.popen(("echo $$; exec python3 '%s/tests/support/cut_proxy.py' %s 2 200000 > '%s'")
+      :format(cli.source, url:match "%d+$", log)))
+    servers[#servers + 1] = { pid = math.tointeger(proxy:read "n"), pipe = proxy }
+    local port
+    while not port do
+      local file = io.open(log)
+      port = file and file:read "n"
+      if file then file:close() end
+    end
+    local bob = place.open(prophet.clone(ann.path, place.path "bob"):close() or "bob")
+    for i = 1, 3000 do add(ann, "more " .. i) end
+    local report = bob:pull("http://127.0.0.1:" .. port)
+    assert.equal(3000, report.changesets)
+    assert.equal(ann:digest(), bob:digest())
+    local cuts = select(2, cli.read(log):gsub("cut", ""))
+    assert.equal(2, cuts)
+  end)
+
   it("takes nothing where nobody may push", function()
     local url = serve(ann.path)
     local bob = clone(url, "bob")
