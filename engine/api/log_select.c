@@ -17,11 +17,8 @@ static bool hex_nibble(char c, uint8_t *out)
 prophet_code api_changeset_find(ph_view *v, prophet_slice hex, uint64_t *version,
                                 prophet_error *err)
 {
-    ph_id low = { { 0 } };
-    char text[65];
-    ph_cursor *cur;
-    prophet_slice k, val;
-    size_t found = 0;
+    ph_id low = { { 0 } }, found[2];
+    size_t count;
     for (size_t i = 0; i < hex.len; i++) {
         uint8_t n;
         if (hex.len > 64 || !hex_nibble(((const char *)hex.data)[i], &n))
@@ -30,27 +27,12 @@ prophet_code api_changeset_find(ph_view *v, prophet_slice hex, uint64_t *version
         low.b[i / 2] |= (uint8_t)(i % 2 ? n : n << 4);
     }
     *version = 0;
-    prophet_code rc = ph_cursor_open(v->txn, PH_T_IDS, &cur, err);
-    if (rc < 0)
+    prophet_code rc = ph_view_ids(v, &low, hex.len, found, 2, &count, err);
+    if (rc < 0 || count == 0)
         return rc;
-    rc = ph_cursor_seek(cur, ph_slice(low.b, 32), &k, &val, err);
-    for (; rc == PROPHET_OK; rc = ph_cursor_next(cur, &k, &val, err)) {
-        ph_id id;
-        if (k.len != 32)
-            break;
-        memcpy(id.b, k.data, 32);
-        ph_hex(id.b, 32, text);
-        if (memcmp(text, hex.data, hex.len) != 0)
-            break;
-        if (++found > 1) {
-            rc =
-                ph_fail(err, PROPHET_EAMBIGUOUS, "several changesets start with %.*s", PH_FMT(hex));
-            break;
-        }
-        if ((rc = ph_view_version_of(v, &id, version, err)) < 0)
-            break;
-    }
-    ph_cursor_close(cur);
+    if (count > 1)
+        return ph_fail(err, PROPHET_EAMBIGUOUS, "several changesets start with %.*s", PH_FMT(hex));
+    rc = ph_view_version_of(v, &found[0], version, err);
     return rc < 0 ? rc : PROPHET_OK;
 }
 

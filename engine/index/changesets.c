@@ -1,7 +1,6 @@
-/* changesets: what is applied, by version and by id.
+/* changesets: what is applied, by version.
  *
- *   changesets version u64 -> u8 flags | id 32 bytes | varints: position, ridx, seq, lamport, zigzag time, size
- *   ids        id 32       -> varint version */
+ *   changesets version u64 -> u8 flags | id 32 bytes | varints: position, ridx, seq, lamport, zigzag time, size */
 #include "index/index_impl.h"
 
 bool ph_changesets_decode(prophet_slice row, ph_changeset_row *out)
@@ -49,23 +48,4 @@ prophet_code ph_changesets_put(ph_txn *t, uint64_t version, const ph_changeset_r
     out_u64(&o, (uint64_t)row->time << 1 ^ (uint64_t)(row->time >> 63));
     out_u64(&o, row->size);
     return ph_txn_put_sorted(t, PH_T_CHANGESETS, ph_slice(key, sizeof key), out_slice(&o), err);
-}
-
-prophet_code ph_ids_find(ph_txn *t, const ph_id *id, uint64_t *version, prophet_error *err)
-{
-    prophet_slice row;
-    prophet_code rc = ph_txn_get(t, PH_T_IDS, ph_slice(id->b, sizeof id->b), &row, err);
-
-    if (rc != PROPHET_OK)
-        return rc;
-    row_in in = row_of(row);
-    return in_u64(&in, version) && in.p == in.end ? PROPHET_OK : ph_index_damaged("ids", 0, err);
-}
-
-prophet_code ph_ids_put(ph_txn *t, const ph_id *id, uint64_t version, prophet_error *err)
-{
-    row_out o = { .len = 0 };
-
-    out_u64(&o, version);
-    return ph_txn_put(t, PH_T_IDS, ph_slice(id->b, sizeof id->b), out_slice(&o), err);
 }

@@ -6,8 +6,9 @@
  * changesets  version u64                  -> ph_changeset_row
  * ids         changeset id (32)            -> version varint
  * chains      ridx u32, seq u64, version u64 -> (empty): where runs begin
- * history     number u64                   -> type u32, uuid
+ * history     number u64                   -> type, uuid, the version that brought it
  * history     number u64, version u64      -> varint offset of the change in the body + 1; 0: only votes
+ * recent      the same                     -> the same, of the last versions
  * conflicts   type u32, uuid, field u32    -> (empty): some writes of this cell were concurrent
  * open        the same                     -> u8 1: decided by votes, 0: by rule
  * todo        the same                     -> (empty): open, its question not yet put to the resolvers asked last
@@ -30,6 +31,13 @@ static inline void ph_number_key(void *key, uint64_t number)
 static inline uint64_t ph_number_of_key(const void *key)
 {
     return ph_u64be(key) & ~(UINT64_C(1) << 63);
+}
+
+/* Rows that would lie all over their tables (ids, histories) are written together, when the greatest version passes a multiple of this. */
+#define PH_RECENT UINT64_C(4096)
+static inline uint64_t ph_recent_base(uint64_t last) /* versions up to it are in the large tables */
+{
+    return last - last % PH_RECENT;
 }
 
 /* ---- state: one small row, written by every commit -------------------------------------------------------- */
@@ -105,8 +113,16 @@ prophet_code ph_changesets_get(ph_txn *t, uint64_t version, ph_changeset_row *ou
 prophet_code ph_changesets_put(ph_txn *t, uint64_t version, const ph_changeset_row *row, prophet_error *err);
 /* Decoding of the row for cursors over many. */
 bool         ph_changesets_decode(prophet_slice row, ph_changeset_row *out);
-prophet_code ph_ids_find(ph_txn *t, const ph_id *id, uint64_t *version, prophet_error *err); /* PROPHET_DONE: not here */
-prophet_code ph_ids_put(ph_txn *t, const ph_id *id, uint64_t version, prophet_error *err);
+typedef struct ph_ids ph_ids; /* the ids of the last versions; one a handle */
+prophet_code ph_ids_new(ph_ids **out, prophet_error *err);
+void         ph_ids_free(ph_ids *ids);
+/* What it read may be wrong now: a transaction in which changesets were written was aborted, or the index is another. */
+void         ph_ids_forget(ph_ids *ids);
+prophet_code ph_ids_find(ph_ids *ids, ph_txn *t, const ph_id *id, uint64_t *version, prophet_error *err); /* PROPHET_DONE: not here */
+/* Ids that begin with these hex digits; low: the digits, then zeros. At most max. */
+prophet_code ph_ids_starting(ph_ids *ids, ph_txn *t, const ph_id *low, size_t digits, ph_id *out, size_t max, size_t *count, prophet_error *err);
+/* After the changesets behind `before`, up to `last`, were written: writes the ids that are due. */
+prophet_code ph_ids_move(ph_txn *t, uint64_t before, uint64_t last, prophet_error *err);
 /* For a changeset that does not continue the run of the version before it (no PH_CS_RUN). */
 prophet_code ph_chains_put(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t version, prophet_error *err);
 prophet_code ph_signatures_put(ph_txn *t, uint64_t version, uint64_t position, prophet_error *err);
@@ -117,17 +133,23 @@ prophet_code ph_chains_at(ph_txn *t, uint32_t ridx, uint64_t seq, uint64_t *vers
 
 /* ---- records -------------------------------------------------------------------------------------------------- */
 
+typedef struct ph_history_entry { uint64_t version, offset_plus_1; } ph_history_entry;
 prophet_code ph_numbers_get(ph_txn *t, uint64_t number, uint32_t *type, ph_uuid *uuid, prophet_error *err); /* PROPHET_DONE */
-prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_uuid *uuid, prophet_error *err);
+/* first: the version that brought it, and where in it; version 0: none */
+prophet_code ph_numbers_put(ph_txn *t, uint64_t number, uint32_t type, const ph_uuid *uuid, const ph_history_entry *first, prophet_error *err);
+/* For a row that tells no version yet. PROPHET_DONE: it does. */
+prophet_code ph_numbers_tell(ph_txn *t, uint64_t number, const ph_history_entry *first, prophet_error *err);
+prophet_code ph_numbers_del(ph_txn *t, uint64_t number, prophet_error *err);
 /* Records whose id ends in these hex digits (dashes ignored); type 0: any. Scans numbers. At most `max` are returned. */
 typedef struct ph_named { uint64_t number; uint32_t type; ph_uuid uuid; } ph_named;
 prophet_code ph_numbers_decode(prophet_slice key, prophet_slice row, ph_named *out, prophet_error *err); /* a row of history with a key of 8 bytes */
 prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t len, ph_named *out, size_t max, size_t *count, prophet_error *err);
-prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64_t offset_plus_1, prophet_error *err);
+/* Versions that touched a record, but for the one that its number's row tells. last: the greatest version so far. */
+prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64_t offset_plus_1, uint64_t last, prophet_error *err);
 prophet_code ph_history_del(ph_txn *t, uint64_t number, uint64_t version, prophet_error *err);
-prophet_code ph_numbers_del(ph_txn *t, uint64_t number, prophet_error *err);
-/* Versions that touched a record, ascending, with their offsets (0: only votes). */
-typedef struct ph_history_entry { uint64_t version, offset_plus_1; } ph_history_entry;
+/* When ph_recent_base(last) has risen: moves the rows that are due. */
+prophet_code ph_history_move(ph_txn *t, uint64_t last, prophet_error *err);
+/* All versions that touched a record, ascending, with their offsets (0: only votes). */
 prophet_code ph_history_list(ph_txn *t, uint64_t number, ph_arena *a, ph_history_entry **out, size_t *count, prophet_error *err);
 
 /* ---- conflicts -------------------------------------------------------------------------------------------------- */

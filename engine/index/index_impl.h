@@ -59,6 +59,9 @@ static inline prophet_slice out_slice(const row_out *o)
     return ph_slice(o->b, o->len);
 }
 
+/* A number's row in history. false: damaged. */
+bool ph_number_row(prophet_slice row, uint32_t *type, ph_uuid *uuid, ph_history_entry *first);
+
 /* ECORRUPT "row of <table> <n> is damaged", with the way out. */
 prophet_code ph_index_damaged(const char *table, uint64_t n, prophet_error *err);
 

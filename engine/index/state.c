@@ -6,7 +6,7 @@
 
 #define STATE_KEY ph_slice("state", 5)
 /* Rises when any table's rows change their form: an index of another layout is made anew from the log. */
-enum { LAYOUT = 2 };
+enum { LAYOUT = 3 };
 
 prophet_code ph_index_damaged(const char *table, uint64_t n, prophet_error *err)
 {

@@ -49,7 +49,7 @@ static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *versi
         *version = s->changesets.at[(size_t)(uintptr_t)at - 1].version;
         return PROPHET_OK;
     }
-    return ph_ids_find(s->txn, id, version, err);
+    return ph_ids_find(s->r->ids, s->txn, id, version, err);
 }
 
 prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,

@@ -75,7 +75,7 @@ static prophet_code saw_signature(survey *v, const ph_frame *f, prophet_error *e
     if (f->bytes.len != 96)
         return PROPHET_OK;
     memcpy(id.b, f->bytes.data, 32);
-    prophet_code rc = ph_ids_find(s->txn, &id, &version, err);
+    prophet_code rc = ph_ids_find(s->r->ids, s->txn, &id, &version, err);
     if (rc != PROPHET_OK || (rc = ph_signatures_get(s->txn, version, &position, err)) != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
     if (position != f->position || (rc = ph_changesets_get(s->txn, version, &row, err)) < 0 ||

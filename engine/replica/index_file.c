@@ -55,6 +55,7 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
     r->store = NULL;
     r->names = NULL;
     ph_schemas_forget(r);
+    ph_ids_forget(r->ids);
     if ((rc = ph_store_open(path, &o, &r->store, err)) >= 0 &&
         (rc = ph_names_new(&r->names, err)) >= 0 && (rc = ph_session_replay(r, err)) >= 0)
         rc = ph_secondary_finish_alone(r, err);
@@ -69,6 +70,7 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
     }
     r->store = old_store;
     r->names = old_names;
+    ph_ids_forget(r->ids);
     return rc;
 }
 
@@ -89,6 +91,7 @@ static void take(ph_replica *r, ph_store *store, ph_names *names)
     ph_names_free(r->names);
     r->store = store;
     r->names = names;
+    ph_ids_forget(r->ids);
 }
 
 static prophet_code name_live(ph_replica *r, uint32_t number, prophet_error *err)

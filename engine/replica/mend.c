@@ -142,7 +142,7 @@ static prophet_code store_one(ph_session *s, const ph_mend *m, ph_position batch
     ph_changeset_row row;
     uint64_t version; /* is another one where the index was lost as well */
     bool was_lost;
-    prophet_code rc = ph_ids_find(s->txn, &m->id, &version, err);
+    prophet_code rc = ph_ids_find(s->r->ids, s->txn, &m->id, &version, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
     if ((rc = ph_changesets_get(s->txn, version, &row, err)) < 0)

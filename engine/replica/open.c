@@ -159,7 +159,7 @@ static prophet_code start_up(ph_replica *r, const char *dir, prophet_error *err)
     }
     if (!(r->path = ph_strdup(dir)))
         return ph_nomem(err);
-    if ((rc = ph_hasher_new(&r->hasher, err)) < 0 ||
+    if ((rc = ph_hasher_new(&r->hasher, err)) < 0 || (rc = ph_ids_new(&r->ids, err)) < 0 ||
         (rc = ph_log_open(dir, r->options.readonly, &r->log, err)) < 0)
         return rc;
     return r->options.readonly ? open_readonly(r, err) : open_writable(r, err);
@@ -223,6 +223,7 @@ void ph_replica_close(ph_replica *r)
     ph_past_free(r->past);
     ph_schemas_free(r);
     ph_names_free(r->names);
+    ph_ids_free(r->ids);
     ph_words_free(r->words);
     ph_store_close(r->store);
     ph_index_discard(r);

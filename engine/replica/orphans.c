@@ -9,7 +9,7 @@ static prophet_code is_here(ph_intake *in, const ph_id *id, bool *yes, prophet_e
     prophet_code rc = ph_view_begin(ph_intake_replica(in), &v, err);
     if (rc < 0)
         return rc;
-    rc = ph_ids_find(v->txn, id, &version, err);
+    rc = ph_ids_find(v->replica->ids, v->txn, id, &version, err);
     *yes = rc == PROPHET_OK;
     ph_view_end(v);
     return rc < 0 ? rc : PROPHET_OK;

@@ -286,8 +286,9 @@ static prophet_code ask(void *ctx, unsigned table, prophet_slice key, prophet_er
     case PH_T_SIGNATURES:
     case PH_T_ASKED:
     case PH_T_LOCAL:
-    case PH_T_CELLS: /* read behind a record's row */
-    case PH_T_HISTORY: /* too; whole by ph_view_find alone */ return PROPHET_OK;
+    case PH_T_CELLS:   /* read behind a record's row */
+    case PH_T_HISTORY: /* too; whole by ph_view_find alone */
+    case PH_T_RECENT: return PROPHET_OK;
     case PH_T_RECORDS:
     case PH_T_CONFLICTS:
     case PH_T_OPEN:

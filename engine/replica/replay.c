@@ -31,7 +31,8 @@ static prophet_code commit(struct ph_replay *p, const ph_mark *mark, bool last, 
     if (rc >= 0) {
         ph_txn *t = s->txn;
         s->txn = NULL;
-        rc = ph_txn_commit(t, err);
+        if ((rc = ph_txn_commit(t, err)) < 0)
+            ph_ids_forget(s->r->ids);
     }
     if (rc < 0 || last)
         return rc;
@@ -192,7 +193,7 @@ static bool is_here(ph_session *s, const ph_id *id)
     void *at = ph_map_get(&s->ids, ph_slice(id->b, 32));
     if (at)
         return !(s->changesets.at[(size_t)(uintptr_t)at - 1].row.flags & PH_CS_GAP);
-    return ph_ids_find(s->txn, id, &version, NULL) == PROPHET_OK &&
+    return ph_ids_find(s->r->ids, s->txn, id, &version, NULL) == PROPHET_OK &&
            ph_changesets_get(s->txn, version, &row, NULL) >= 0 && !(row.flags & PH_CS_GAP);
 }
 
@@ -202,7 +203,7 @@ static prophet_code has_version(ph_session *s, const ph_id *id, bool *yes, proph
     uint64_t version;
     prophet_code rc = PROPHET_OK;
     if (!ph_map_get(&s->ids, ph_slice(id->b, 32)))
-        rc = ph_ids_find(s->txn, id, &version, err);
+        rc = ph_ids_find(s->r->ids, s->txn, id, &version, err);
     *yes = rc == PROPHET_OK;
     return rc < 0 ? rc : PROPHET_OK;
 }
@@ -322,7 +323,7 @@ static prophet_code writer_of(ph_session *s, const ph_id *id, ph_replica_row **o
     prophet_code rc = PROPHET_OK;
     if (at)
         row = s->changesets.at[(size_t)(uintptr_t)at - 1].row;
-    else if ((rc = ph_ids_find(s->txn, id, &version, err)) == PROPHET_OK)
+    else if ((rc = ph_ids_find(s->r->ids, s->txn, id, &version, err)) == PROPHET_OK)
         rc = ph_changesets_get(s->txn, version, &row, err);
     if (rc != PROPHET_OK)
         return rc;

@@ -91,6 +91,9 @@ prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph
 /* The row of a record (borrowed: until the view ends or, in a change, the next write). PROPHET_DONE: no such record. Dead ones are found too. */
 prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row *out,
                          prophet_error *err);
+/* Ids of changesets, shown or not, that begin with these hex digits; low: the digits, then zeros. At most max. */
+prophet_code ph_view_ids(ph_view *v, const ph_id *low, size_t digits, ph_id *out, size_t max, size_t *count,
+                         prophet_error *err);
 /* A changeset by version or id, decoded into the arena. PROPHET_DONE: not here. */
 prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
                                ph_changeset_row *row, prophet_error *err);

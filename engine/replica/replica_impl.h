@@ -20,6 +20,7 @@ struct ph_replica {
     ph_log_token token; /* the lock page's when the key was read: another one means another key */
     ph_hasher *hasher;
     ph_names *names;
+    ph_ids *ids; /* of the last changesets */
     ph_words *words; /* NULL until a text is cut */
     ph_replica_options options;
     char *user;
@@ -125,6 +126,7 @@ typedef struct ph_session {
     ph_buf payload;                     /* frames to append */
     uint32_t payload_frames;
     ph_frame_context stream; /* of the log's end */
+    bool untold;         /* rows of numbers were written that do not tell their version yet */
     bool schema_touched; /* _type, _voter or a succession line changed: rules, weights, indexes */
     bool all_types;      /* weights or lines: re-settle all open conflicts */
     bool others_asked;   /* another set of resolvers: so are the questions that are due to it */

@@ -236,7 +236,7 @@ prophet_code ph_change_revert(ph_change_txn *c, const ph_id *id, prophet_error *
     reverting r = { .c = c };
     ph_id missing;
     char hex[65];
-    prophet_code rc = ph_ids_find(c->s->txn, id, &r.version, err);
+    prophet_code rc = ph_ids_find(c->r->ids, c->s->txn, id, &r.version, err);
     if (rc == PROPHET_DONE) {
         ph_hex(id->b, 32, hex);
         return ph_fail(err, PROPHET_ENOTFOUND, "no changeset %s", hex);

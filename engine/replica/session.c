@@ -42,7 +42,7 @@ void ph_session_forget(ph_session *s)
     s->signatures.count = s->replicas.count = s->mends.count = 0;
     ph_buf_reset(&s->payload);
     s->payload_frames = 0;
-    s->schema_touched = s->all_types = s->others_asked = s->mended = false;
+    s->untold = s->schema_touched = s->all_types = s->others_asked = s->mended = false;
     s->opened = s->forks = 0;
 }
 
@@ -94,6 +94,8 @@ prophet_code ph_session_alone(ph_replica *r,
         s->txn = NULL;
         rc = ph_txn_commit(t, err);
     }
+    if (rc < 0)
+        ph_ids_forget(r->ids);
     if (s->txn)
         ph_txn_abort(s->txn);
     r->session = outer;
@@ -160,6 +162,7 @@ prophet_code ph_session_restart(ph_session *s, prophet_error *err)
     s->txn = NULL;
     ph_session_forget(s);
     ph_schemas_forget(s->r);
+    ph_ids_forget(s->r->ids);
     return ph_session_start(s, err);
 }
 
@@ -175,8 +178,10 @@ void ph_session_abort(ph_session *s)
         ph_log_unlock(r->log);
     if (r->session == s)
         r->session = NULL;
-    if (began)
-        ph_schemas_forget(r); /* may hold what was never committed */
+    if (began) { /* may hold what was never committed */
+        ph_schemas_forget(r);
+        ph_ids_forget(r->ids);
+    }
     ph_session_free(s);
 }
 
@@ -212,37 +217,32 @@ prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err)
     return rc;
 }
 
-static int by_id(const void *a, const void *b)
+/* Rows that waited to be written with many of their table. */
+static prophet_code move_rows(ph_session *s, uint64_t before, prophet_error *err)
 {
-    return memcmp((*(const ph_new_changeset *const *)a)->row.id.b,
-                  (*(const ph_new_changeset *const *)b)->row.id.b, 32);
+    uint64_t last = s->state.version;
+    if (ph_recent_base(before) == ph_recent_base(last))
+        return PROPHET_OK;
+    prophet_code rc = ph_ids_move(s->txn, before, last, err);
+    return rc < 0 ? rc : ph_history_move(s->txn, last, err);
 }
 
-/* Rows of changesets, sorted for each table: random ids one by one cost several times more. */
 static prophet_code store_changesets(ph_session *s, ph_position batch, prophet_error *err)
 {
     size_t n = s->changesets.count;
     prophet_code rc = PROPHET_OK;
-    const ph_new_changeset **at = ph_arena_alloc(&s->arena, (n + 1) * sizeof *at);
-    if (!at)
-        return ph_nomem(err);
     for (size_t i = 0; i < n && rc >= 0; i++) {
         ph_new_changeset *c = &s->changesets.at[i];
-        at[i] = c;
         if (batch)
             c->row.position = ph_log_frame_position(batch, c->payload_offset);
         rc = ph_changesets_put(s->txn, c->version, &c->row, err);
     }
-    if (n > 1)
-        qsort(at, n, sizeof *at, by_id);
-    for (size_t i = 0; i < n && rc >= 0; i++)
-        rc = ph_ids_put(s->txn, &at[i]->row.id, at[i]->version, err);
     for (size_t i = 0; i < n && rc >= 0; i++) {
         const ph_new_changeset *c = &s->changesets.at[i];
         if (!(c->row.flags & (PH_CS_RUN | PH_CS_GAP)))
             rc = ph_chains_put(s->txn, c->row.ridx, c->row.seq, c->version, err);
     }
-    return rc;
+    return rc < 0 || n == 0 ? rc : move_rows(s, s->changesets.at[0].version - 1, err);
 }
 
 prophet_code ph_session_store_rows(ph_session *s, ph_position batch, prophet_error *err)
@@ -284,7 +284,8 @@ prophet_code ph_session_commit(ph_session *s, ph_position *flush_to, prophet_err
     if (rc >= 0) {
         ph_txn *t = s->txn;
         s->txn = NULL;
-        rc = ph_txn_commit(t, err);
+        if ((rc = ph_txn_commit(t, err)) < 0)
+            ph_ids_forget(r->ids);
     }
     if (rc < 0 && appended && ph_log_undo(r->log, NULL) < 0)
         rc = ph_fail(err, PROPHET_EIO,

@@ -11,7 +11,8 @@ prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint
         return ph_nomem(err);
     for (size_t i = 0; i < n; i++) {
         prophet_code rc =
-            ph_ids_find(v->txn, ph_changeset_name(&cs->header, (uint32_t)i), &versions[i], err);
+            ph_ids_find(v->replica->ids, v->txn, ph_changeset_name(&cs->header, (uint32_t)i),
+                        &versions[i], err);
         if (rc != PROPHET_OK)
             return rc < 0
                        ? rc

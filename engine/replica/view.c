@@ -139,11 +139,17 @@ prophet_code ph_view_digest(ph_view *v, uint8_t out[32], prophet_error *err)
 
 prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, prophet_error *err)
 {
-    prophet_code rc = ph_ids_find(v->txn, id, version, err);
+    prophet_code rc = ph_ids_find(v->replica->ids, v->txn, id, version, err);
     if (rc != PROPHET_OK || ph_view_has(v, *version))
         return rc;
     *version = 0;
     return PROPHET_DONE;
+}
+
+prophet_code ph_view_ids(ph_view *v, const ph_id *low, size_t digits, ph_id *out, size_t max,
+                         size_t *count, prophet_error *err)
+{
+    return ph_ids_starting(v->replica->ids, v->txn, low, digits, out, max, count, err);
 }
 
 /* A frame leaves out what the frame before it says: that comes from the row of the version before. */

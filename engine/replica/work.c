@@ -142,15 +142,33 @@ prophet_code ph_work_store_reserved(ph_session *s, prophet_error *err)
     return rc;
 }
 
+static prophet_code store_version(ph_session *s, const ph_new_history *h, prophet_error *err)
+{
+    ph_history_entry first = { h->version, h->offset_plus_1 };
+    prophet_code rc = s->untold ? ph_numbers_tell(s->txn, h->number, &first, err) : PROPHET_DONE;
+    return rc == PROPHET_DONE ? ph_history_put(s->txn, h->number, h->version, h->offset_plus_1,
+                                               s->state.version, err)
+                              : rc;
+}
+
+/* The row of a number tells the first version too, so most records have one row. A large change writes it before it knows that version. */
 static prophet_code store_history(ph_session *s, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     ph_sort(s->history.at, s->history.count, sizeof *s->history.at, by_history);
     for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
         const ph_new_history *h = &s->history.at[i];
-        rc = h->fresh
-                 ? ph_numbers_put(s->txn, h->number, h->fresh->rec.type, &h->fresh->rec.uuid, err)
-                 : ph_history_put(s->txn, h->number, h->version, h->offset_plus_1, err);
+        ph_history_entry first = { 0 };
+        if (!h->fresh) {
+            rc = store_version(s, h, err);
+            continue;
+        }
+        if (i + 1 < s->history.count && h[1].number == h->number)
+            first = (ph_history_entry){ h[1].version, h[1].offset_plus_1 };
+        i += first.version != 0;
+        s->untold = s->untold || !first.version;
+        rc =
+            ph_numbers_put(s->txn, h->number, h->fresh->rec.type, &h->fresh->rec.uuid, &first, err);
     }
     s->history.count = 0;
     return rc;

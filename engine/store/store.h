@@ -12,11 +12,11 @@ typedef struct ph_cursor ph_cursor;
 typedef enum ph_table {
     PH_T_META, PH_T_NAMES, PH_T_CHANGESETS, PH_T_IDS, PH_T_CHAINS, PH_T_RECORDS, PH_T_CELLS,
     PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX,
-    PH_T_SIGNATURES, PH_T_WORDS, PH_TABLES
+    PH_T_SIGNATURES, PH_T_WORDS, PH_T_RECENT, PH_TABLES
 } ph_table;
 #define PH_TABLE_NAMES                                                                                   \
     { "meta", "names", "changesets", "ids", "chains", "records", "cells", "history", \
-      "conflicts", "open", "todo", "asked", "local", "ix", "signatures", "words" }
+      "conflicts", "open", "todo", "asked", "local", "ix", "signatures", "words", "recent" }
 
 typedef struct ph_store_options {
     bool        readonly;

@@ -148,37 +148,100 @@ TEST(changesets_come_back)
                            .size = 700,
                            .flags = PH_CS_RUN | PH_CS_FORK },
                      got;
-    uint64_t version = 0;
 
     CHECK_OK(ph_changesets_put(p.txn, 41, &r, &err), &err);
-    CHECK_OK(ph_ids_put(p.txn, &r.id, 41, &err), &err);
     REQUIRE_OK(ph_changesets_get(p.txn, 41, &got, &err), &err);
     CHECK(ph_id_eq(&got.id, &r.id) && got.position == r.position && got.ridx == 2 &&
           got.seq == 300 && got.lamport == r.lamport && got.time == -5 && got.size == 700 &&
           got.flags == r.flags);
     CHECK_CODE(ph_changesets_get(p.txn, 42, &got, &err), PROPHET_ENOTFOUND, &err);
-    CHECK_OK(ph_ids_find(p.txn, &r.id, &version, &err), &err);
-    CHECK_EQ_UINT(version, 41);
-    r.id.b[31] = 1;
-    CHECK_CODE(ph_ids_find(p.txn, &r.id, &version, &err), PROPHET_DONE, &err);
+    place_close(&p);
+}
+
+/* An id for each version, all over the key space. */
+static ph_id id_of(uint64_t version)
+{
+    ph_id id = { { 0 } };
+    ph_u64be_put(id.b, version * UINT64_C(0x9e3779b97f4a7c15));
+    ph_u64be_put(id.b + 24, version);
+    return id;
+}
+
+static void add_versions(place *p, uint64_t from, uint64_t to)
+{
+    prophet_error err;
+
+    for (uint64_t v = from; v <= to; v++) {
+        ph_changeset_row r = { .id = id_of(v), .ridx = 1, .seq = v };
+        CHECK_OK(ph_changesets_put(p->txn, v, &r, &err), &err);
+    }
+    CHECK_OK(ph_ids_move(p->txn, from - 1, to, &err), &err);
+}
+
+static uint64_t version_of(ph_ids *ids, place *p, uint64_t which)
+{
+    prophet_error err;
+    ph_id id = id_of(which);
+    uint64_t version = 0;
+    prophet_code rc = ph_ids_find(ids, p->txn, &id, &version, &err);
+
+    CHECK(rc == PROPHET_DONE || (rc == PROPHET_OK && version > 0));
+    return version;
+}
+
+TEST(ids_are_found_before_and_after_they_are_written)
+{
+    static const uint64_t steps[] = {
+        1, 2, 700, PH_RECENT - 1, PH_RECENT, PH_RECENT + 1, 2 * PH_RECENT + 5, 5 * PH_RECENT
+    };
+    place p = place_open("ids");
+    prophet_error err;
+    ph_ids *ids = NULL;
+    uint64_t last = 0, rows;
+    ph_id found[2], low = { { 0 } };
+    size_t count;
+
+    REQUIRE_OK(ph_ids_new(&ids, &err), &err);
+    CHECK_EQ_UINT(version_of(ids, &p, 1), 0);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        add_versions(&p, last + 1, steps[i]);
+        last = steps[i];
+        CHECK_OK(ph_txn_count(p.txn, PH_T_IDS, &rows, &err), &err);
+        CHECK_EQ_UINT(rows, last - last % PH_RECENT);
+        for (uint64_t v = 1; v <= last; v += v < last - 3 ? 1 + last / 50 : 1)
+            CHECK_EQ_UINT(version_of(ids, &p, v), v);
+        CHECK_EQ_UINT(version_of(ids, &p, last), last);
+        CHECK_EQ_UINT(version_of(ids, &p, last + 1), 0);
+    }
+    add_versions(&p, last + 1, last + 10); /* one among the rows, one that waits */
+    for (uint64_t v = 7; v <= last + 7; v += last) {
+        low = id_of(v);
+        memset(low.b + 6, 0, 26);
+        low.b[5] &= 0xf0;
+        CHECK_OK(ph_ids_starting(ids, p.txn, &low, 11, found, 2, &count, &err), &err);
+        ph_id want = id_of(v);
+        CHECK(count == 1 && ph_id_eq(&found[0], &want));
+    }
+    CHECK_OK(ph_ids_starting(ids, p.txn, &(ph_id){ { 0 } }, 0, found, 2, &count, &err), &err);
+    CHECK_EQ_INT(count, 2);
+    ph_ids_free(ids);
     place_close(&p);
 }
 
 TEST(records_are_found_by_number_and_by_the_tail_of_their_id)
 {
     place p = place_open("numbers");
-    ph_arena a = PH_ARENA_INIT;
     prophet_error err;
     ph_uuid u = { { 0 } }, got;
     ph_named found[4];
-    ph_history_entry *history;
     uint32_t type = 0;
     size_t count;
 
     for (uint8_t i = 1; i <= 40; i++) {
         u.b[15] = i;
         u.b[14] = 0xab;
-        CHECK_OK(ph_numbers_put(p.txn, i, i % 2 + 1, &u, &err), &err);
+        ph_history_entry first = { i == 20 ? 3 : 0, 17 };
+        CHECK_OK(ph_numbers_put(p.txn, i, i % 2 + 1, &u, &first, &err), &err);
     }
     CHECK_OK(ph_numbers_get(p.txn, 20, &type, &got, &err), &err);
     CHECK(type == 1 && got.b[15] == 20);
@@ -193,12 +256,47 @@ TEST(records_are_found_by_number_and_by_the_tail_of_their_id)
     CHECK_EQ_INT(count, 2); /* at most two */
     CHECK_OK(ph_numbers_tail(p.txn, 0, "xyz", 3, found, 4, &count, &err), &err);
     CHECK_EQ_INT(count, 0);
-    for (uint64_t v = 1; v <= 50; v++)
-        CHECK_OK(ph_history_put(p.txn, 20 + v % 2, v * 10, v % 7, &err), &err);
+    place_close(&p);
+}
+
+TEST(histories_are_whole_wherever_their_rows_are)
+{
+    place p = place_open("history");
+    ph_arena a = PH_ARENA_INIT;
+    prophet_error err;
+    ph_uuid u = { { 9 } };
+    ph_history_entry first = { 3, 17 }, *history;
+    uint64_t last = PH_RECENT - 100, waiting;
+    size_t count;
+
+    CHECK_OK(ph_numbers_put(p.txn, 20, 1, &u, &(ph_history_entry){ 0 }, &err), &err);
+    CHECK_OK(ph_numbers_tell(p.txn, 20, &first, &err), &err);
+    CHECK_CODE(ph_numbers_tell(p.txn, 20, &first, &err), PROPHET_DONE, &err);
+    CHECK_OK(ph_numbers_put(p.txn, 21, 1, &u, &first, &err), &err);
+    for (uint64_t v = 1; v <= 50; v++) {
+        if (ph_recent_base(last + v * 10) > ph_recent_base(last + v * 10 - 10))
+            CHECK_OK(ph_history_move(p.txn, last + v * 10, &err), &err);
+        CHECK_OK(ph_history_put(p.txn, 20 + v % 2, last + v * 10, v % 7, last + v * 10, &err),
+                 &err);
+    }
+    CHECK_OK(ph_txn_count(p.txn, PH_T_RECENT, &waiting, &err), &err);
+    CHECK_EQ_UINT(waiting, 40); /* of 50, those behind the multiple */
     REQUIRE_OK(ph_history_list(p.txn, 20, &a, &history, &count, &err), &err);
-    REQUIRE(count == 25);
-    for (size_t i = 0; i < count; i++)
-        CHECK(history[i].version == (i + 1) * 20 && history[i].offset_plus_1 == (i + 1) * 2 % 7);
+    REQUIRE(count == 26);
+    CHECK(history[0].version == 3 && history[0].offset_plus_1 == 17);
+    for (size_t i = 1; i < count; i++)
+        CHECK(history[i].version == last + i * 20 && history[i].offset_plus_1 == i * 2 % 7);
+    CHECK_OK(ph_history_del(p.txn, 20, 3, &err), &err);
+    CHECK_OK(ph_history_del(p.txn, 20, last + 40, &err), &err);
+    CHECK_OK(ph_history_del(p.txn, 20, last + 500, &err), &err);
+    CHECK_CODE(ph_history_del(p.txn, 20, last + 10, &err), PROPHET_DONE, &err);
+    REQUIRE_OK(ph_history_list(p.txn, 20, &a, &history, &count, &err), &err);
+    CHECK(count == 23 && history[0].version == last + 20 && history[1].version == last + 60);
+    CHECK_OK(ph_history_move(p.txn, 2 * PH_RECENT, &err), &err);
+    CHECK_OK(ph_txn_count(p.txn, PH_T_RECENT, &waiting, &err), &err);
+    CHECK_EQ_UINT(waiting, 0);
+    REQUIRE_OK(ph_history_list(p.txn, 20, &a, &history, &count, &err), &err);
+    CHECK(count == 23 && history[22].version == last + 480);
     ph_arena_clear(&a);
     place_close(&p);
 }

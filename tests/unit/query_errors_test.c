@@ -356,7 +356,9 @@ TEST(the_first_few_are_found_among_records_of_other_types)
     ph_row row;
 
     for (uint64_t k = 0; k < 1000; k++)
-        CHECK_OK(ph_numbers_put(w->at.txn, k * 200 + 199, MILESTONE, &none, &err), &err);
+        CHECK_OK(ph_numbers_put(w->at.txn, k * 200 + 199, MILESTONE, &none,
+                                &(ph_history_entry){ 0 }, &err),
+                 &err);
     for (unsigned limit = 1; limit < 40; limit++) {
         char text[20];
         uint64_t last = 0;

@@ -327,7 +327,7 @@ static inline void world_add(world *w, uint32_t type, uint8_t n)
             world_register(w, &r, F_REF, &m->cells[F_REF], any_ref(w, TICKET));
     }
     REQUIRE_OK(ph_record_store(w->at.txn, &r, false, &scratch, &err), &err);
-    REQUIRE_OK(ph_numbers_put(w->at.txn, m->number, type, &m->uuid, &err), &err);
+    REQUIRE_OK(ph_numbers_put(w->at.txn, m->number, type, &m->uuid, &(ph_history_entry){ 0 }, &err), &err);
     ph_buf_clear(&scratch);
 }
 
