@@ -311,11 +311,12 @@ static prophet_code look_at_records(checking *c, ph_view *v, prophet_error *err)
 
 static prophet_code look_at_damage(checking *c, ph_view *v)
 {
-    if (v->state.lost)
-        say(c, true,
-            "log: %llu changesets are lost to damage: a pull from a replica that has them brings "
-            "them back",
-            (unsigned long long)v->state.lost);
+    if (v->state.lost) {
+        c->r->suspect = true; /* who noted it may have been killed before it was read again */
+        say(c, true, "log: %llu changeset%s lost to damage: a pull from a replica that has %s back",
+            (unsigned long long)v->state.lost, v->state.lost == 1 ? " is" : "s are",
+            v->state.lost == 1 ? "it brings it" : "them brings them");
+    }
     if (v->state.orphans)
         say(c, true,
             "log: %llu changesets behind damage wait for what they name: pull from a replica that "
@@ -346,6 +347,5 @@ prophet_code ph_replica_check(ph_replica *r,
         say(&c, true, "the log holds %llu changesets, the index %llu",
             (unsigned long long)out->changesets, (unsigned long long)v->state.version);
     ph_view_end(v);
-    return rc >= 0 && c.news ? ph_damage_look(r, err)
-                             : rc; /* noted while the index knows what it took */
+    return rc < 0 ? rc : ph_damage_look(r, err); /* noted while the index knows what it took */
 }

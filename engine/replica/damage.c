@@ -1,7 +1,8 @@
 /* Damage: the whole log is looked through for places that cannot be read and were not noted yet. Each is noted in a local frame with the
- * versions and ids of the changesets that lay there, as the index knows them (mend.c draws it). They stay lost until a peer gives them
- * back; what nobody else has, questions asked and local values, is appended again at once. Called by open, check and pulls; rare, so
- * it takes the time that a walk through the log takes.
+ * versions and ids of the changesets that lay there, as the index knows them (mend.c draws it). One flipped byte makes a whole batch
+ * unreadable to a replay, but by its position every other frame of it can still be read, and its id or signature proves it: those are
+ * appended again at once, and so is what nobody else has, questions asked and local values. The rest stays lost until a peer gives it
+ * back. Called by open, check and pulls; rare, so it takes the time that a walk through the log takes.
  *
  * Row of table local:  00 "hole" from u64 -> to u64 */
 #include "replica/replica_impl.h"
@@ -220,15 +221,46 @@ static prophet_code note_range(survey *v, const range *at, prophet_error *err)
     return rc;
 }
 
-/* Signatures that lay there: the rows would point at what cannot be read. */
-static prophet_code drop_signatures(survey *v, const range *at, prophet_error *err)
+/* The bytes of a signature that lay there, if they still prove what they should. */
+static bool still_proves(ph_session *s, uint64_t version, ph_position position, uint8_t out[96])
+{
+    ph_log_window w = { .bytes = PH_BUF_INIT };
+    ph_changeset_row row;
+    ph_replica_row rep;
+    ph_frame f;
+    bool ok = ph_log_read(s->r->log, position, &w, &f, NULL) >= 0 && f.type == PH_FRAME_SIGNATURE &&
+              f.bytes.len == 96;
+    if (ok)
+        memcpy(out, f.bytes.data, 96);
+    ph_log_window_clear(&w);
+    return ok && ph_changesets_get(s->txn, version, &row, NULL) == PROPHET_OK &&
+           memcmp(out, row.id.b, 32) == 0 &&
+           ph_replicas_get(s->txn, row.ridx, &s->arena, &rep, NULL) == PROPHET_OK &&
+           ph_signature_check(&rep.key, &row.id, out + 32, NULL) == PROPHET_OK;
+}
+
+static prophet_code sign_again(ph_session *s, const uint8_t frame[96], prophet_error *err)
+{
+    ph_id id;
+    memcpy(id.b, frame, sizeof id.b);
+    size_t at = ph_log_payload_add(&s->payload, PH_FRAME_SIGNATURE, ph_slice(frame, 96));
+    s->payload_frames++;
+    return ph_apply_signature(s, &id, at, 0, err);
+}
+
+/* Signatures that lay there: appended again, or without a row, that would point at what cannot be read. */
+static prophet_code move_signatures(survey *v, const range *at, prophet_error *err)
 {
     ph_session *s = v->s;
     for (uint64_t version = 1; version <= s->state.version; version++) {
         uint64_t position;
+        uint8_t frame[96];
         prophet_code rc = ph_signatures_get(s->txn, version, &position, err);
-        if (rc == PROPHET_OK && position >= at->from && position < at->to)
+        if (rc == PROPHET_OK && position >= at->from && position < at->to) {
             rc = ph_signatures_del(s->txn, version, err);
+            if (rc >= 0 && still_proves(s, version, position, frame))
+                rc = sign_again(s, frame, err);
+        }
         if (rc < 0)
             return rc;
     }
@@ -272,10 +304,53 @@ static prophet_code note_all(survey *v, prophet_error *err)
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < v->found.count && rc >= 0; i++)
         if ((rc = note_range(v, &v->found.at[i], err)) >= 0)
-            rc = drop_signatures(v, &v->found.at[i], err);
+            rc = move_signatures(v, &v->found.at[i], err);
     v->s->state.forgot = 0;
     if (rc >= 0 && (rc = again(v, PH_T_LOCAL, 'l', err)) >= 0)
         rc = again(v, PH_T_ASKED, 'a', err);
+    return rc;
+}
+
+/* ---- what can be read after all ------------------------------------------------------------------------------------ */
+
+static prophet_code reread_one(ph_session *s, uint64_t version, prophet_error *err)
+{
+    ph_view view = { .replica = s->r, .txn = s->txn, .state = s->state, .names = s->r->names };
+    ph_changeset_row row;
+    ph_changeset cs;
+    prophet_code rc = ph_changesets_get(s->txn, version, &row, err);
+    if (rc < 0 || !(row.flags & PH_CS_LOST) || (row.flags & PH_CS_GAP))
+        return rc;
+    rc = ph_view_changeset_lost(&view, version, &row, &s->arena, &cs, err);
+    return rc == PROPHET_OK ? ph_mend_append(s, version, &cs, err) : rc;
+}
+
+/* From this version on, one transaction. *from 0: that was all. */
+static prophet_code reread_some(ph_replica *r, uint64_t *from, prophet_error *err)
+{
+    ph_session *s;
+    ph_position upto;
+    uint64_t version = *from;
+    prophet_code rc = ph_session_begin(r, &s, err);
+    if (rc < 0)
+        return rc;
+    for (; version <= s->state.version && s->state.lost && rc >= 0 &&
+           s->payload.len < PH_BATCH_BYTES && s->payload_frames < PH_BATCH_COUNT;
+         version++)
+        rc = reread_one(s, version, err);
+    *from = s->state.lost && version <= s->state.version ? version : 0;
+    if (rc < 0 || s->payload_frames == 0) {
+        ph_session_abort(s);
+        return rc < 0 ? rc : PROPHET_OK;
+    }
+    return (rc = ph_session_commit(s, &upto, err)) < 0 ? rc : ph_log_flush(r->log, upto, err);
+}
+
+static prophet_code reread(ph_replica *r, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (uint64_t from = 1; from && rc >= 0;)
+        rc = reread_some(r, &from, err);
     return rc;
 }
 
@@ -290,10 +365,13 @@ prophet_code ph_damage_survey(ph_replica *r, prophet_error *err)
         drop_noted(&v);
     if (rc >= 0 && v.found.count)
         rc = note_all(&v, err);
+    bool lost = v.found.count || v.s->state.lost; /* also where an earlier survey was killed */
     if (rc < 0 || v.found.count == 0)
         ph_session_abort(v.s);
     else if ((rc = ph_session_commit(v.s, &upto, err)) >= 0)
         rc = ph_log_flush(r->log, upto, err);
+    if (rc >= 0 && lost)
+        rc = reread(r, err);
     r->suspect = r->suspect && rc < 0;
     ph_map_clear(&v.seen);
     ph_free(v.found.at);

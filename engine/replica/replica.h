@@ -101,6 +101,9 @@ prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_cha
 prophet_code ph_view_changeset_in(ph_view *v, uint64_t version, const ph_frame_context *before,
                                   bool decode_body, ph_log_window *w, ph_arena *a,
                                   ph_changeset *out, ph_changeset_row *row, prophet_error *err);
+/* One that is noted as lost, as far as its bytes are still where they were. PROPHET_DONE: they are not. */
+prophet_code ph_view_changeset_lost(ph_view *v, uint64_t version, const ph_changeset_row *row,
+                                    ph_arena *a, ph_changeset *out, prophet_error *err);
 prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, prophet_error *err);
 
 /* ---- schema: the declarative part of record types, from `_type` records ---------------------------------- */

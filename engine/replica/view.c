@@ -183,14 +183,42 @@ static prophet_code check_not_lost(uint64_t version, const ph_changeset_row *row
     return rc;
 }
 
+/* What lies where the row says: its id proves it. */
+static prophet_code read_frame(ph_view *v, uint64_t version, ph_frame_context *ctx,
+                               bool decode_body, ph_log_window *w, ph_arena *a, ph_changeset *out,
+                               const ph_changeset_row *row, prophet_error *err)
+{
+    ph_replica *r = v->replica;
+    ph_frame f;
+    bool ok = true;
+    prophet_code rc = ph_log_read(r->log, row->position, w, &f, err);
+    if (rc < 0)
+        return rc;
+    if (f.type == PH_FRAME_LOCAL) { /* appended again after damage */
+        uint64_t of;
+        ctx->has_last = false;
+        if (!ph_mend_open(f.bytes, &of, &f.bytes) || of != version)
+            f.bytes.len = 0; /* refused below */
+    }
+    prophet_slice frame = ph_arena_copy(a, f.bytes, &ok);
+    if (!ok)
+        return ph_nomem(err);
+    if ((rc = ph_frame_decode(frame, ph_log_database(r->log), decode_body, r->hasher, &r->scratch,
+                              ctx, a, out, err)) < 0 ||
+        ph_id_eq(&out->id, &row->id))
+        return rc;
+    rc = ph_fail(err, PROPHET_ECORRUPT,
+                 "changeset %llu in the log is not what the index says: damaged",
+                 (unsigned long long)version);
+    ph_hint(err, "prophet check tells more; a pull from any peer brings it back");
+    return rc;
+}
+
 prophet_code ph_view_changeset_in(ph_view *v, uint64_t version, const ph_frame_context *before,
                                   bool decode_body, ph_log_window *w, ph_arena *a,
                                   ph_changeset *out, ph_changeset_row *row, prophet_error *err)
 {
-    ph_replica *r = v->replica;
     ph_frame_context ctx;
-    ph_frame f;
-    bool ok = true;
     prophet_code rc;
     if (!ph_view_has(v, version))
         return PROPHET_DONE;
@@ -200,27 +228,25 @@ prophet_code ph_view_changeset_in(ph_view *v, uint64_t version, const ph_frame_c
         ctx = *before;
     else if ((rc = frame_context(v, version, row, a, &ctx, err)) < 0)
         return rc;
-    if ((rc = check_not_lost(version, row, err)) < 0 ||
-        (rc = ph_log_read(r->log, row->position, w, &f, err)) < 0)
+    if ((rc = check_not_lost(version, row, err)) < 0)
         return rc;
-    if (f.type == PH_FRAME_LOCAL) { /* appended again after damage */
-        uint64_t of;
-        ctx.has_last = false;
-        if (!ph_mend_open(f.bytes, &of, &f.bytes) || of != version)
-            f.bytes.len = 0; /* refused below */
-    }
-    prophet_slice frame = ph_arena_copy(a, f.bytes, &ok);
-    if (!ok)
-        return ph_nomem(err);
-    if ((rc = ph_frame_decode(frame, ph_log_database(r->log), decode_body, r->hasher, &r->scratch,
-                              &ctx, a, out, err)) < 0 ||
-        ph_id_eq(&out->id, &row->id))
+    return read_frame(v, version, &ctx, decode_body, w, a, out, row, err);
+}
+
+prophet_code ph_view_changeset_lost(ph_view *v, uint64_t version, const ph_changeset_row *row,
+                                    ph_arena *a, ph_changeset *out, prophet_error *err)
+{
+    ph_log_window w = { .bytes = PH_BUF_INIT };
+    ph_frame_context ctx;
+    prophet_error why = { 0 };
+    prophet_code rc = frame_context(v, version, row, a, &ctx, err);
+    if (rc < 0)
         return rc;
-    rc = ph_fail(err, PROPHET_ECORRUPT,
-                 "changeset %llu in the log is not what the index says: damaged",
-                 (unsigned long long)version);
-    ph_hint(err, "prophet check tells more; a pull from any peer brings it back");
-    return rc;
+    rc = read_frame(v, version, &ctx, true, &w, a, out, row, &why);
+    ph_log_window_clear(&w);
+    if (rc == PROPHET_EMEMORY && err)
+        *err = why;
+    return rc < 0 && rc != PROPHET_EMEMORY ? PROPHET_DONE : rc;
 }
 
 prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,

@@ -181,6 +181,23 @@ describe("damage in a log", function()
     assert.equal(ann:digest(), bob:digest())
   end)
 
+  it("of one byte takes one changeset of those that were pulled together, also if nobody else has them", function()
+    local digest = bob:digest()
+    bob:close()
+    os.execute(("rm -rf '%s'"):format(place.path "ann"))
+    spoil("bob", text(21), "X")
+    bob = place.open "bob"
+    assert.is_true(faults(bob) > 0)
+    local report = bob:check()
+    assert.equal(1, report.faults, tostring(report))
+    assert.truthy(tostring(report):find("1 changeset is lost", 1, true), tostring(report))
+    bob:rebuild()
+    for i = 1, 40 do assert.equal(i ~= 21, bob.types.ticket:get(ids[i]) ~= nil, "number " .. i) end
+    assert.equal(version, bob:version())
+    assert.equal(digest, bob:digest())
+    bob.types.ticket:create { summary = "goes on" }
+  end)
+
   it("at its end is found by what the index has had", function()
     local file = assert(io.open(log_file "ann", "rb"))
     local bytes = file:read "a"
