@@ -62,24 +62,29 @@ prophet_code ph_replicas_get(ph_txn *t, uint32_t ridx, ph_arena *a, ph_replica_r
 
 prophet_code ph_replicas_put(ph_txn *t, const ph_replica_row *row, bool is_new, prophet_error *err)
 {
-    uint8_t k[33] = { 'r' }, ridx[4];
-    ph_buf b = PH_BUF_INIT;
+    size_t room = sizeof row->key.b + 1 + 5 * 10 + 20 * (size_t)row->tip_count;
+    uint8_t k[33] = { 'r' }, ridx[4], stack[256];
+    uint8_t *b = room <= sizeof stack ? stack : ph_alloc(room), *p = b;
     prophet_code rc;
 
+    if (!b)
+        return ph_nomem(err);
     ph_u32be_put(k + 1, row->ridx);
-    ph_buf_put(&b, row->key.b, sizeof row->key.b);
-    ph_buf_byte(&b, row->forked ? REPLICA_FORKED : 0);
-    ph_buf_varint(&b, row->succeeds);
-    ph_buf_varint(&b, row->line);
-    ph_buf_varint(&b, row->signed_version);
-    ph_buf_varint(&b, row->signed_seq);
-    ph_buf_varint(&b, row->tip_count);
+    memcpy(p, row->key.b, sizeof row->key.b);
+    p += sizeof row->key.b;
+    *p++ = row->forked ? REPLICA_FORKED : 0;
+    p += ph_varint_write(p, row->succeeds);
+    p += ph_varint_write(p, row->line);
+    p += ph_varint_write(p, row->signed_version);
+    p += ph_varint_write(p, row->signed_seq);
+    p += ph_varint_write(p, row->tip_count);
     for (uint32_t i = 0; i < row->tip_count; i++) {
-        ph_buf_varint(&b, row->tips[i].seq);
-        ph_buf_varint(&b, row->tips[i].version);
+        p += ph_varint_write(p, row->tips[i].seq);
+        p += ph_varint_write(p, row->tips[i].version);
     }
-    rc = b.failed ? ph_nomem(err) : ph_txn_put(t, PH_T_META, ph_slice(k, 5), ph_buf_slice(&b), err);
-    ph_buf_clear(&b);
+    rc = ph_txn_put(t, PH_T_META, ph_slice(k, 5), ph_slice(b, (size_t)(p - b)), err);
+    if (b != stack)
+        ph_free(b);
     if (rc < 0 || !is_new)
         return rc;
     k[0] = 'k';

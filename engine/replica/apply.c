@@ -17,9 +17,9 @@ prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_change
                                       prophet_error *err)
 {
     const ph_new_changeset *n = in_session(s, version);
-    if (!n)
+    if (!n && version != s->last_version)
         return ph_changesets_get(s->txn, version, out, err);
-    *out = n->row;
+    *out = n ? n->row : s->last;
     return PROPHET_OK;
 }
 
@@ -47,6 +47,10 @@ static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *versi
     void *at = ph_map_get(&s->ids, ph_slice(id->b, sizeof id->b));
     if (at) {
         *version = s->changesets.at[(size_t)(uintptr_t)at - 1].version;
+        return PROPHET_OK;
+    }
+    if (s->last_version && ph_id_eq(id, &s->last.id)) { /* of most local changes */
+        *version = s->last_version;
         return PROPHET_OK;
     }
     return ph_ids_find(s->r->ids, s->txn, id, version, err);

@@ -427,7 +427,7 @@ static prophet_code net(netting *n, ph_buf *bytes, prophet_error *err)
     b->time = ph_replica_now(c->r);
     b->author = ph_slice_str(c->r->user);
     b->message = ph_buf_slice(&c->message);
-    if ((rc = ph_random(b->salt, sizeof b->salt, err)) < 0 ||
+    if ((rc = ph_replica_random(c->r, b->salt, sizeof b->salt, err)) < 0 ||
         (rc = ph_body_encode(b, ph_changeset_names(&n->cs->header), bytes, err)) < 0)
         return rc;
     n->cs->body_bytes = ph_buf_slice(bytes);
@@ -570,7 +570,6 @@ prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, pr
 {
     ph_changeset cs = { .has_body = true };
     netting n = { .c = c, .a = &c->arena, .cs = &cs };
-    ph_buf bytes = PH_BUF_INIT;
     ph_position upto;
     prophet_code rc, wrote = PROPHET_OK;
     if (c->depth > 0)
@@ -579,7 +578,7 @@ prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, pr
         rc = ph_fail(err, PROPHET_EUSAGE,
                      "a write of this change failed half-way: nothing of it is kept");
     else
-        rc = wrote = net(&n, &bytes, err);
+        rc = wrote = net(&n, &c->s->body, err);
     if (rc == PROPHET_OK)
         rc = write_out(&n, err);
     bool local = rc == PROPHET_DONE && c->s->payload_frames > 0;
@@ -598,7 +597,6 @@ prophet_code ph_change_commit(ph_change_txn *c, ph_id *id, uint64_t *version, pr
             rc = wrote;
         }
     }
-    ph_buf_clear(&bytes);
     ph_change_abort(c);
     return rc;
 }

@@ -15,19 +15,29 @@ int64_t ph_replica_now(ph_replica *r)
     return r->options.clock ? r->options.clock(r->options.clock_ctx) : ph_now_ms();
 }
 
-/* Rising within a handle, also when the clock stands or goes back: rand_a and the top of rand_b count. */
-prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err)
+prophet_code ph_replica_random(ph_replica *r, void *out, size_t len, prophet_error *err)
 {
-    uint8_t random[10];
-    int64_t now = ph_replica_now(r);
-    if (r->random_left < 8) {
+    ph_require(len <= sizeof r->random);
+    if (r->random_left < len) {
         prophet_code rc = ph_random(r->random, sizeof r->random, err);
         if (rc < 0)
             return rc;
         r->random_left = sizeof r->random;
     }
-    r->random_left -= 8;
-    memcpy(random + 2, r->random + r->random_left, 8);
+    r->random_left -= len;
+    memcpy(out, r->random + r->random_left, len);
+    ph_wipe(r->random + r->random_left, len); /* told once */
+    return PROPHET_OK;
+}
+
+/* Rising within a handle, also when the clock stands or goes back: rand_a and the top of rand_b count. */
+prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err)
+{
+    uint8_t random[10];
+    int64_t now = ph_replica_now(r);
+    prophet_code rc = ph_replica_random(r, random + 2, 8, err);
+    if (rc < 0)
+        return rc;
     if (now > r->uuid_ms || r->uuid_count >= 0x3fff) {
         r->uuid_ms = now > r->uuid_ms ? now : r->uuid_ms + 1;
         r->uuid_count = random[2] & 0x3fu; /* room to count up */
@@ -222,6 +232,7 @@ void ph_replica_close(ph_replica *r)
         ph_txn_abort(r->reader);
     ph_past_free(r->past);
     ph_schemas_free(r);
+    ph_session_drop(r->spare);
     ph_names_free(r->names);
     ph_ids_free(r->ids);
     ph_words_free(r->words);

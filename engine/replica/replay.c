@@ -468,12 +468,11 @@ static prophet_code replay_from(struct ph_replay *p, prophet_error *err)
 
 prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
 {
-    ph_session *s = ph_zalloc(sizeof *s);
-    struct ph_replay p = { .s = s, .back = PH_MAP_INIT };
+    ph_session *s = ph_session_new(r);
     prophet_code rc;
     if (!s)
         return ph_nomem(err);
-    s->r = r;
+    struct ph_replay p = { .s = s, .back = PH_MAP_INIT };
     s->replaying = true;
     ph_session *outer = r->session;
     r->session = s;

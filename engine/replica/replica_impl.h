@@ -28,6 +28,7 @@ struct ph_replica {
     ph_view *view;  /* open views share one reader: nested begin counts up */
     unsigned view_depth;
     struct ph_session *session; /* the open write, if any */
+    struct ph_session *spare;   /* the memory of one that ended */
     struct ph_schemas *schemas;
     struct ph_past *past; /* shows an earlier version: past.c */
     ph_buf scratch;
@@ -135,6 +136,9 @@ typedef struct ph_session {
     ph_ix_ops ix_ops;
     ph_ix_ops ix_before, ix_after; /* of the record at hand */
     ph_buf ix_key, ix_number;
+    ph_buf body, frame; /* of the changeset being written */
+    ph_changeset_row last; /* of the version that was the greatest at the start */
+    uint64_t last_version;
     ph_arena row_arena; /* reset per record while flushing */
     PH_LIST(ph_text_writer *) text_writers; /* of this flush */
     ph_arena text_arena;                    /* what they point to */
@@ -239,7 +243,9 @@ prophet_code ph_mend_store(ph_session *s, ph_position batch, prophet_error *err)
 prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
 prophet_code ph_session_start(ph_session *s, prophet_error *err); /* session.c: its transaction and state */
 void ph_session_forget(ph_session *s);                            /* ... its work ... */
-void ph_session_free(ph_session *s);
+ph_session *ph_session_new(ph_replica *r); /* empty; NULL: no memory */
+void ph_session_free(ph_session *s); /* or keeps it for the next */
+void ph_session_drop(ph_session *s);
 prophet_code ph_session_store_rows(ph_session *s, ph_position batch, prophet_error *err);
 
 /* damage.c: looks through the whole log for damage that was not noted yet and notes it: what it took is lost until somebody gives
@@ -394,6 +400,8 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
 void ph_index_discard(ph_replica *r); /* the temporary index of a read-only replica */
 
 void ph_view_free(ph_replica *r);
+/* Random bytes, at most 512, drawn many at a time. */
+prophet_code ph_replica_random(ph_replica *r, void *out, size_t len, prophet_error *err);
 prophet_code ph_replica_new_uuid(ph_replica *r, ph_uuid *out, prophet_error *err);
 
 #endif

@@ -3,7 +3,20 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
-void ph_session_free(ph_session *s)
+/* ---- memory: one session's is kept for the next, so that a small commit allocates little -------------------------- */
+
+#define KEPT_MAX ((size_t)64 * 1024) /* a session that took more gives it back */
+
+ph_session *ph_session_new(ph_replica *r)
+{
+    ph_session *s = r->spare ? r->spare : ph_zalloc(sizeof *s);
+    r->spare = NULL;
+    if (s)
+        s->r = r;
+    return s;
+}
+
+void ph_session_drop(ph_session *s)
 {
     if (!s)
         return;
@@ -22,6 +35,8 @@ void ph_session_free(ph_session *s)
     ph_free(s->ix_after.at);
     ph_buf_clear(&s->ix_key);
     ph_buf_clear(&s->ix_number);
+    ph_buf_clear(&s->body);
+    ph_buf_clear(&s->frame);
     ph_buf_clear(&s->payload);
     ph_arena_clear(&s->arena);
     ph_arena_clear(&s->row_arena);
@@ -29,6 +44,54 @@ void ph_session_free(ph_session *s)
     ph_free(s->text_writers.at);
     ph_arena_clear(&s->text_arena);
     ph_free(s);
+}
+
+static bool is_small(const ph_session *s)
+{
+    return s->payload.cap <= KEPT_MAX && s->body.cap <= KEPT_MAX && s->frame.cap <= KEPT_MAX &&
+           s->arena.used <= KEPT_MAX && s->row_arena.used <= KEPT_MAX &&
+           s->records.cap <= KEPT_MAX / 64 && s->ix_ops.cap <= KEPT_MAX / 64 &&
+           s->text_writers.cap == 0 && !s->text_arena.head;
+}
+
+void ph_session_free(ph_session *s)
+{
+    if (!s || s->r->spare || !is_small(s)) {
+        ph_session_drop(s);
+        return;
+    }
+    ph_session_forget(s);
+    ph_arena_reset(&s->arena);
+    ph_arena_reset(&s->row_arena);
+    ph_buf_reset(&s->ix_key);
+    ph_buf_reset(&s->ix_number);
+    ph_buf_reset(&s->body);
+    ph_buf_reset(&s->frame);
+    ph_session kept = { .r = s->r,
+                        .arena = s->arena,
+                        .row_arena = s->row_arena,
+                        .records = s->records,
+                        .ids = s->ids,
+                        .replica_keys = s->replica_keys,
+                        .payload = s->payload,
+                        .ix_key = s->ix_key,
+                        .ix_number = s->ix_number,
+                        .body = s->body,
+                        .frame = s->frame };
+#define KEEP(list) (memcpy(&kept.list, &s->list, sizeof kept.list), kept.list.count = 0)
+    KEEP(queue);
+    KEEP(touched);
+    KEEP(changesets);
+    KEEP(history);
+    KEEP(signatures);
+    KEEP(mends);
+    KEEP(replicas);
+    KEEP(ix_ops);
+    KEEP(ix_before);
+    KEEP(ix_after);
+#undef KEEP
+    *s = kept;
+    kept.r->spare = s;
 }
 
 void ph_session_forget(ph_session *s)
@@ -49,19 +112,21 @@ void ph_session_forget(ph_session *s)
 /* What frames may leave out, because the frame before them in the log says it. */
 static prophet_code stream_context(ph_session *s, prophet_error *err)
 {
-    ph_changeset_row last;
+    ph_changeset_row *last = &s->last;
     ph_replica_row rep;
     prophet_code rc;
+    s->last_version = 0;
     s->stream = (ph_frame_context){ .has_last = false };
     if (s->state.version == 0)
         return PROPHET_OK;
-    if ((rc = ph_changesets_get(s->txn, s->state.version, &last, err)) < 0 ||
-        (rc = ph_replicas_get(s->txn, last.ridx, &s->arena, &rep, err)) < 0)
+    if ((rc = ph_changesets_get(s->txn, s->state.version, last, err)) < 0 ||
+        (rc = ph_replicas_get(s->txn, last->ridx, &s->arena, &rep, err)) < 0)
         return rc;
     s->stream.has_last = true;
     s->stream.replica = rep.key;
-    s->stream.id = last.id;
-    s->stream.seq = last.seq;
+    s->stream.id = last->id;
+    s->stream.seq = last->seq;
+    s->last_version = s->state.version;
     return PROPHET_OK;
 }
 
@@ -81,11 +146,10 @@ prophet_code ph_session_alone(ph_replica *r,
                               prophet_code (*work)(ph_session *s, prophet_error *err),
                               prophet_error *err)
 {
-    ph_session *s = ph_zalloc(sizeof *s);
+    ph_session *s = ph_session_new(r);
     prophet_code rc;
     if (!s)
         return ph_nomem(err);
-    s->r = r;
     s->replaying = true;
     ph_session *outer = r->session;
     r->session = s;
@@ -136,10 +200,9 @@ prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *er
         return ph_replica_refuse_write(r, err);
     if (r->session)
         return ph_fail(err, PROPHET_EUSAGE, "a change is open on this handle already");
-    ph_session *s = ph_zalloc(sizeof *s);
+    ph_session *s = ph_session_new(r);
     if (!s)
         return ph_nomem(err);
-    s->r = r;
     uint32_t wait = r->options.lock_timeout_ms ? r->options.lock_timeout_ms : 60000;
     if ((rc = ph_log_lock(r->log, wait, err)) >= 0) {
         s->locked = true;
@@ -188,11 +251,10 @@ void ph_session_abort(ph_session *s)
 prophet_code ph_session_over(ph_replica *r, const ph_state *state, ph_session **out,
                              prophet_error *err)
 {
-    ph_session *s = ph_zalloc(sizeof *s);
+    ph_session *s = ph_session_new(r);
     if (!s)
         return ph_nomem(err);
     ph_require(ph_txn_is_overlay(r->reader) && !r->session);
-    s->r = r;
     s->txn = r->reader;
     s->state = *state;
     s->replaying = true;

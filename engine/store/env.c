@@ -125,7 +125,8 @@ static int env_open_tables(ph_env *e, const ph_store_options *o, bool create)
     if (rc == MDB_MAP_RESIZED && (rc = mdb_env_set_mapsize(e->env, 0)) == 0)
         rc = mdb_txn_begin(e->env, NULL, create ? 0 : MDB_RDONLY, &txn);
     for (size_t i = 0; rc == 0 && i < o->table_count; i++)
-        rc = mdb_dbi_open(txn, o->tables[i], create ? MDB_CREATE : 0, &e->tables[i]);
+        rc = mdb_dbi_open(txn, *o->tables[i] ? o->tables[i] : NULL, create ? MDB_CREATE : 0,
+                          &e->tables[i]);
     if (rc == 0)
         return mdb_txn_commit(txn);
     if (txn)

@@ -8,14 +8,15 @@ typedef struct ph_store  ph_store;
 typedef struct ph_txn    ph_txn;
 typedef struct ph_cursor ph_cursor;
 
-/* The tables of an index file (docs/storage.md says keys and rows). Table numbers are opening order only. */
+/* The tables of an index file (docs/storage.md says keys and rows). Table numbers are opening order only. A table without a name
+ * lies in the file's own table of tables, which every commit writes: its rows cost no page more. Cursors over it see the names too. */
 typedef enum ph_table {
     PH_T_META, PH_T_NAMES, PH_T_CHANGESETS, PH_T_IDS, PH_T_CHAINS, PH_T_RECORDS, PH_T_CELLS,
     PH_T_HISTORY, PH_T_CONFLICTS, PH_T_OPEN, PH_T_TODO, PH_T_ASKED, PH_T_LOCAL, PH_T_IX,
     PH_T_SIGNATURES, PH_T_WORDS, PH_T_RECENT, PH_TABLES
 } ph_table;
 #define PH_TABLE_NAMES                                                                                   \
-    { "meta", "names", "changesets", "ids", "chains", "records", "cells", "history", \
+    { "",          "names", "changesets", "ids", "chains", "records", "cells", "history", \
       "conflicts", "open", "todo", "asked", "local", "ix", "signatures", "words", "recent" }
 
 typedef struct ph_store_options {

@@ -33,6 +33,50 @@ TEST(an_index_is_created_whole_or_not_at_all)
                &err); /* not an index of ours */
 }
 
+TEST(a_table_without_a_name_lies_beside_the_names)
+{
+    static const char *const tables[] = { "", "two", "three" };
+    ph_store_options o = { .tables = tables, .table_count = 3 };
+    const char *path = test_path("nameless.mdb");
+    ph_store *s = NULL;
+    ph_cursor *cur;
+    prophet_slice key, value;
+    size_t rows = 0;
+
+    REQUIRE_OK(ph_store_create(path, &o, &err), &err);
+    REQUIRE_OK(ph_store_open(path, &o, &s, &err), &err);
+    ph_txn *t = place_begin(s, true);
+    CHECK_OK(ph_txn_put(t, 0, ph_slice_str("state"), ph_slice_str("here"), &err), &err);
+    CHECK_OK(ph_txn_put(t, 1, ph_slice_str("state"), ph_slice_str("there"), &err), &err);
+    CHECK_CODE(ph_txn_put(t, 0, ph_slice_str("two"), ph_slice_str("no"), &err), PROPHET_ECORRUPT,
+               &err); /* LMDB's own row: not to be overwritten */
+    ph_txn_abort(t);
+    t = place_begin(s, true);
+    CHECK_OK(ph_txn_put(t, 0, ph_slice_str("state"), ph_slice_str("here"), &err), &err);
+    CHECK_OK(ph_txn_put(t, 1, ph_slice_str("state"), ph_slice_str("there"), &err), &err);
+    REQUIRE_OK(ph_txn_commit(t, &err), &err);
+    t = place_begin(s, false);
+    REQUIRE_OK(ph_txn_get(t, 0, ph_slice_str("state"), &value, &err), &err);
+    CHECK_SLICE(value, "here", 4);
+    REQUIRE_OK(ph_txn_get(t, 1, ph_slice_str("state"), &value, &err), &err);
+    CHECK_SLICE(value, "there", 5);
+    REQUIRE_OK(ph_cursor_open(t, 0, &cur, &err), &err);
+    for (prophet_code rc = ph_cursor_first(cur, &key, &value, &err); rc == PROPHET_OK;
+         rc = ph_cursor_next(cur, &key, &value, &err))
+        rows++;
+    CHECK_EQ_INT(rows, 3); /* "state", "three", "two" */
+    ph_cursor_close(cur);
+    ph_txn_abort(t);
+    CHECK_OK(ph_store_copy(s, test_path("copy.mdb"), &err), &err);
+    ph_store_close(s);
+    REQUIRE_OK(ph_store_open(test_path("copy.mdb"), &o, &s, &err), &err);
+    t = place_begin(s, false);
+    REQUIRE_OK(ph_txn_get(t, 0, ph_slice_str("state"), &value, &err), &err);
+    CHECK_SLICE(value, "here", 4);
+    ph_txn_abort(t);
+    ph_store_close(s);
+}
+
 TEST(one_file_has_one_environment_in_a_process)
 {
     const char *path = place_make("i.mdb"), *alias = test_path("alias.mdb");
