@@ -347,7 +347,7 @@ prophet_code ph_apply_inversion(ph_session *s, const ph_changeset *cs, const uin
     return PROPHET_OK;
 }
 
-static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t *names,
                           size_t payload_offset, ph_position position, prophet_error *err)
 {
     ph_replica_row *rep;
@@ -375,6 +375,7 @@ static prophet_code place(ph_session *s, const ph_changeset *cs, const uint64_t 
         return rc;
     if (n.row.lamport > s->state.lamport)
         s->state.lamport = n.row.lamport;
+    bool run = cs->header.has_prev && names[0] + 1 == n.version;
     n.row.flags = (uint8_t)((run ? PH_CS_RUN : 0) | (fork ? PH_CS_FORK : 0) |
                             (cs->has_body                    ? 0
                              : cs->header.format > PH_FORMAT ? PH_CS_PARKED
@@ -409,19 +410,18 @@ prophet_code ph_apply_gap(ph_session *s, ph_replica_row *rep, uint64_t seq, uint
 }
 
 prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names,
-                                bool run, size_t payload_offset, ph_position position,
-                                prophet_error *err)
+                                size_t payload_offset, ph_position position, prophet_error *err)
 {
-    prophet_code rc = place(s, cs, names, run, payload_offset, position, err);
+    prophet_code rc = place(s, cs, names, payload_offset, position, err);
     if (rc < 0 || !cs->has_body)
         return rc;
     return ph_apply_body(s, cs, names, s->state.version, err);
 }
 
-prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names,
                              size_t payload_offset, bool apply_body, prophet_error *err)
 {
-    prophet_code rc = place(s, cs, names, run, payload_offset, 0, err);
+    prophet_code rc = place(s, cs, names, payload_offset, 0, err);
     return rc < 0 || !apply_body ? rc : ph_apply_body(s, cs, names, s->state.version, err);
 }
 

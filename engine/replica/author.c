@@ -96,8 +96,6 @@ prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *n
     ph_replica *r = s->r;
     ph_buf *frame = &s->frame;
     prophet_code rc;
-    bool run =
-        s->stream.has_last && cs->header.has_prev && ph_id_eq(&s->stream.id, &cs->header.prev);
     cs->has_body = true;
     if ((rc = ph_changeset_seal(r->hasher, cs, &r->scratch, err)) < 0)
         return rc;
@@ -112,7 +110,7 @@ prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *n
     if (!placed)
         return ph_nomem(err);
     *placed = *cs;
-    if ((rc = ph_apply_placed(s, placed, names, run, at, apply_body, err)) < 0)
+    if ((rc = ph_apply_placed(s, placed, names, at, apply_body, err)) < 0)
         return rc;
     s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)frame->len;
     return sign_run(s, cs, frame->len, err);

@@ -57,8 +57,10 @@ static void check_signature(checking *c, log_walk *w, const ph_frame *f, ph_view
     if (c->damaged && (ph_signatures_get(v->txn, version, &position, NULL) != PROPHET_OK ||
                        position != f->position)) /* not the one that counts */
         return;
-    if (ph_signature_check(&rep.key, &id, (const uint8_t *)f->bytes.data + 32, NULL) != PROPHET_OK)
-        say(c, true, "log: the signature of version %llu is broken", (unsigned long long)version);
+    if (ph_signature_check(&rep.key, &id, (const uint8_t *)f->bytes.data + 32, NULL) == PROPHET_OK)
+        return;
+    say(c, true, "log: the signature of version %llu is broken", (unsigned long long)version);
+    c->r->suspect = true; /* in a batch behind damage, whose checksum proves nothing */
 }
 
 static prophet_code check_changeset(checking *c, log_walk *w, const ph_frame *f, ph_view *v,

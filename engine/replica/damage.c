@@ -17,7 +17,8 @@ typedef struct range {
 typedef struct survey {
     ph_session *s;
     PH_LIST(range) found, noted;
-    ph_map seen; /* keys of rows of local and asked that readable frames made */
+    ph_map seen;  /* keys of rows of local and asked that readable frames made */
+    bool dropped; /* a broken signature */
 } survey;
 
 /* ---- rows of noted ranges ---------------------------------------------------------------------------------------- */
@@ -83,6 +84,8 @@ static prophet_code saw_signature(survey *v, const ph_frame *f, prophet_error *e
         (rc = ph_replicas_get(s->txn, row.ridx, &s->arena, &rep, err)) < 0 ||
         ph_signature_check(&rep.key, &id, (const uint8_t *)f->bytes.data + 32, NULL) == PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
+    v->dropped = true;
+    s->state.stale = 1; /* its replica's row counts on it */
     return ph_signatures_del(s->txn, version, err);
 }
 
@@ -102,7 +105,7 @@ static prophet_code saw_frame(survey *v, const ph_frame *f, prophet_error *err)
     ph_item m[8];
     uint8_t key[24 + 64];
     ph_cell_key cell = { .field = PH_LIFE };
-    if (f->type == PH_FRAME_SIGNATURE && v->s->state.holes)
+    if (f->type == PH_FRAME_SIGNATURE && (v->s->state.holes || v->found.count))
         return saw_signature(v, f, err);
     if (f->type != PH_FRAME_LOCAL || !ph_local_open(f->bytes, m) || m[1].kind != PH_INT)
         return PROPHET_OK;
@@ -366,7 +369,7 @@ prophet_code ph_damage_survey(ph_replica *r, prophet_error *err)
     if (rc >= 0 && v.found.count)
         rc = note_all(&v, err);
     bool lost = v.found.count || v.s->state.lost; /* also where an earlier survey was killed */
-    if (rc < 0 || v.found.count == 0)
+    if (rc < 0 || (v.found.count == 0 && !v.dropped))
         ph_session_abort(v.s);
     else if ((rc = ph_session_commit(v.s, &upto, err)) >= 0)
         rc = ph_log_flush(r->log, upto, err);

@@ -282,12 +282,15 @@ static prophet_code vouch_for(ph_session *s, uint64_t version, prophet_error *er
     return append_statement(s, cs, "the key of this tail is lost; this replica held it", err);
 }
 
-static prophet_code vouch_all(ph_session *s, prophet_error *err)
+/* line: of this succession line only, but for the key that is at hand; 0: all. */
+static prophet_code vouch_all(ph_session *s, uint32_t line, prophet_error *err)
 {
     uint64_t replicas = s->state.replicas;
     for (uint32_t ridx = 1; ridx <= replicas; ridx++) {
         ph_replica_row rep;
         prophet_code rc = ph_replicas_get(s->txn, ridx, &s->arena, &rep, err);
+        if (rc >= 0 && line && (rep.line != line || ph_id_eq(&rep.key, &s->r->key)))
+            continue;
         for (uint32_t i = 0; rc >= 0 && i < rep.tip_count; i++)
             if (rep.tips[i].seq >
                 rep.signed_seq) /* what came from others was signed: this was its own */
@@ -305,7 +308,7 @@ prophet_code ph_identity_vouch(ph_replica *r, prophet_error *err)
     prophet_code rc = ph_session_begin(r, &s, err);
     if (rc < 0)
         return rc;
-    if ((rc = vouch_all(s, err)) < 0)
+    if ((rc = vouch_all(s, 0, err)) < 0)
         ph_session_abort(s);
     else
         rc = ph_session_commit(s, &upto, err);
@@ -317,4 +320,23 @@ prophet_code ph_identity_vouch(ph_replica *r, prophet_error *err)
                        "what it had not signed",
                        r->path);
     return rc;
+}
+
+prophet_code ph_identity_vouch_former(ph_replica *r, prophet_error *err)
+{
+    ph_session *s;
+    ph_replica_row own;
+    uint32_t ridx;
+    ph_position upto = 0;
+    prophet_code rc = ph_session_begin(r, &s, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = ph_replicas_find(s->txn, &r->key, &ridx, err)) == PROPHET_OK &&
+        (rc = ph_replicas_get(s->txn, ridx, &s->arena, &own, err)) == PROPHET_OK)
+        rc = vouch_all(s, own.line, err);
+    if (rc < 0 || s->payload_frames == 0) {
+        ph_session_abort(s);
+        return rc < 0 ? rc : PROPHET_OK;
+    }
+    return (rc = ph_session_commit(s, &upto, err)) < 0 ? rc : ph_log_flush(r->log, upto, err);
 }

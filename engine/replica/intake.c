@@ -270,8 +270,6 @@ static prophet_code append(ph_session *s, const waiting *w, const uint64_t *name
                            prophet_error *err)
 {
     ph_buf frame = PH_BUF_INIT;
-    bool run =
-        s->stream.has_last && w->cs.header.has_prev && ph_id_eq(&s->stream.id, &w->cs.header.prev);
     ph_frame_encode(&w->cs, &s->stream, &frame);
     if (frame.failed)
         return ph_nomem(err);
@@ -279,7 +277,7 @@ static prophet_code append(ph_session *s, const waiting *w, const uint64_t *name
     size_t size = frame.len;
     s->payload_frames++;
     ph_buf_clear(&frame);
-    prophet_code rc = ph_apply_changeset(s, &w->cs, names, run, at, 0, err);
+    prophet_code rc = ph_apply_changeset(s, &w->cs, names, at, 0, err);
     if (rc < 0)
         return rc;
     s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
@@ -466,9 +464,10 @@ static prophet_code take_orphans(ph_intake *in, prophet_error *err)
     ph_view_end(v);
     if (!any)
         return PROPHET_OK;
-    if ((rc = ph_orphans_take(in, err)) < 0 || (rc = ph_intake_apply(in, err)) < 0)
+    if ((rc = ph_orphans_take(in, err)) < 0 || (rc = ph_intake_apply(in, err)) < 0 ||
+        (rc = keep_orphans(in, err)) < 0)
         return rc;
-    return keep_orphans(in, err);
+    return ph_identity_vouch_former(in->r, err);
 }
 
 prophet_code ph_orphans_settle(ph_replica *r, prophet_error *err)

@@ -58,6 +58,7 @@ prophet_code ph_mend_append(ph_session *s, uint64_t version, const ph_changeset 
     ph_buf b = PH_BUF_INIT, frame = PH_BUF_INIT;
     ph_frame_context none = { .has_last = false };
     ph_frame_encode(cs, &none, &frame);
+    s->stream.has_last = false; /* a replay may place it here: nothing is left out across it */
     ph_put_map(&b, 3);
     ph_put_uint(&b, 1), ph_put_uint(&b, PH_LOCAL_CHANGESET);
     ph_put_uint(&b, 2), ph_put_uint(&b, version);

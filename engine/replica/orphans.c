@@ -41,6 +41,8 @@ prophet_code ph_orphans_take(ph_intake *in, prophet_error *err)
     ph_position from, to;
     ph_log_cursor *cur;
     ph_frame f;
+    prophet_slice again; /* inside a local frame: it was mended before what it names */
+    uint64_t version;
     prophet_code rc = ph_log_cursor_open(ph_intake_replica(in)->log, &start, &cur, err);
     if (rc < 0)
         return rc;
@@ -50,7 +52,11 @@ prophet_code ph_orphans_take(ph_intake *in, prophet_error *err)
             rc = ph_log_cursor_skip(cur, &from, &to, err);
         } else if (rc == PROPHET_OK && f.type == PH_FRAME_CHANGESET)
             rc = take_frame(in, f.bytes, &stream, &a, err);
-        else if (rc == PROPHET_OK && f.type == PH_FRAME_SIGNATURE && f.bytes.len == 96) {
+        else if (rc == PROPHET_OK && f.type == PH_FRAME_LOCAL &&
+                 ph_mend_open(f.bytes, &version, &again)) {
+            ph_frame_context none = { .has_last = false };
+            rc = take_frame(in, again, &none, &a, err);
+        } else if (rc == PROPHET_OK && f.type == PH_FRAME_SIGNATURE && f.bytes.len == 96) {
             ph_id id;
             memcpy(id.b, f.bytes.data, sizeof id.b);
             rc = ph_intake_signature(in, &id, (const uint8_t *)f.bytes.data + 32, err);

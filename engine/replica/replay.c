@@ -132,8 +132,8 @@ static prophet_code put_gap(ph_session *s, const ph_mend *m, prophet_error *err)
 }
 
 /* PROPHET_DONE: it names what is not here. */
-static prophet_code apply_one(ph_session *s, ph_changeset *cs, const ph_frame_context *before,
-                              ph_position position, size_t size, prophet_error *err)
+static prophet_code apply_one(ph_session *s, ph_changeset *cs, ph_position position, size_t size,
+                              prophet_error *err)
 {
     ph_id missing;
     uint64_t *names =
@@ -143,8 +143,7 @@ static prophet_code apply_one(ph_session *s, ph_changeset *cs, const ph_frame_co
     prophet_code rc = ph_apply_names(s, cs, names, &missing, err);
     if (rc != PROPHET_OK)
         return rc;
-    bool run = before->has_last && cs->header.has_prev && ph_id_eq(&before->id, &cs->header.prev);
-    rc = ph_apply_changeset(s, cs, names, run, 0, position, err);
+    rc = ph_apply_changeset(s, cs, names, 0, position, err);
     if (rc >= 0)
         s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
     return rc;
@@ -174,7 +173,7 @@ static prophet_code put_mended(ph_session *s, const ph_mend *m, prophet_error *e
                 : ph_nomem(err);
     }
     ph_log_window_clear(&window);
-    if (rc < 0 || (rc = apply_one(s, cs, &before, m->position, frame.len, err)) < 0)
+    if (rc < 0 || (rc = apply_one(s, cs, m->position, frame.len, err)) < 0)
         return rc;
     if (rc ==
         PROPHET_DONE) { /* what it names came later: so does it, where it was appended again */
@@ -197,13 +196,21 @@ static bool is_here(ph_session *s, const ph_id *id)
            ph_changesets_get(s->txn, version, &row, NULL) >= 0 && !(row.flags & PH_CS_GAP);
 }
 
-/* It, or the empty version that is kept for it. */
+/* PROPHET_DONE: it has no version yet. It may be an empty one that is kept for it. */
+static prophet_code version_of(ph_session *s, const ph_id *id, uint64_t *version,
+                               prophet_error *err)
+{
+    void *at = ph_map_get(&s->ids, ph_slice(id->b, sizeof id->b));
+    if (!at)
+        return ph_ids_find(s->r->ids, s->txn, id, version, err);
+    *version = s->changesets.at[(size_t)(uintptr_t)at - 1].version;
+    return PROPHET_OK;
+}
+
 static prophet_code has_version(ph_session *s, const ph_id *id, bool *yes, prophet_error *err)
 {
     uint64_t version;
-    prophet_code rc = PROPHET_OK;
-    if (!ph_map_get(&s->ids, ph_slice(id->b, 32)))
-        rc = ph_ids_find(s->r->ids, s->txn, id, &version, err);
+    prophet_code rc = version_of(s, id, &version, err);
     *yes = rc == PROPHET_OK;
     return rc < 0 ? rc : PROPHET_OK;
 }
@@ -293,7 +300,6 @@ static prophet_code replay_changeset(struct ph_replay *p, const ph_frame *f, pro
     ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
     if (!ok || !cs)
         return ph_nomem(err);
-    ph_frame_context before = s->stream;
     prophet_code rc = ph_frame_decode(bytes, ph_log_database(s->r->log), true, s->r->hasher,
                                       &s->r->scratch, &s->stream, &s->arena, cs, err);
     if (rc == PROPHET_ECORRUPT &&
@@ -305,7 +311,7 @@ static prophet_code replay_changeset(struct ph_replay *p, const ph_frame *f, pro
         return rc;
     if (p->damaged && is_here(s, &cs->id)) /* mended, and readable after all */
         return PROPHET_OK;
-    rc = apply_one(s, cs, &before, f->position, f->bytes.len, err);
+    rc = apply_one(s, cs, f->position, f->bytes.len, err);
     if (rc != PROPHET_DONE)
         return rc;
     if (p->damaged)
@@ -375,8 +381,7 @@ static prophet_code replay_again(struct ph_replay *p, const ph_frame *f, prophet
                          : ph_nomem(err);
     if (rc < 0 || (rc = has_version(s, &cs->id, &there, err)) < 0 || there)
         return rc < 0 ? rc : PROPHET_DONE;
-    ctx.has_last = false;
-    rc = apply_one(s, cs, &ctx, f->position, frame.len, err);
+    rc = apply_one(s, cs, f->position, frame.len, err);
     if (rc == PROPHET_OK)
         mark_again(s);
     return rc == PROPHET_DONE ? pass_over(p, &cs->id, err) : rc;

@@ -194,10 +194,10 @@ extern const prophet_slice ph_life_alive, ph_life_dead; /* canonical texts */
 prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,
                             ph_id *missing, prophet_error *err);
 prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names,
-                                bool run, size_t payload_offset, ph_position position,
+                                size_t payload_offset, ph_position position,
                                 prophet_error *err);
 /* The same for a changeset of this replica, whose body change.c may have applied while it was being written. */
-prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names, bool run,
+prophet_code ph_apply_placed(ph_session *s, const ph_changeset *cs, const uint64_t *names,
                              size_t payload_offset, bool apply_body, prophet_error *err);
 void ph_touch_schema(ph_session *s, prophet_slice type); /* a record of this type changed */
 prophet_code ph_apply_body(ph_session *s, const ph_changeset *cs, const uint64_t *names,
@@ -386,6 +386,8 @@ prophet_code ph_identity_keep(ph_replica *r, prophet_error *err); /* the token o
 /* A key that is not there any more: a new one; the unsigned tail of the old one is vouched for. */
 prophet_code ph_identity_restore(ph_replica *r, bool *lost, prophet_error *err);
 prophet_code ph_identity_vouch(ph_replica *r, prophet_error *err);
+/* For what keys before this one left unsigned: it lay in damage while they were at hand, and came back later. */
+prophet_code ph_identity_vouch_former(ph_replica *r, prophet_error *err);
 prophet_code ph_identity_renew(ph_replica *r,
                                prophet_error *err); /* a copy: new key that succeeds the old one */
 /* index_file.c */

@@ -117,8 +117,8 @@ static prophet_code stream_context(ph_session *s, prophet_error *err)
     prophet_code rc;
     s->last_version = 0;
     s->stream = (ph_frame_context){ .has_last = false };
-    if (s->state.version == 0)
-        return PROPHET_OK;
+    if (s->state.version == 0 || s->state.holes || s->state.forgot)
+        return PROPHET_OK; /* after damage the version before need not lie before: a batch begins with all */
     if ((rc = ph_changesets_get(s->txn, s->state.version, last, err)) < 0 ||
         (rc = ph_replicas_get(s->txn, last->ridx, &s->arena, &rep, err)) < 0)
         return rc;
