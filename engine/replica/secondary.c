@@ -346,15 +346,78 @@ prophet_code ph_secondary_update(ph_session *s, const ph_schema *schema, ph_work
     return rc < 0 ? rc : note_difference(s) ? PROPHET_OK : ph_nomem(err);
 }
 
+/* ---- writing what was noted ----------------------------------------------------------------------------------------- */
+
+#define GROUP_LEAST 64u
+
+/* Rows of one value, in the order they came, which is mostly that of their numbers. */
+typedef struct ix_group {
+    prophet_slice value; /* the key but for the number */
+    uint32_t first, last;
+} ix_group;
+
+static int by_group(const void *a, const void *b)
+{
+    return ph_slice_cmp(((const ix_group *)a)->value, ((const ix_group *)b)->value);
+}
+
+static prophet_code write_row(ph_session *s, const ph_ix_op *op, prophet_error *err)
+{
+    return op->add ? ph_ix_put(s->txn, op->key, &op->uuid, op->cut, err)
+                   : ph_ix_del(s->txn, op->key, err);
+}
+
+/* next[i]: the row that follows row i in its group, or itself. */
+static bool group(const ph_session *s, ix_group *groups, uint32_t *next, size_t *count)
+{
+    ph_map map = PH_MAP_INIT;
+    bool ok = true;
+    *count = 0;
+    for (uint32_t i = 0; i < s->ix_ops.count && ok; i++) {
+        prophet_slice key = s->ix_ops.at[i].key, value = ph_slice(key.data, key.len - 8);
+        ix_group *g = ph_map_get(&map, value);
+        if (g)
+            next[g->last] = i;
+        else {
+            g = &groups[(*count)++];
+            *g = (ix_group){ value, i, i };
+            ok = ph_map_put(&map, value, g);
+        }
+        g->last = next[i] = i;
+    }
+    ph_map_clear(&map);
+    return ok;
+}
+
+/* Many records often share few values: those are sorted, and not all the rows. */
+static prophet_code write_groups(ph_session *s, prophet_error *err)
+{
+    size_t n = s->ix_ops.count, count = 0;
+    ix_group *groups = ph_alloc(n * sizeof *groups);
+    uint32_t *next = ph_alloc(n * sizeof *next);
+    prophet_code rc = groups && next && group(s, groups, next, &count) ? PROPHET_OK : ph_nomem(err);
+    if (rc >= 0)
+        ph_sort(groups, count, sizeof *groups, by_group);
+    for (size_t g = 0; g < count && rc >= 0; g++)
+        for (uint32_t i = groups[g].first;; i = next[i])
+            if ((rc = write_row(s, &s->ix_ops.at[i], err)) < 0 || next[i] == i)
+                break;
+    ph_free(groups);
+    ph_free(next);
+    return rc;
+}
+
+/* In the order of keys, or nearly: rows that lie near each other in the table come together. */
 prophet_code ph_secondary_flush(ph_session *s, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     /* one record has one number, and a record is stored once a flush: no key twice */
-    ph_sort(s->ix_ops.at, s->ix_ops.count, sizeof *s->ix_ops.at, by_ix_key);
-    for (size_t i = 0; i < s->ix_ops.count && rc >= 0; i++) {
-        const ph_ix_op *op = &s->ix_ops.at[i];
-        rc = op->add ? ph_ix_put(s->txn, op->key, &op->uuid, op->cut, err)
-                     : ph_ix_del(s->txn, op->key, err);
+    if (s->ix_ops.count >= GROUP_LEAST)
+        rc = write_groups(s, err);
+    else {
+        ph_sort(s->ix_ops.at, s->ix_ops.count, sizeof *s->ix_ops.at, by_ix_key);
+        for (size_t i = 0; i < s->ix_ops.count && rc >= 0; i++)
+            rc = write_row(s, &s->ix_ops.at[i], err);
     }
     s->ix_ops.count = 0;
     return rc < 0 ? rc : PROPHET_OK;

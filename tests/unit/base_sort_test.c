@@ -43,3 +43,18 @@ TEST(any_list_comes_out_sorted)
             CHECK_EQ_INT(count[i], 0);
     }
 }
+
+TEST(two_sorted_runs_are_merged_in_one_pass)
+{
+    for (size_t n = 2; n <= 60; n++)
+        for (size_t first = 1; first < n; first++) {
+            int list[60];
+            for (size_t i = 0; i < n; i++)
+                list[i] = (int)(i < first ? 2 * i : 2 * (i - first) + 1);
+            calls = 0;
+            ph_sort(list, n, sizeof *list, by_int);
+            CHECK(calls <= 2 * (int)n);
+            for (size_t i = 1; i < n; i++)
+                CHECK(list[i - 1] <= list[i]);
+        }
+}
