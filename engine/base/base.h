@@ -174,7 +174,8 @@ const char *ph_closest(const char *name, const char *const *names, size_t count)
 
 /* ---- sorting ---------------------------------------------------------------------------------------------------- */
 
-/* qsort that looks first: what is in order already, as most lists of a transaction are, costs one comparison an element. */
+/* qsort that looks first: what is in order already, as most lists of a transaction are, costs one comparison an element; two sorted runs
+ * are merged. */
 void ph_sort(void *at, size_t count, size_t size, int (*cmp)(const void *, const void *));
 
 /* ---- time ------------------------------------------------------------------------------------ */

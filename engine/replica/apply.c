@@ -56,6 +56,16 @@ static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *versi
     return ph_ids_find(s->r->ids, s->txn, id, version, err);
 }
 
+prophet_code ph_apply_find(ph_session *s, const ph_changeset *cs, uint64_t *version,
+                           prophet_error *err)
+{
+    const ph_replica_row *rep = ph_map_get(&s->replica_keys, ph_slice(cs->header.replica.b, 32));
+    bool behind = rep && rep->tip_count > 0 && !s->state.holes;
+    for (uint32_t i = 0; behind && i < rep->tip_count; i++)
+        behind = cs->header.seq > rep->tips[i].seq;
+    return behind ? PROPHET_DONE : ph_ids_find(s->r->ids, s->txn, &cs->id, version, err);
+}
+
 prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,
                             ph_id *missing, prophet_error *err)
 {

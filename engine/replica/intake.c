@@ -328,7 +328,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
             rc = ph_nomem(err);
             break;
         }
-        if ((rc = ph_ids_find(s->r->ids, s->txn, &w->cs.id, &version, err)) < 0)
+        if ((rc = ph_apply_find(s, &w->cs, &version, err)) < 0)
             break;
         if (rc == PROPHET_OK) { /* here already */
             w->applied = true;

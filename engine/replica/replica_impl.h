@@ -190,6 +190,8 @@ prophet_code ph_apply_counter(ph_session *s, ph_work_record *wr, uint32_t field,
 extern const prophet_slice ph_life_alive, ph_life_dead; /* canonical texts */
 
 /* apply.c */
+/* Is it here? PROPHET_DONE: no. What comes behind all that is here of its replica is not, as most that is pulled: that needs no look into ids. */
+prophet_code ph_apply_find(ph_session *s, const ph_changeset *cs, uint64_t *version, prophet_error *err);
 /* PROPHET_DONE: *missing is not here yet, nothing was changed. */
 prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,
                             ph_id *missing, prophet_error *err);
