@@ -7,11 +7,18 @@
 
 size_t ph_log_payload_add(ph_buf *payload, ph_frame_type type, prophet_slice frame)
 {
+    return ph_log_payload_add_parts(payload, type, frame, ph_slice(NULL, 0));
+}
+
+size_t ph_log_payload_add_parts(ph_buf *payload, ph_frame_type type, prophet_slice head,
+                                prophet_slice rest)
+{
     size_t at = payload->len;
 
     ph_buf_byte(payload, (uint8_t)type);
-    ph_buf_varint(payload, frame.len);
-    ph_buf_put(payload, frame.data, frame.len);
+    ph_buf_varint(payload, head.len + rest.len);
+    ph_buf_put(payload, head.data, head.len);
+    ph_buf_put(payload, rest.data, rest.len);
     return at;
 }
 

@@ -98,6 +98,8 @@ ph_position ph_log_durable(ph_log *log);
 
 /* Frames are collected in a payload buffer: type byte, varint length, bytes. Returns the frame's offset in the payload. */
 size_t ph_log_payload_add(ph_buf *payload, ph_frame_type type, prophet_slice frame);
+/* A frame that lies in two parts. */
+size_t ph_log_payload_add_parts(ph_buf *payload, ph_frame_type type, prophet_slice head, prophet_slice rest);
 /* Writes one batch (not flushed). *batch = its position: frame at payload offset o has position ph_log_frame_position(batch, o).
  * EFULL: nothing written. */
 prophet_code ph_log_append(ph_log *log, prophet_slice payload, uint32_t frames, ph_position *batch, prophet_error *err);

@@ -28,7 +28,7 @@ static void advance(ph_frame_context *ctx, const ph_changeset *cs)
     ctx->seq = cs->header.seq;
 }
 
-void ph_frame_encode(const ph_changeset *cs, ph_frame_context *ctx, ph_buf *out)
+void ph_frame_head(const ph_changeset *cs, ph_frame_context *ctx, ph_buf *out)
 {
     unsigned omitted = PH_HEADER_BIT(PH_HEADER_DATABASE);
 
@@ -37,8 +37,13 @@ void ph_frame_encode(const ph_changeset *cs, ph_frame_context *ctx, ph_buf *out)
     if (cs->body_bytes.len > 0)
         omitted |= PH_HEADER_BIT(PH_HEADER_BODY);
     ph_write_header(&cs->header, omitted, out);
-    ph_buf_put(out, cs->body_bytes.data, cs->body_bytes.len);
     advance(ctx, cs);
+}
+
+void ph_frame_encode(const ph_changeset *cs, ph_frame_context *ctx, ph_buf *out)
+{
+    ph_frame_head(cs, ctx, out);
+    ph_buf_put(out, cs->body_bytes.data, cs->body_bytes.len);
 }
 
 /* Fills in replica, seq and prev from the frame before. */

@@ -254,6 +254,8 @@ typedef struct ph_frame_context {
 
 /* Appends the frame of cs; leaves out what `ctx` lets the reader compute; then advances ctx. */
 void ph_frame_encode(const ph_changeset *cs, ph_frame_context *ctx, ph_buf *out);
+/* The same but for the body, whose bytes follow as they are. */
+void ph_frame_head(const ph_changeset *cs, ph_frame_context *ctx, ph_buf *out);
 /* Decodes a frame, computes ids (hashing the body), checks everything that needs no other changeset,
  * advances ctx. Slices point into `frame`, arrays into the arena. A header of an unknown format is accepted with has_body false
  * only if its format is above PH_FORMAT and its known members are well-formed. decode_body=false skips decoding (not hashing) the body. */

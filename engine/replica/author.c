@@ -94,17 +94,12 @@ prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *n
                               bool apply_body, prophet_error *err)
 {
     ph_replica *r = s->r;
-    ph_buf *frame = &s->frame;
+    size_t at, size;
     prophet_code rc;
     cs->has_body = true;
-    if ((rc = ph_changeset_seal(r->hasher, cs, &r->scratch, err)) < 0)
+    if ((rc = ph_changeset_seal(r->hasher, cs, &r->scratch, err)) < 0 ||
+        (rc = ph_session_add_frame(s, cs, &at, &size, err)) < 0)
         return rc;
-    ph_buf_reset(frame);
-    ph_frame_encode(cs, &s->stream, frame);
-    if (frame->failed)
-        return ph_nomem(err);
-    size_t at = ph_log_payload_add(&s->payload, PH_FRAME_CHANGESET, ph_buf_slice(frame));
-    s->payload_frames++;
     /* with the body applied already, only its place in the DAG is new */
     ph_changeset *placed = ph_arena_alloc(&s->arena, sizeof *placed);
     if (!placed)
@@ -112,6 +107,6 @@ prophet_code ph_author_append(ph_session *s, ph_changeset *cs, const uint64_t *n
     *placed = *cs;
     if ((rc = ph_apply_placed(s, placed, names, at, apply_body, err)) < 0)
         return rc;
-    s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)frame->len;
-    return sign_run(s, cs, frame->len, err);
+    s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
+    return sign_run(s, cs, size, err);
 }

@@ -269,16 +269,9 @@ static prophet_code append_signature(ph_session *s, const waiting *w, prophet_er
 static prophet_code append(ph_session *s, const waiting *w, const uint64_t *names,
                            prophet_error *err)
 {
-    ph_buf frame = PH_BUF_INIT;
-    ph_frame_encode(&w->cs, &s->stream, &frame);
-    if (frame.failed)
-        return ph_nomem(err);
-    size_t at = ph_log_payload_add(&s->payload, PH_FRAME_CHANGESET, ph_buf_slice(&frame));
-    size_t size = frame.len;
-    s->payload_frames++;
-    ph_buf_clear(&frame);
-    prophet_code rc = ph_apply_changeset(s, &w->cs, names, at, 0, err);
-    if (rc < 0)
+    size_t at, size;
+    prophet_code rc = ph_session_add_frame(s, &w->cs, &at, &size, err);
+    if (rc < 0 || (rc = ph_apply_changeset(s, &w->cs, names, at, 0, err)) < 0)
         return rc;
     s->changesets.at[s->changesets.count - 1].row.size = (uint32_t)size;
     return w->has_sig ? append_signature(s, w, err) : PROPHET_OK;

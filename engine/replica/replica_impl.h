@@ -136,7 +136,7 @@ typedef struct ph_session {
     ph_ix_ops ix_ops;
     ph_ix_ops ix_before, ix_after; /* of the record at hand */
     ph_buf ix_key, ix_number;
-    ph_buf body, frame; /* of the changeset being written */
+    ph_buf body, frame; /* of the changeset being written; its frame but for the body */
     ph_changeset_row last; /* of the version that was the greatest at the start */
     uint64_t last_version;
     ph_arena row_arena; /* reset per record while flushing */
@@ -149,6 +149,8 @@ prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *er
 prophet_code ph_session_commit(ph_session *s, ph_position *flush_to,
                                prophet_error *err); /* ends it either way */
 void ph_session_abort(ph_session *s);
+/* The frame of a changeset to append: where it will lie in the payload, and how long it is. */
+prophet_code ph_session_add_frame(ph_session *s, const ph_changeset *cs, size_t *at, size_t *size, prophet_error *err);
 prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err);
 /* A session whose rows are written on the overlay of a past version: nothing is locked, nothing appended. */
 prophet_code ph_session_over(ph_replica *r, const ph_state *state, ph_session **out,

@@ -279,6 +279,20 @@ prophet_code ph_session_store_replicas(ph_session *s, prophet_error *err)
     return rc;
 }
 
+prophet_code ph_session_add_frame(ph_session *s, const ph_changeset *cs, size_t *at, size_t *size,
+                                  prophet_error *err)
+{
+    ph_buf_reset(&s->frame);
+    ph_frame_head(cs, &s->stream, &s->frame);
+    if (s->frame.failed)
+        return ph_nomem(err);
+    *size = s->frame.len + cs->body_bytes.len;
+    *at = ph_log_payload_add_parts(&s->payload, PH_FRAME_CHANGESET, ph_buf_slice(&s->frame),
+                                   cs->body_bytes);
+    s->payload_frames++;
+    return PROPHET_OK;
+}
+
 /* Rows that waited to be written with many of their table. */
 static prophet_code move_rows(ph_session *s, uint64_t before, prophet_error *err)
 {
