@@ -491,7 +491,7 @@ typedef struct prophet_exchange {
     const prophet_net_options *net; /* of the way to it: token, certificates, proxy; its progress is not used. NULL: defaults */
 } prophet_exchange;
 #define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL, NULL, NULL }
-/* source: the directory of another replica (read-only ones too), or a bundle. Brings what is missing, then lets the policies vote. report (NULL is fine):
+/* source: the directory of a replica (read-only ones too) or of a depot, a bundle, a URL, or the name of a remote. Brings what is missing, then lets the policies vote. report (NULL is fine):
  * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?};
  * where policies were asked, also abstained and notes as prophet_poll gives them.
  * options NULL: defaults. EUNRELATED (another database), EUNTRUSTED (a signature does not fit), ECORRUPT, EVERSION, ENOTFOUND, EUSAGE inside a change. */
@@ -513,6 +513,28 @@ PROPHET_API prophet_code prophet_key_new(const char *path, const char *passphras
 PROPHET_API prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since, prophet_doc **report, prophet_error *err);
 /* As prophet_pull, but from a bundle only. ENOTFOUND: it needs changesets that are not here, and nothing was changed. */
 PROPHET_API prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
+
+/* ---- remotes and peers ----------------------------------------------------------------------------------------- */
+
+/* A place with a name. Wherever an exchange takes a place it takes the name as well: what is no URL, holds no "/" and exists not as a file. Kept in a file of
+ * mode 0600 in the replica's directory; never in the log, so never replicated. An exchange's own options go before those of the remote. */
+typedef struct prophet_remote {
+    uint32_t    size;
+    const char *name;   /* 1 to 64 letters, digits, "_", "-", "." */
+    const char *url;    /* or a path */
+    const char *token;  /* these as in prophet_exchange and its net; NULL: not given */
+    const char *seal, *cacert, *proxy;
+} prophet_remote;
+#define PROPHET_REMOTE_INIT { sizeof(prophet_remote), NULL, NULL, NULL, NULL, NULL, NULL }
+/* A new one, or in the place of the one of that name. Paths are kept absolute. EUSAGE, EREADONLY. prophet_clone makes one named "origin". */
+PROPHET_API prophet_code prophet_remote_set(prophet_db *db, const prophet_remote *remote, prophet_error *err);
+PROPHET_API prophet_code prophet_remote_remove(prophet_db *db, const char *name, prophet_error *err); /* ENOTFOUND */
+PROPHET_API prophet_code prophet_remote_rename(prophet_db *db, const char *from, const char *to, prophet_error *err); /* ENOTFOUND, EEXISTS */
+/* {name, url, place (the url without secrets: for people), token?, seal?, cacert?, proxy?}, by name. The token is the secret itself. */
+PROPHET_API prophet_code prophet_remotes(prophet_db *db, prophet_iter **out, prophet_error *err);
+/* Remotes by name, then other places that were met: {name?, url (without secrets), replica? (hex), last_seen? (time), ahead?, behind?}. ahead: changesets here that the
+ * peer lacked when it was met last, with those that came since; behind: those it had then that are not here. Absent while they are not known. Asks nobody. */
+PROPHET_API prophet_code prophet_peers(prophet_db *db, prophet_iter **out, prophet_error *err);
 
 /* ---- serving: a live peer ---------------------------------------------------------------------------------------- */
 

@@ -90,6 +90,20 @@ prophet_code api_not_inside(prophet_db *db, const char *what,
 void api_policy_free(api_policy *p);
 prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophet_error *err);
 
+/* remote.c: the other side of an exchange, where it may be a remote. */
+typedef struct api_place {
+    const char *place, *seal;
+    prophet_net_options net;
+    ph_arena arena;
+} api_place;
+/* place: as the caller gave it; net (NULL: defaults) and seal go before what the remote says. ENOTFOUND: no remote of that name. Clear it in any case. */
+prophet_code api_place_find(prophet_db *db, const char *place, const char *seal,
+                            const prophet_net_options *net, api_place *out, prophet_error *err);
+void api_place_clear(api_place *p);
+/* After a clone: `origin`. */
+prophet_code api_remote_origin(const char *dir, const char *source, const prophet_options *o,
+                               prophet_error *err);
+
 /* ---- reading: the view of the moment ------------------------------------------------------------------------------ */
 
 typedef struct api_read {

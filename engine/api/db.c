@@ -155,6 +155,7 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
     if ((rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
         goto done;
     if ((rc = report ? api_report_doc(&rep, &doc, err) : PROPHET_OK) >= 0 &&
+        (rc = api_remote_origin(path, source, &opt, err)) >= 0 &&
         (rc = open_at(path, &opt, out, err)) >= 0) {
         if (report)
             *report = doc;

@@ -60,6 +60,7 @@ prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophe
 typedef struct exchange {
     prophet_db *db;
     prophet_exchange o;
+    api_place at;       /* the other side */
     prophet_doc *asked; /* what the policies said; owned */
 } exchange;
 
@@ -71,8 +72,8 @@ static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64
     return rc < 0 || !x->o.progress ? rc : x->o.progress(x->o.ctx, stage, done, total, err);
 }
 
-static prophet_code begin(prophet_db *db, const prophet_exchange *o, const char *what, exchange *x,
-                          prophet_error *err)
+static prophet_code begin(prophet_db *db, const char *other, const prophet_exchange *o,
+                          const char *what, exchange *x, prophet_error *err)
 {
     *x = (exchange){ .db = db };
     if (o) {
@@ -83,22 +84,33 @@ static prophet_code begin(prophet_db *db, const prophet_exchange *o, const char 
     }
     if (ph_replica_is_past(db->r))
         return ph_replica_refuse_write(db->r, err);
-    return api_not_inside(db, what, err);
+    prophet_code rc = api_not_inside(db, what, err);
+    return rc < 0 ? rc : api_place_find(db, other, x->o.seal, x->o.net, &x->at, err);
+}
+
+static void end(exchange *x)
+{
+    api_place_clear(&x->at);
+    prophet_doc_free(x->asked);
+}
+
+static ph_sync_options options(exchange *x)
+{
+    return (ph_sync_options){ x->o.dry_run, progress, x, x->at.seal, &x->at.net };
 }
 
 typedef prophet_code (*pull_fn)(ph_replica *r, const char *source, const ph_sync_options *o,
                                 ph_sync_report *rep, prophet_error *err);
 
-static prophet_code pull_by(exchange *x, pull_fn fn, const char *source, ph_sync_report *rep,
-                            prophet_error *err)
+static prophet_code pull_by(exchange *x, pull_fn fn, ph_sync_report *rep, prophet_error *err)
 {
-    const ph_sync_options so = { x->o.dry_run, progress, x, x->o.seal, x->o.net };
+    const ph_sync_options so = options(x);
     prophet_db *db = x->db;
     prophet_value voted;
     ph_view *v;
     uint64_t open, decided;
     db->busy = true;
-    prophet_code rc = fn(db->r, source, &so, rep, err);
+    prophet_code rc = fn(db->r, x->at.place, &so, rep, err);
     db->busy = false;
     if (rc < 0 || x->o.dry_run || !db->policies)
         return rc;
@@ -114,16 +126,16 @@ static prophet_code pull_by(exchange *x, pull_fn fn, const char *source, ph_sync
     return rc;
 }
 
-static prophet_code pull(exchange *x, const char *source, ph_sync_report *rep, prophet_error *err)
+static prophet_code pull(exchange *x, ph_sync_report *rep, prophet_error *err)
 {
-    return pull_by(x, ph_sync_pull, source, rep, err);
+    return pull_by(x, ph_sync_pull, rep, err);
 }
 
-static prophet_code push(exchange *x, const char *target, ph_sync_report *rep, prophet_error *err)
+static prophet_code push(exchange *x, ph_sync_report *rep, prophet_error *err)
 {
-    const ph_sync_options so = { x->o.dry_run, progress, x, x->o.seal, x->o.net };
+    const ph_sync_options so = options(x);
     x->db->busy = true;
-    prophet_code rc = ph_sync_push(x->db->r, target, &so, rep, err);
+    prophet_code rc = ph_sync_push(x->db->r, x->at.place, &so, rep, err);
     x->db->busy = false;
     return rc;
 }
@@ -133,10 +145,10 @@ prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exch
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, o, "a pull", &x, err);
-    if (rc >= 0 && (rc = pull(&x, source, &rep, err)) >= 0 && report)
+    prophet_code rc = begin(db, source, o, "a pull", &x, err);
+    if (rc >= 0 && (rc = pull(&x, &rep, err)) >= 0 && report)
         rc = one_report(&rep, x.asked, report, err);
-    prophet_doc_free(x.asked);
+    end(&x);
     ph_sync_report_clear(&rep);
     return rc;
 }
@@ -146,21 +158,32 @@ prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_excha
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, o, "applying a bundle", &x, err);
-    if (rc >= 0 && (rc = pull_by(&x, ph_sync_apply, path, &rep, err)) >= 0 && report)
+    prophet_code rc = begin(db, path, o, "applying a bundle", &x, err);
+    if (rc >= 0 && (rc = pull_by(&x, ph_sync_apply, &rep, err)) >= 0 && report)
         rc = one_report(&rep, x.asked, report, err);
-    prophet_doc_free(x.asked);
+    end(&x);
     ph_sync_report_clear(&rep);
     return rc;
+}
+
+/* A version, or the id of a changeset: no place. */
+static bool is_point(const char *since)
+{
+    size_t n = strspn(since, "0123456789abcdefABCDEF");
+    return since[n] == 0 && (n == 64 || strspn(since, "0123456789") == n);
 }
 
 prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since,
                             prophet_doc **report, prophet_error *err)
 {
     ph_sync_report rep = { 0 };
+    api_place at = { .place = since };
     prophet_code rc = api_not_inside(db, "bundling", err);
-    if (rc >= 0 && (rc = ph_sync_bundle(db->r, path, since, &rep, err)) >= 0 && report)
+    if (rc >= 0 && since && !is_point(since))
+        rc = api_place_find(db, since, NULL, NULL, &at, err);
+    if (rc >= 0 && (rc = ph_sync_bundle(db->r, path, at.place, &rep, err)) >= 0 && report)
         rc = api_report_doc(&rep, report, err);
+    api_place_clear(&at);
     ph_sync_report_clear(&rep);
     return rc;
 }
@@ -170,9 +193,10 @@ prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exch
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, o, "a push", &x, err);
-    if (rc >= 0 && (rc = push(&x, target, &rep, err)) >= 0 && report)
+    prophet_code rc = begin(db, target, o, "a push", &x, err);
+    if (rc >= 0 && (rc = push(&x, &rep, err)) >= 0 && report)
         rc = api_report_doc(&rep, report, err);
+    end(&x);
     ph_sync_report_clear(&rep);
     return rc;
 }
@@ -182,15 +206,16 @@ prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_ex
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, o, "publishing", &x, err);
+    prophet_code rc = begin(db, depot, o, "publishing", &x, err);
     if (rc >= 0) {
-        const ph_sync_options so = { x.o.dry_run, progress, &x, x.o.seal, x.o.net };
+        const ph_sync_options so = options(&x);
         db->busy = true;
-        rc = ph_sync_publish(db->r, depot, &so, &rep, err);
+        rc = ph_sync_publish(db->r, x.at.place, &so, &rep, err);
         db->busy = false;
     }
     if (rc >= 0 && report)
         rc = api_report_doc(&rep, report, err);
+    end(&x);
     ph_sync_report_clear(&rep);
     return rc;
 }
@@ -219,13 +244,12 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
 {
     ph_sync_report in = { 0 }, there = { 0 };
     exchange x;
-    prophet_code rc = begin(db, o, "a sync", &x, err);
-    if (rc >= 0 && (rc = pull(&x, other, &in, err)) == PROPHET_ENOTFOUND &&
-        ph_sync_may_begin(other))
+    prophet_code rc = begin(db, other, o, "a sync", &x, err);
+    if (rc >= 0 && (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
-    if (rc >= 0 && (rc = push(&x, other, &there, err)) >= 0 && report)
+    if (rc >= 0 && (rc = push(&x, &there, err)) >= 0 && report)
         rc = both_reports(&in, x.asked, &there, report, err);
-    prophet_doc_free(x.asked);
+    end(&x);
     ph_sync_report_clear(&in);
     ph_sync_report_clear(&there);
     return rc;

@@ -413,7 +413,8 @@ void script_handle_open(lua_State *L)
     static const luaL_Reg *const all[] = { script_handle_core,     script_handle_reads,
                                            script_handle_changes,  script_handle_writes,
                                            script_handle_exchange, script_handle_policies,
-                                           script_handle_serve,    script_handle_past };
+                                           script_handle_serve,    script_handle_past,
+                                           script_handle_remote };
     if (luaL_newmetatable(L, SCRIPT_HANDLE)) {
         lua_newtable(L);
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)

@@ -222,6 +222,7 @@ extern const luaL_Reg script_handle_writes[];   /* record_write.c */
 void script_way(lua_State *L, int idx, prophet_net_options *way); /* token, cacert, proxy of the options at idx (exchange.c) */
 extern const luaL_Reg script_handle_exchange[]; /* exchange.c */
 extern const luaL_Reg script_handle_serve[];    /* serve.c */
+extern const luaL_Reg script_handle_remote[];   /* remote.c */
 extern const luaL_Reg script_core_open[];       /* handle.c: functions of prophet.core */
 extern const luaL_Reg script_handle_policies[]; /* policy.c */
 extern const luaL_Reg script_handle_past[];     /* past.c */

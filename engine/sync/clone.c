@@ -46,6 +46,8 @@ static prophet_code fill(const sync_source *from, const ph_uuid *database, const
     if ((rc = ph_replica_open(tmp, &o, &to, err)) >= 0) {
         if ((rc = sync_source_pull(to, from, so, rep, err)) >= 0)
             rc = ph_replica_flush(to, err);
+        if (rc >= 0 && from->kind != SYNC_BUNDLE)
+            sync_saw(to, from->text);
         ph_replica_close(to);
     }
     if (rc < 0)
@@ -84,7 +86,7 @@ prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_o
     if (ph_path_exists(path))
         return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
     if ((rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0 ||
-        (rc = sync_source_resolve(NULL, source, false, &from, err)) < 0 ||
+        (rc = sync_source_resolve(source, false, &from, err)) < 0 ||
         (rc = sync_source_database(&from, o, &database, err)) < 0)
         return rc;
     if ((rc = fill(&from, &database, tmp, o, rep, err)) >= 0)

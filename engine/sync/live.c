@@ -96,14 +96,6 @@ static prophet_code open_wire(sync_live *l, prophet_error *err)
                                     : live_http_open(l->url, &l->net, &l->wire, err);
 }
 
-/* One place has one name, as notes of peers need it. */
-static void show(const char *url, char *out, size_t size)
-{
-    ph_net_show(url, out, size);
-    for (size_t n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
-        out[n - 1] = 0;
-}
-
 /* *whole: an equal digest means that there is nothing to pull. What damage took from the log is asked for all the same. */
 static prophet_code digest_of(ph_replica *r, uint8_t out[32], bool *whole, prophet_error *err)
 {
@@ -127,7 +119,7 @@ prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_option
     if (!l)
         return rc < 0 ? rc : ph_nomem(err);
     l->o = o;
-    show(url, l->shown, sizeof l->shown);
+    ph_net_show(url, l->shown, sizeof l->shown);
     if (!(l->url = ph_strdup(url)))
         rc = ph_nomem(err);
     if (rc < 0 || (rc = open_wire(l, err)) < 0 ||
@@ -270,18 +262,30 @@ static prophet_code pull_all(sync_live *l, ph_replica *r, ph_sync_report *rep, p
     }
 }
 
-/* Remembers that the peer has these heads, and the digest it told last. Who did not tell its own is equal: remembered already, or need not be. */
+/* Remembers that the peer has these heads, and those it told of, and the digest it told last. */
 static prophet_code meet(sync_live *l, ph_replica *r, const ph_sync_offer *has, prophet_error *err)
 {
-    ph_buf ids = PH_BUF_INIT;
+    sync_meeting m = {
+        .replica = l->peer.replica, .place = l->url, .has = has->heads, .count = has->count
+    };
     if (!l->has_offer)
         return PROPHET_OK;
-    for (size_t i = 0; i < has->count; i++)
-        ph_buf_put(&ids, has->heads[i].id.b, sizeof has->heads[i].id.b);
-    prophet_code rc =
-        ids.failed ? ph_nomem(err)
-                   : sync_note(r, &l->peer.replica, l->shown, ph_buf_slice(&ids), l->digest, err);
-    ph_buf_clear(&ids);
+    if (has != &l->offer) {
+        m.more = l->offer.heads;
+        m.more_count = l->offer.count;
+    }
+    memcpy(m.digest, l->digest, 32);
+    return sync_note(r, &m, err);
+}
+
+/* Who is equal did not say who it is: that is asked once. */
+static prophet_code meet_equal(sync_live *l, ph_replica *r, prophet_error *err)
+{
+    prophet_code rc = sync_note_equal(r, l->url, err);
+    if (rc != PROPHET_DONE || ph_replica_readonly(r))
+        return rc;
+    if ((rc = take_head(l, NULL, 0, err)) >= 0)
+        rc = meet(l, r, &l->offer, err);
     return rc;
 }
 
@@ -296,7 +300,7 @@ prophet_code sync_live_pull(sync_live *l, ph_replica *r, ph_sync_report *rep, pr
     if (rep->own_chain)
         (void)snprintf(rep->notice, sizeof rep->notice, "%s", ph_replica_notice(r));
     if (rc >= 0 && !dry)
-        rc = meet(l, r, &l->offer, err);
+        rc = l->same ? meet_equal(l, r, err) : meet(l, r, &l->offer, err);
     rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
     return rc;
 }
@@ -365,7 +369,7 @@ done:
     ph_sync_sender_close(s);
     ph_buf_clear(&bytes);
     ph_arena_clear(&a);
-    return rc;
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
 prophet_code sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, prophet_error *err)
@@ -387,10 +391,10 @@ prophet_code sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, pr
             rc = push_some(l, r, ph_buf_slice(&bytes), rep, &pushed, err);
     }
     rep->dry_run = dry;
-    if (rc >= 0 && pushed && !dry && !ph_replica_readonly(r))
-        rc = meet(l, r, &offer, err); /* it has all that is here now */
+    if (rc >= 0 && pushed && !dry && !ph_replica_readonly(r)) /* it has all that is here now */
+        rc = l->has_offer ? meet(l, r, &offer, err) : sync_note_equal(r, l->url, err);
     rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
     ph_buf_clear(&bytes);
     ph_arena_clear(&a);
-    return rc;
+    return rc < 0 ? rc : PROPHET_OK;
 }

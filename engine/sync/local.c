@@ -27,139 +27,6 @@ prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_er
     return rc;
 }
 
-/* ---- what is remembered of a peer ------------------------------------------------------------------------------------------ */
-
-/* {path, heads, digest}: under "peer <key>". heads: the ids of the heads of all chains */
-static prophet_code describe(const char *place, prophet_slice ids, const uint8_t digest[32],
-                             ph_buf *out, prophet_error *err)
-{
-    ph_put_map(out, 3);
-    ph_put_text(out, ph_slice_str("path"));
-    ph_put_text(out, ph_slice_str(place));
-    ph_put_text(out, ph_slice_str("heads"));
-    ph_put_bytes(out, ids);
-    ph_put_text(out, ph_slice_str("digest"));
-    ph_put_bytes(out, ph_slice(digest, 32));
-    return out->failed ? ph_nomem(err) : PROPHET_OK;
-}
-
-/* Do two paths name one thing? */
-static bool same_place(prophet_slice path, const char *place)
-{
-    char known[PH_PATH_MAX];
-    struct stat a, b;
-    if (ph_slice_eq(path, ph_slice_str(place)))
-        return true;
-    if (path.len >= sizeof known)
-        return false;
-    memcpy(known, path.data, path.len);
-    known[path.len] = 0;
-    return stat(known, &a) == 0 && stat(place, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
-}
-
-bool sync_member(prophet_slice map, const char *name, ph_item *out)
-{
-    ph_item whole, key;
-    if (!ph_value_open(map, &whole) || whole.kind != PH_MAP)
-        return false;
-    ph_reader r = ph_reader_of(whole.s);
-    while (ph_read_item(&r, &key) && ph_read_item(&r, out))
-        if (key.kind == PH_TEXT && ph_slice_eq(key.s, ph_slice_str(name)))
-            return true;
-    return false;
-}
-
-static prophet_code recall_from(ph_view *v, prophet_slice from, const char *place,
-                                prophet_slice *heads, prophet_error *err)
-{
-    prophet_slice key, value;
-    ph_item path, ids;
-    ph_cursor *c;
-    prophet_code rc = ph_cursor_open(v->txn, PH_T_LOCAL, &c, err);
-    if (rc < 0)
-        return rc;
-    for (rc = ph_cursor_seek(c, from, &key, &value, err);
-         rc == PROPHET_OK && key.len > from.len && memcmp(key.data, from.data, from.len) == 0;
-         rc = ph_cursor_next(c, &key, &value, err)) {
-        if (!sync_member(value, "path", &path) || !sync_member(value, "heads", &ids) ||
-            !same_place(path.s, place))
-            continue;
-        bool ok = true;
-        *heads = ph_arena_copy(&v->arena, ids.s, &ok);
-        ph_cursor_close(c);
-        return ok ? PROPHET_OK : ph_nomem(err);
-    }
-    ph_cursor_close(c);
-    return rc < 0 ? rc : PROPHET_DONE;
-}
-
-prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
-{
-    prophet_code rc = recall_from(v, ph_slice_str("peer "), place, heads, err);
-    return rc == PROPHET_DONE ? recall_from(v, ph_slice_str("depot "), place, heads, err) : rc;
-}
-
-static prophet_code is_news(ph_replica *r, prophet_slice name, prophet_slice value, bool *news,
-                            prophet_error *err)
-{
-    ph_view *v;
-    prophet_slice old;
-    prophet_code rc = ph_view_begin(r, &v, err);
-    if (rc < 0)
-        return rc;
-    rc = ph_txn_get(v->txn, PH_T_LOCAL, name, &old, err);
-    *news = rc != PROPHET_OK || !ph_slice_eq(old, value);
-    ph_view_end(v);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-prophet_code sync_note(ph_replica *r, const ph_id *peer, const char *place, prophet_slice ids,
-                       const uint8_t digest[32], prophet_error *err)
-{
-    char name[5 + 64 + 1] = "peer ";
-    ph_buf value = PH_BUF_INIT;
-    ph_change_txn *c;
-    bool news = false;
-    if (!ph_utf8_valid(place, strlen(place)))
-        return PROPHET_OK; /* nothing that could be shown again */
-    ph_hex(peer->b, 32, name + 5);
-    prophet_code rc = describe(place, ids, digest, &value, err);
-    if (rc >= 0)
-        rc = is_news(r, ph_slice_str(name), ph_buf_slice(&value), &news, err);
-    if (rc >= 0 && news && (rc = ph_change_begin(r, ph_slice(NULL, 0), &c, err)) >= 0) {
-        if ((rc = ph_change_local(c, ph_slice_str(name), ph_buf_slice(&value), err)) < 0)
-            ph_change_abort(c);
-        else
-            rc = ph_change_commit(c, NULL, NULL, err);
-    }
-    ph_buf_clear(&value);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static prophet_code remember(ph_replica *r, ph_replica *peer, prophet_error *err)
-{
-    ph_view *v;
-    ph_chain_head *heads;
-    size_t n = 0;
-    uint8_t digest[32];
-    ph_buf ids = PH_BUF_INIT;
-    prophet_code rc = ph_view_begin(peer, &v, err);
-    if (rc < 0)
-        return rc;
-    if ((rc = ph_view_digest(v, digest, err)) >= 0)
-        rc = ph_view_chains(v, &v->arena, &heads, &n, err);
-    for (size_t i = 0; i < n && rc >= 0; i++)
-        ph_buf_put(&ids, heads[i].id.b, sizeof heads[i].id.b);
-    ph_view_end(v);
-    if (rc >= 0)
-        rc = ids.failed ? ph_nomem(err)
-                        : sync_note(r, ph_replica_key(peer), ph_replica_path(peer),
-                                    ph_buf_slice(&ids), digest, err);
-    ph_buf_clear(&ids);
-    return rc;
-}
-
 /* ---- pull and push ------------------------------------------------------------------------------------------------------------ */
 
 static prophet_code check_other(ph_replica *r, const char *dir, prophet_error *err)
@@ -185,7 +52,7 @@ prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_opt
         return rc;
     if ((rc = sign_if_possible(other, o, err)) >= 0 &&
         (rc = sync_transfer(r, other, o, rep, err)) >= 0 && !(o && o->dry_run))
-        rc = remember(r, other, err);
+        rc = sync_met(r, other, err);
     ph_replica_close(other);
     return rc;
 }
@@ -199,8 +66,8 @@ prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_opt
         return rc;
     if ((rc = sign_if_possible(r, o, err)) >= 0 &&
         (rc = sync_transfer(other, r, o, rep, err)) >= 0 && !(o && o->dry_run) &&
-        (rc = remember(other, r, err)) >= 0 && !ph_replica_readonly(r))
-        rc = remember(r, other, err);
+        (rc = sync_met(other, r, err)) >= 0 && !ph_replica_readonly(r))
+        rc = sync_met(r, other, err);
     ph_replica_close(other);
     return rc;
 }

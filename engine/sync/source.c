@@ -1,5 +1,5 @@
 /* What the other side of an exchange is, and who talks to it: the one place where a word becomes a directory, a depot, a bundle or a URL.
- * A word is a URL ("scheme:.."), a path (it holds a "/" or exists), else the name of a remote. Called by api/; calls local.c, bundle.c and the depot's files. */
+ * A word is a URL ("scheme:.."), or a path: api/remote.c has put places for the names of remotes. Called by api/; calls local.c, bundle.c and the depot's files. */
 #include "sync/depot_impl.h"
 #include <dirent.h>
 #include <sys/stat.h>
@@ -7,7 +7,8 @@
 static prophet_code no_such(const char *text, prophet_error *err)
 {
     prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "%s does not exist", text);
-    ph_hint(err, "the other side is the directory of a replica or of a depot, a bundle, or a URL");
+    ph_hint(err, "the other side is the directory of a replica or of a depot, a bundle, a URL, or "
+                 "the name of a remote");
     return rc;
 }
 
@@ -46,11 +47,9 @@ static sync_kind kind_of(const char *dir, bool write)
                : SYNC_REPLICA;
 }
 
-prophet_code sync_source_resolve(ph_replica *r, const char *text, bool write, sync_source *out,
-                                 prophet_error *err)
+prophet_code sync_source_resolve(const char *text, bool write, sync_source *out, prophet_error *err)
 {
     struct stat st;
-    (void)r; /* its remotes */
     if (!text || !*text)
         return ph_fail(err, PROPHET_EUSAGE, "the other side has no name");
     *out = (sync_source){ SYNC_DEPOT, text };
@@ -65,7 +64,7 @@ prophet_code sync_source_resolve(ph_replica *r, const char *text, bool write, sy
 bool ph_sync_may_begin(const char *place)
 {
     sync_source s;
-    return sync_source_resolve(NULL, place, true, &s, NULL) >= 0 && s.kind == SYNC_DEPOT;
+    return sync_source_resolve(place, true, &s, NULL) >= 0 && s.kind == SYNC_DEPOT;
 }
 
 static prophet_code check_writable(ph_replica *r, const ph_sync_options *o, prophet_error *err)
@@ -135,6 +134,12 @@ prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync
     return sync_replica_pull(r, s->text, o, rep, err);
 }
 
+static void saw(ph_replica *r, const char *place, const ph_sync_options *o)
+{
+    if (!(o && o->dry_run))
+        sync_saw(r, place);
+}
+
 prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_options *o,
                           ph_sync_report *rep, prophet_error *err)
 {
@@ -142,9 +147,11 @@ prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_optio
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
     if ((rc = check_writable(r, o, err)) < 0 ||
-        (rc = sync_source_resolve(r, source, false, &s, err)) < 0)
+        (rc = sync_source_resolve(source, false, &s, err)) < 0)
         return rc;
-    return sync_source_pull(r, &s, o, rep, err);
+    if ((rc = sync_source_pull(r, &s, o, rep, err)) >= 0 && s.kind != SYNC_BUNDLE)
+        saw(r, source, o);
+    return rc;
 }
 
 prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_options *o,
@@ -153,15 +160,18 @@ prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_optio
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
-    if ((rc = sync_source_resolve(r, target, true, &s, err)) < 0)
+    if ((rc = sync_source_resolve(target, true, &s, err)) < 0)
         return rc;
     if (s.kind == SYNC_BUNDLE) {
         rc = ph_fail(err, PROPHET_EUSAGE, "%s is a bundle: it is not added to", target);
         ph_hint(err, "prophet bundle writes one");
         return rc;
     }
-    return s.kind == SYNC_DEPOT ? push_url(r, target, o, rep, err)
-                                : sync_replica_push(r, target, o, rep, err);
+    rc = s.kind == SYNC_DEPOT ? push_url(r, target, o, rep, err)
+                              : sync_replica_push(r, target, o, rep, err);
+    if (rc >= 0)
+        saw(r, target, o);
+    return rc;
 }
 
 /* What is no replica and no bundle is a depot, or becomes one. */
@@ -178,7 +188,10 @@ prophet_code ph_sync_publish(ph_replica *r, const char *place, const ph_sync_opt
         ph_hint(err, "a depot is a directory of its own; push takes replicas, bundle writes files");
         return rc;
     }
-    return sync_depot_publish(r, place, o, rep, err);
+    prophet_code rc = sync_depot_publish(r, place, o, rep, err);
+    if (rc >= 0)
+        saw(r, place, o);
+    return rc;
 }
 
 prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_options *o,
@@ -188,7 +201,7 @@ prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_option
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
     if ((rc = check_writable(r, o, err)) < 0 ||
-        (rc = sync_source_resolve(r, path, false, &s, err)) < 0)
+        (rc = sync_source_resolve(path, false, &s, err)) < 0)
         return rc;
     if (s.kind == SYNC_BUNDLE)
         return sync_bundle_pull(r, path, o, rep, err);

@@ -87,6 +87,35 @@ prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since,
 prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_options *o,
                            ph_sync_report *rep, prophet_error *err);
 
+/* ---- remotes and peers ---------------------------------------------------------------------------- */
+
+/* The remotes of the replica in `dir`, by name, in the arena; none without the file. ECORRUPT. */
+prophet_code ph_sync_remotes_read(const char *dir, ph_arena *a, prophet_remote **out, size_t *count,
+                                  prophet_error *err);
+/* A new one, or in the place of one of that name. Paths become absolute. EUSAGE, EREADONLY. */
+prophet_code ph_sync_remote_set(const char *dir, const prophet_remote *remote, prophet_error *err);
+prophet_code ph_sync_remote_remove(const char *dir, const char *name, prophet_error *err); /* ENOTFOUND */
+/* ENOTFOUND, EEXISTS */
+prophet_code ph_sync_remote_rename(const char *dir, const char *from, const char *to,
+                                   prophet_error *err);
+/* The file's text: drawn in remotes.c. */
+prophet_code ph_sync_remotes_parse(prophet_slice text, ph_arena *a, prophet_remote **out,
+                                   size_t *count, prophet_error *err);
+void ph_sync_remotes_format(const prophet_remote *at, size_t count, ph_buf *out);
+
+typedef struct ph_sync_known { /* of a remote, or a place that was met */
+    const char *name;  /* of the remote; NULL: it has none */
+    const char *place; /* a URL without secrets, or a path */
+    bool has_replica, met; /* met: ahead and behind are known */
+    ph_id replica;
+    int64_t seen; /* milliseconds; 0: never */
+    uint64_t ahead;  /* changesets here that it lacked when it was met, and those since */
+    uint64_t behind; /* changesets it had then that are not here */
+} ph_sync_known;
+/* Remotes by name, then the others by place. */
+prophet_code ph_sync_peers(ph_replica *r, ph_view *v, ph_arena *a, ph_sync_known **out,
+                           size_t *count, prophet_error *err);
+
 /* ---- the messages as bytes (message.c; drawn in docs/formats.md) ------------------------------------------------ */
 
 #define PH_SYNC_MESSAGE_MAX (16u << 20) /* bytes of one message: 230,000 heads, 500,000 ids */

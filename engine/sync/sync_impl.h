@@ -23,9 +23,8 @@ typedef struct sync_source {
     sync_kind kind;
     const char *text; /* as it was given: a path or a URL */
 } sync_source;
-/* r (NULL: none) knows remotes. write: a depot may be new, in an empty directory or one that is called *.depot. ENOTFOUND. */
-prophet_code sync_source_resolve(ph_replica *r, const char *text, bool write, sync_source *out,
-                                 prophet_error *err);
+/* write: a depot may be new, in an empty directory or one that is called *.depot. ENOTFOUND. */
+prophet_code sync_source_resolve(const char *text, bool write, sync_source *out, prophet_error *err);
 /* Brings all of it into r, and remembers it there. */
 prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync_options *o,
                               ph_sync_report *rep, prophet_error *err);
@@ -34,16 +33,30 @@ prophet_code sync_source_database(const sync_source *s, const ph_sync_options *o
 
 /* local.c: a replica in a directory. `write`: it must be writable; else it is opened for reading when it cannot be written. */
 prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_error *err);
-/* Remembers in r what was seen of a peer, if that is news. ids: the heads of its chains, 32 bytes each. */
-prophet_code sync_note(ph_replica *r, const ph_id *peer, const char *place, prophet_slice ids, const uint8_t digest[32],
-                       prophet_error *err);
-bool sync_member(prophet_slice map, const char *name, ph_item *out); /* of a note */
-/* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
-prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
 prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
                                ph_sync_report *rep, prophet_error *err);
 prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_options *o,
                                ph_sync_report *rep, prophet_error *err);
+
+/* peers.c: what is remembered of others */
+typedef struct sync_meeting {
+    ph_id replica;
+    const char *place;             /* where: a path or a URL */
+    const ph_chain_head *has, *more; /* the heads of the chains it has: two lists, which may overlap */
+    size_t count, more_count;
+    uint8_t digest[32];
+} sync_meeting;
+/* A URL without secrets and without a slash at its end, or a path without links. */
+void         sync_place_name(const char *place, char out[PH_PATH_MAX]);
+/* Remembers it in r, if that is news. */
+prophet_code sync_note(ph_replica *r, const sync_meeting *m, prophet_error *err);
+prophet_code sync_met(ph_replica *r, ph_replica *peer, prophet_error *err);
+/* The peer last met at this place has what r has, and nothing else. PROPHET_DONE: nobody was met there yet. */
+prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *err);
+bool         sync_member(prophet_slice map, const char *name, ph_item *out); /* of a note */
+/* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
+prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
+void         sync_saw(ph_replica *r, const char *place); /* just now */
 
 /* clone.c: PATH.tmp-<8 hex digits>, and the directory a path lies in */
 prophet_code sync_temporary(const char *path, char *out, size_t size, prophet_error *err);

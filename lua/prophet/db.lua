@@ -6,6 +6,7 @@ local e = require "prophet.error"
 local history = require "prophet.history"
 local log = require "prophet.log"
 local point = require "prophet.point"
+local remotes = require "prophet.remotes"
 local report = require "prophet.report"
 local resolvers = require "prophet.resolvers"
 local schema = require "prophet.schema"
@@ -40,6 +41,9 @@ function mt.__index(db, name)
 end
 
 function mt.__newindex(db, name, value)
+  if name == "remotes" then
+    e.raise { code = "immutable", message = "db.remotes is not assigned", hint = 'db.remotes.origin = { url = ".." }' }
+  end
   if name == "user" then
     local s = state_of(db)
     s.handle:set_user(value)
@@ -77,6 +81,7 @@ local function make(handle, path, options, info)
   s.db = db
   s.types = types.new(s)
   s.settings = settings.new(s)
+  s.remotes = remotes.new(handle)
   return db, s
 end
 
@@ -140,6 +145,7 @@ end
 
 function properties.types(s) return s.types end
 function properties.settings(s) return s.settings end
+function properties.remotes(s) return s.remotes end
 function properties.user(s) return s.user end
 function properties.path(s) return s.path end
 function properties.replica(s) return s.replica end
@@ -314,6 +320,16 @@ methods.push = exchange "push"
 methods.sync = exchange "sync"
 methods.apply = exchange "apply"
 methods.publish = exchange "publish"
+
+--- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}. Asks nobody.
+function methods.peers(db)
+  return remotes.peers(state_of(db).handle)
+end
+
+--- Another name for a remote.
+function methods.rename_remote(db, from, to)
+  state_of(db).handle:remote_rename(from, to)
+end
 
 --- Writes a bundle: a file with everything, or what came after `since`.
 function methods.bundle(db, path, options)

@@ -4,6 +4,7 @@
 ---@class prophet.db
 ---@field types table<string, prophet.Type>   the record types; an unknown name raises `unknown_type`
 ---@field settings table<string, any>         settings that all replicas share
+---@field remotes table<string, prophet.Remote>  other places by a name: assign one, or nil to take it away
 ---@field user string?               who changes are by
 ---@field path string
 ---@field replica string             this replica's id
@@ -114,6 +115,31 @@ function db:push(target, options) end
 ---@param options? prophet.ExchangeOptions
 ---@return table
 function db:sync(other, options) end
+
+---@class prophet.Remote
+---@field name? string
+---@field url string      or a path; no password in it
+---@field token? string   the secret for it; kept in a file of mode 0600, never replicated, not shown by pairs, tostring or JSON
+---@field seal? string    the key file of a sealed depot
+---@field cacert? string
+---@field proxy? string
+
+---@class prophet.Peer
+---@field name? string     of the remote
+---@field url string       without secrets
+---@field replica? string  its id; depots have none
+---@field last_seen? prophet.time
+---@field ahead? integer   changesets here that it lacked when it was met last, and those that came since; nil: it was never met
+---@field behind? integer  changesets it had then that are not here
+
+--- Remotes by name, then other places that were met, as they stood then. Asks nobody.
+---@return fun(): prophet.Peer?
+function db:peers() end
+
+--- Another name for a remote.
+---@param from string
+---@param to string
+function db:rename_remote(from, to) end
 
 ---@class prophet.ServeOptions
 ---@field listen? string          "HOST:PORT"; 127.0.0.1:7733 if absent, port 0 for any free one

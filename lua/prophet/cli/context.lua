@@ -128,6 +128,18 @@ function Context:warn(text)
   if not self.options.quiet then self.stderr:write("prophet: ", text, "\n") end
 end
 
+--- An error that does not end the command, on standard error.
+---@param err any
+---@param about? string  what failed
+function Context:fail(err, about)
+  err = e.wrap(err)
+  if self.options.json then
+    self.stderr:write(self.prophet.json.encode { error = { code = err.code, message = err.message, hint = err.hint, about = about } }, "\n")
+  else
+    self.stderr:write("prophet: ", about and about .. ": " or "", tostring(err), "\n")
+  end
+end
+
 --- A value as one line of JSON.
 ---@param value any
 function Context:json(value)

@@ -7,7 +7,8 @@ local reports = require "prophet.report"
 local M = {}
 
 M.about = [[
-The other side is the directory of a replica or of a depot, a bundle, or a URL. What is brought is chosen by who pulls; changes keep their signatures, and
+The other side is the directory of a replica or of a depot, a bundle, a URL, or the name of a remote; without one it is the remote "origin", or the
+only one there is. What is brought is chosen by who pulls; changes keep their signatures, and
 writers not seen before are named. Conflicts never fail a pull; with --strict open ones give exit status 5.]]
 
 --- How the other side is reached: options of all commands that exchange.
@@ -19,7 +20,8 @@ M.way_options = {
 }
 M.options = { { name = "strict", doc = "end with 5 if conflicts are open" }, table.unpack(M.way_options) }
 
-local function read_token(path)
+--- The first line of a token file.
+function M.read_token(path)
   local file, why = io.open(path)
   if not file then e.raise { code = "not_found", message = "the token file " .. why } end
   local line = file:read "l"
@@ -33,21 +35,53 @@ end
 function M.way(ctx, more)
   local o = ctx.options
   local all = {
-    dry_run = o.dry_run, seal = o.seal, cacert = o.cacert, proxy = o.proxy, token = o.token_file and read_token(o.token_file) or nil,
+    dry_run = o.dry_run, seal = o.seal, cacert = o.cacert, proxy = o.proxy, token = o.token_file and M.read_token(o.token_file) or nil,
   }
   for name, value in pairs(more or {}) do all[name] = value end
   return all
 end
 
---- Shows the report and gives the exit status.
-function M.finish(ctx, db, report)
-  ctx:result(report, not ctx.options.quiet and tostring(report) or nil)
-  for _, text in ipairs(reports.abstentions((report.pull or report).notes)) do ctx:warn(text) end
+--- The other side: what is given, else the remote `origin`, else the only one.
+---@return string
+function M.other(ctx, db)
+  if ctx.args[1] then return ctx.args[1] end
+  local names = {}
+  for name in pairs(db.remotes) do
+    if name == "origin" then return name end
+    names[#names + 1] = name
+  end
+  if #names == 1 then return names[1] end
+  e.raise { code = "usage", message = ("%s with whom?"):format(ctx.command.name),
+    hint = #names == 0 and "give a place, or name one: prophet remote add NAME URL" or "one of " .. table.concat(names, ", ") }
+end
+
+-- A report with the name of its remote in it.
+local function named(report, name)
+  local all = { remote = name }
+  for k, v in pairs(report) do all[k] = v end
+  return all
+end
+
+--- Shows the report; `name`: of the remote, where there are several.
+function M.show(ctx, report, name)
+  local text = not ctx.options.quiet and (name and name .. ": " or "") .. tostring(report) or nil
+  ctx:result(name and named(report, name) or report, text)
+  for _, line in ipairs(reports.abstentions((report.pull or report).notes)) do ctx:warn(line) end
+end
+
+--- The exit status of an exchange that went well.
+function M.status(ctx, db)
   local open = 0
   if ctx.options.strict then
     for _ in db:conflicts { status = "open" } do open = open + 1 end
   end
   return open > 0 and exit.strict or exit.done
+end
+
+--- Shows the report and gives the exit status.
+function M.finish(ctx, db, report)
+  M.show(ctx, report)
+  return M.status(ctx, db)
 end
 
 return M

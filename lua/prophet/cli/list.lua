@@ -8,7 +8,7 @@ M.groups = {
   { "start", "init", "clone", "info" },
   { "records", "create", "show", "update", "delete", "search" },
   { "history", "log", "history", "blame", "diff", "revert", "undo" },
-  { "exchange", "pull", "push", "sync", "publish", "serve", "bundle", "apply", "key" },
+  { "exchange", "pull", "push", "sync", "publish", "serve", "bundle", "apply", "remote", "peers", "key" },
   { "conflicts", "conflicts", "vote", "resolve" },
   { "data", "export", "schema", "settings" },
   { "upkeep", "check", "digest", "adopt", "rebuild", "stats" },

@@ -3,12 +3,12 @@
 local exchange = require "prophet.cli.exchange"
 
 return {
-  name = "push", args = "TARGET", min = 1, max = 1, summary = "give another replica what this one has",
+  name = "push", args = "[TARGET]", max = 1, summary = "give another replica what this one has",
   about = exchange.about,
   options = exchange.options,
   run = function(ctx)
     local db = ctx:open()
-    local report = db:push(ctx.args[1], exchange.way(ctx))
+    local report = db:push(exchange.other(ctx, db), exchange.way(ctx))
     return exchange.finish(ctx, db, report)
   end,
 }

@@ -1,0 +1,130 @@
+--- remotes: other places by a name, as db.remotes shows them. They lie in a file of this replica that nobody else ever gets.
+
+local e = require "prophet.error"
+local strict = require "prophet.strict"
+
+local M = {}
+
+local HANDLE, REMOTE = {}, {} -- keys of what is private
+local members = { name = true, url = true, token = true, seal = true, cacert = true, proxy = true }
+local given = { url = true, token = true, seal = true, cacert = true, proxy = true }
+local shown = { "name", "url", "seal", "cacert", "proxy" }
+
+-- ---- one -------------------------------------------------------------------------------------------------
+
+local remote_mt = { __name = "prophet.remote" }
+
+function remote_mt.__index(remote, name)
+  if not members[name] then return strict.unknown("a remote", name, { members }) end
+  return remote[REMOTE][name]
+end
+
+function remote_mt.__newindex(remote, name)
+  e.raise { code = "immutable", message = ("a remote's %s is not assigned"):format(tostring(name)),
+    hint = ("assign all of it: db.remotes.%s = { url = \"..\" }"):format(remote[REMOTE].name) }
+end
+
+-- What may be seen: whether there is a token, not which.
+local function public(r)
+  local out = {}
+  for _, name in ipairs(shown) do out[name] = r[name] end
+  out.url = r.place
+  out.token = r.token and true or nil
+  return out
+end
+
+function remote_mt.__tostring(remote)
+  local r = remote[REMOTE]
+  return ("prophet.remote %s %s"):format(r.name, r.place)
+end
+
+function remote_mt.__tojson(remote)
+  return public(remote[REMOTE])
+end
+
+function remote_mt.__pairs(remote)
+  return next, public(remote[REMOTE]), nil
+end
+
+local function wrap(r)
+  return setmetatable({ [REMOTE] = r }, remote_mt)
+end
+
+-- ---- all ---------------------------------------------------------------------------------------------------
+
+local mt = { __name = "prophet.remotes" }
+
+local function find(remotes, name)
+  for r in remotes[HANDLE]:remotes() do
+    if r.name == name then return r end
+  end
+  return nil
+end
+
+function mt.__index(remotes, name)
+  local r = find(remotes, name)
+  return r and wrap(r) or nil
+end
+
+function mt.__newindex(remotes, name, remote)
+  local handle = remotes[HANDLE]
+  if type(name) ~= "string" then
+    e.raise { code = "usage", message = ("the name of a remote is a %s, not a text"):format(type(name)), value = name }
+  end
+  if remote == nil then
+    if find(remotes, name) then handle:remote_remove(name) end
+    return
+  end
+  if type(remote) == "string" then remote = { url = remote } end
+  local all = { name = name }
+  if getmetatable(remote) == remote_mt then
+    for k in pairs(given) do all[k] = remote[REMOTE][k] end
+  else
+    for k, v in pairs(strict.options("a remote", remote, given)) do all[k] = v end
+  end
+  handle:remote_set(all)
+end
+
+function mt.__pairs(remotes)
+  local list, i = {}, 0
+  for r in remotes[HANDLE]:remotes() do list[#list + 1] = r end
+  return function()
+    i = i + 1
+    if list[i] then return list[i].name, wrap(list[i]) end
+  end
+end
+
+function mt.__tojson(remotes)
+  local out = {}
+  for r in remotes[HANDLE]:remotes() do out[r.name] = public(r) end
+  return out
+end
+
+function mt.__tostring(remotes)
+  local names = {}
+  for r in remotes[HANDLE]:remotes() do names[#names + 1] = r.name end
+  return "prophet.remotes " .. table.concat(names, " ")
+end
+
+--- The remotes of a database.
+---@param handle any
+---@return table
+function M.new(handle)
+  return setmetatable({ [HANDLE] = handle }, mt)
+end
+
+-- ---- peers -------------------------------------------------------------------------------------------------
+
+local peer_mt = { __name = "prophet.peer" }
+
+function peer_mt.__tostring(p)
+  local how = p.ahead and ("%d ahead, %d behind"):format(p.ahead, p.behind) or "never met"
+  return ("%s%s: %s%s"):format(p.name and p.name .. " " or "", p.url, how, p.last_seen and ", seen " .. tostring(p.last_seen) or "")
+end
+
+--- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}.
+function M.peers(handle)
+  return handle:peers(peer_mt)
+end
+
+return M

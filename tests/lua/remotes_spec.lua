@@ -1,0 +1,294 @@
+-- Remotes and peers: names for places, in the library and on the command line; what is kept, what is shown, and what is never shown.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local prophet = require "prophet"
+local place = require "place"
+local cli = require "cli_support"
+local raises, list = place.raises, place.list
+
+local SECRET = "s3cret-8b1f"
+
+local function mode_of(path)
+  local pipe = assert(io.popen(("stat -c %%a '%s'"):format(path)))
+  local text = pipe:read "l"
+  pipe:close()
+  return text
+end
+
+local function peer(db, name)
+  for p in db:peers() do
+    if p.name == name then return p end
+  end
+end
+
+describe("remotes", function()
+  local ann, bob
+  before_each(function()
+    place.enter()
+    ann = place.tracker "ann"
+    bob = place.clone(ann, "bob")
+  end)
+  after_each(place.leave)
+
+  local function run(...)
+    return cli.run(place.dir, "prophet", { "--db", bob.path, ... })
+  end
+
+  it("are assigned, read, listed and taken away", function()
+    bob.remotes.web = { url = "https://example.org/bugs", token = SECRET, cacert = "/etc/ca.pem", proxy = "" }
+    bob.remotes.stick = "/media/usb/bugs.depot"
+    assert.equal("https://example.org/bugs", bob.remotes.web.url)
+    assert.equal(SECRET, bob.remotes.web.token)
+    assert.equal("", bob.remotes.web.proxy)
+    assert.is_nil(bob.remotes.web.seal)
+    assert.is_nil(bob.remotes.nobody)
+    local names = {}
+    for name, remote in pairs(bob.remotes) do
+      names[#names + 1] = name
+      assert.equal(name, remote.name)
+    end
+    assert.same({ "origin", "stick", "web" }, names)
+    bob.remotes.stick = nil
+    bob.remotes.stick = nil
+    assert.is_nil(bob.remotes.stick)
+    bob.remotes.web = { url = "https://example.org/other" } -- all of it anew
+    assert.is_nil(bob.remotes.web.token)
+    bob:rename_remote("web", "site")
+    assert.equal("https://example.org/other", bob.remotes.site.url)
+    raises("not_found", bob.rename_remote, bob, "web", "x")
+    raises("exists", bob.rename_remote, bob, "site", "origin")
+  end)
+
+  it("refuse what makes no sense, and say how it is done", function()
+    local function set(name, remote) bob.remotes[name] = remote end
+    raises("usage", set, "a/b", { url = "x" })
+    raises("usage", set, "", { url = "x" })
+    raises("usage", set, ".x", { url = "x" })
+    raises("usage", set, ("n"):rep(65), { url = "x" })
+    raises("usage", set, 5, { url = "x" })
+    raises("usage", set, "web", {})
+    raises("usage", set, "web", { url = "http://x\n[evil]" })
+    raises("usage", set, "web", { url = "http://x", token = "a\nurl = y" })
+    raises("usage", set, "web", { url = "http://x", tokn = "a" })
+    local err = raises("usage", set, "web", { url = "http://ann:" .. SECRET .. "@example.org/" })
+    assert.is_nil(tostring(err):find(SECRET, 1, true))
+    raises("immutable", function() bob.remotes = {} end)
+    raises("immutable", function() bob.remotes.origin.url = "x" end)
+    raises("usage", function() return bob.remotes.origin.tokn end)
+    assert.same({ "origin" }, (function()
+      local names = {}
+      for name in pairs(bob.remotes) do names[#names + 1] = name end
+      return names
+    end)())
+  end)
+
+  it("keep secrets in a file of their owner, which is never shown or replicated", function()
+    bob.remotes.web = { url = "https://example.org/bugs?key=" .. SECRET, token = SECRET }
+    assert.equal("600", mode_of(bob.path .. "/remotes"))
+    assert.is_nil(tostring(bob.remotes.web):find(SECRET, 1, true))
+    assert.is_nil(tostring(bob.remotes):find(SECRET, 1, true))
+    assert.is_nil(prophet.json.encode(bob.remotes):find(SECRET, 1, true))
+    for _, value in pairs(bob.remotes.web) do assert.is_nil(tostring(value):find(SECRET, 1, true)) end
+    for p in bob:peers() do assert.is_nil((tostring(p) .. prophet.json.encode(p)):find(SECRET, 1, true)) end
+    for _, args in ipairs { { "remote", "list" }, { "remote", "show", "web" }, { "remote", "list", "--json" }, { "peers" }, { "peers", "--json" },
+      { "info" }, { "pull", "web", "--proxy", "http://127.0.0.1:1" } } do
+      local ran = run(table.unpack(args))
+      assert.is_nil((ran.out .. ran.err):find(SECRET, 1, true), table.concat(args, " "))
+    end
+    bob:bundle(place.path "all.prophet-bundle")
+    bob:publish(place.path "bugs.depot")
+    local carol = place.clone(bob, "carol")
+    assert.is_nil(carol.remotes.web)
+    local found = io.popen(("grep -rl '%s' '%s'"):format(SECRET, place.dir)):read "a"
+    assert.equal(bob.path .. "/remotes\n", found)
+  end)
+
+  it("stand for their place in every exchange", function()
+    assert.equal(ann.path, bob.remotes.origin.url)
+    local t = ann.types.ticket:create { summary = "one" }
+    assert.equal(1, bob:pull("origin", { dry_run = true }).changesets)
+    assert.equal(1, bob:pull("origin").changesets)
+    t = bob.types.ticket:must(t.id)
+    t = t:set { status = "open" }
+    assert.equal(1, bob:push("origin").changesets)
+    assert.equal(ann:digest(), bob:digest())
+    t = t:set { status = "closed" }
+    assert.equal(1, bob:sync("origin").push.changesets)
+    t:set { severity = 1 }
+    assert.equal(1, bob:bundle(place.path "new.prophet-bundle", { since = "origin" }).changesets)
+    bob.remotes.stick = place.path "bugs.depot"
+    bob:publish "stick"
+    assert.equal(1, ann:pull(place.path "bugs.depot").changesets)
+    assert.equal(ann:digest(), bob:digest())
+  end)
+
+  it("give their key to depots that are sealed", function()
+    prophet.new_key(place.path "key")
+    bob.remotes.safe = { url = place.path "safe.depot", seal = place.path "key" }
+    bob:publish "safe"
+    raises("untrusted", ann.pull, ann, place.path "safe.depot")
+    assert.equal(0, ann:pull(place.path "safe.depot", { seal = place.path "key" }).changesets)
+    local carol = prophet.clone(place.path "safe.depot", place.path "carol", { seal = place.path "key" })
+    ann.types.ticket:create { summary = "one" }
+    ann:publish(place.path "safe.depot", { seal = place.path "key" })
+    assert.equal(1, carol:pull("origin").changesets) -- clone kept how it was reached
+    carol:close()
+  end)
+
+  it("are not found with a hint, and paths go before names", function()
+    local err = raises("not_found", bob.pull, bob, "orign")
+    assert.truthy(err.hint:find("origin", 1, true))
+    bob.remotes.other = place.path "nowhere"
+    raises("not_found", bob.pull, bob, "other")
+  end)
+
+  it("are read from a file that makes no sense as corrupt, without a word of it", function()
+    bob.remotes.web = { url = "https://example.org", token = SECRET }
+    for _, text in ipairs { "url = " .. SECRET, "[web]\ntoken = " .. SECRET, "[web]\nurl = x\nurl = " .. SECRET, "[web]\nwhat = " .. SECRET,
+      "[a]\nurl = x\n[a]\nurl = y", "[../x]\nurl = y", "[web]\n" .. SECRET } do
+      cli.write(bob.path .. "/remotes", text)
+      local err = raises("corrupt", function() return bob.remotes.web end)
+      assert.is_nil(tostring(err):find(SECRET, 1, true))
+      raises("corrupt", function() bob.remotes.x = { url = "y" } end) -- nothing is lost by writing over it
+      assert.equal(text, cli.read(bob.path .. "/remotes"))
+    end
+    os.remove(bob.path .. "/remotes")
+  end)
+
+  it("can be changed by several processes at once", function()
+    local command = {}
+    for i = 1, 8 do
+      command[i] = ("'%s/prophet' --db '%s' remote add r%d http://127.0.0.1/%d &"):format(cli.build, bob.path, i, i)
+    end
+    os.execute("env -u LUA_PATH -u LUA_CPATH sh -c \"" .. table.concat(command, " ") .. " wait\"")
+    local n = 0
+    for _ in pairs(bob.remotes) do n = n + 1 end
+    assert.equal(9, n)
+  end)
+
+  it("have commands", function()
+    local function ok(...)
+      local ran = run(...)
+      assert.equal(0, ran.status, ran.err)
+      return ran.out
+    end
+    cli.write(place.path "token", SECRET .. "\n")
+    ok("remote", "add", "web", "http://127.0.0.1:1/x", "--token-file", place.path "token")
+    assert.equal(SECRET, bob.remotes.web.token)
+    assert.equal(2, #cli.lines(ok("remote", "list")))
+    assert.equal('{"name":"web","token":true,"url":"http://127.0.0.1:1/x"}\n', ok("remote", "show", "web", "--json"))
+    ok("remote", "rename", "web", "site")
+    assert.equal(4, run("remote", "add", "site", "x").status)
+    assert.equal(3, run("remote", "remove", "web").status)
+    assert.equal(3, run("remote", "show", "web").status)
+    assert.equal(2, run("remote", "ad", "web", "x").status)
+    assert.equal(2, run("remote", "add", "web").status)
+    assert.equal(2, run("remote", "show", "site", "--token-file", "x").status)
+    ok("remote", "remove", "site", "--dry-run")
+    ok("remote", "remove", "site")
+    assert.equal(1, #cli.lines(ok("remote")))
+    ok("pull") -- the only one
+    bob.remotes.origin = nil
+    assert.equal(2, run("pull").status)
+  end)
+
+  it("are all pulled from, also when one fails", function()
+    local carol = place.clone(ann, "carol")
+    carol.types.ticket:create { summary = "by carol" }
+    ann.types.ticket:create { summary = "by ann" }
+    bob.remotes.carol = carol.path
+    bob.remotes.a_broken = place.path "nowhere"
+    local ran = run("pull", "--all", "--dry-run")
+    assert.equal(3, ran.status)
+    assert.truthy(ran.out:find("carol: would bring 1 changeset", 1, true), ran.out)
+    assert.equal(0, bob.types.ticket:count())
+    ran = run("pull", "--all")
+    assert.equal(3, ran.status)
+    assert.truthy(ran.err:find("a_broken: not_found", 1, true), ran.err)
+    assert.equal(2, bob.types.ticket:count())
+    bob.remotes.a_broken = nil
+    assert.equal(0, run("pull", "--all").status)
+    assert.equal(2, run("pull", "--all", "carol").status)
+  end)
+end)
+
+describe("peers", function()
+  local ann, bob
+  before_each(function()
+    place.enter()
+    ann = place.tracker "ann"
+    bob = place.clone(ann, "bob")
+  end)
+  after_each(place.leave)
+
+  it("tell how far they are, since they were met last", function()
+    local p = peer(bob, "origin")
+    assert.same({ 0, 0, ann.path, ann.replica }, { p.ahead, p.behind, p.url, p.replica })
+    assert.truthy(prophet.now() - p.last_seen < 60000)
+    for i = 1, 3 do bob.types.ticket:create { summary = "bob's " .. i } end
+    ann.types.ticket:create { summary = "ann's" } -- nobody can know yet
+    p = peer(bob, "origin")
+    assert.same({ 3, 0 }, { p.ahead, p.behind })
+    bob:push "origin"
+    p = peer(bob, "origin")
+    assert.same({ 0, 1 }, { p.ahead, p.behind }) -- the push saw what is over there
+    bob:pull "origin"
+    assert.same({ 0, 0 }, { peer(bob, "origin").ahead, peer(bob, "origin").behind })
+    local back = list(ann:peers()) -- a push is a meeting for both
+    assert.same({ 1, bob.path }, { #back, back[1].url })
+  end)
+
+  it("are known once they were met, by whatever way the changes came", function()
+    local carol = place.clone(ann, "carol")
+    bob.remotes.carol = carol.path
+    assert.is_nil(peer(bob, "carol").last_seen)
+    assert.is_nil(peer(bob, "carol").ahead)
+    carol.types.ticket:create { summary = "carol's" }
+    bob.types.ticket:create { summary = "bob's" }
+    bob:push "carol"
+    assert.same({ 0, 1 }, { peer(bob, "carol").ahead, peer(bob, "carol").behind })
+    ann:pull(carol.path)
+    bob:pull "origin"
+    assert.same({ 0, 0 }, { peer(bob, "carol").ahead, peer(bob, "carol").behind })
+    bob:publish(place.path "bugs.depot")
+    bob.types.ticket:create { summary = "bob's second" }
+    local depot
+    for p in bob:peers() do
+      if p.url:find "depot" then depot = p end
+    end
+    assert.same({ 1, 0 }, { depot.ahead, depot.behind })
+    assert.truthy(depot.last_seen)
+  end)
+
+  it("that bring nothing new cost the log nothing, but are seen", function()
+    bob:pull "origin"
+    local function size()
+      local pipe = io.popen(("cat '%s'/log/* | md5sum"):format(bob.path))
+      local text = pipe:read "a"
+      pipe:close()
+      return text
+    end
+    local before, seen = size(), peer(bob, "origin").last_seen
+    repeat bob:pull "origin" until peer(bob, "origin").last_seen > seen
+    assert.equal(before, size())
+    os.remove(bob.path .. "/seen") -- a hint: the note of the log is there
+    assert.truthy(peer(bob, "origin").last_seen <= seen)
+    cli.write(bob.path .. "/seen", "x\n\n12\nnonsense " .. bob.path .. "\n99")
+    bob:pull "origin"
+    assert.truthy(peer(bob, "origin").last_seen > seen)
+  end)
+
+  it("are met over HTTP as well, when both are equal from the start", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    bob.remotes.web = server.url
+    assert.is_nil(peer(bob, "web").ahead)
+    bob:pull "web"
+    local p = peer(bob, "web")
+    assert.same({ 0, 0, ann.replica, server.url }, { p.ahead, p.behind, p.replica, p.url })
+    assert.equal(server.url, peer(bob, "web").url)
+    bob.types.ticket:create { summary = "bob's" }
+    assert.equal(1, peer(bob, "web").ahead)
+    ann:pull(bob.path)
+    bob:pull "web"
+    assert.equal(0, peer(bob, "web").ahead)
+  end)
+end)
