@@ -123,8 +123,16 @@ prophet_code ph_identity_fits(ph_replica *r, bool *fits, prophet_error *err)
 prophet_code ph_replica_adopt(const char *dir, prophet_error *err)
 {
     ph_replica r = { .path = (char *)(uintptr_t)dir };
-    prophet_code rc = ph_log_open(dir, false, &r.log, err);
+    char path[PH_PATH_MAX];
+    prophet_code rc = key_path(dir, path, err);
     if (rc < 0)
+        return rc;
+    if (!ph_path_exists(path)) {
+        rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is not there: nothing tells who it was", path);
+        ph_hint(err, "put the key back, or open the replica: it goes on under a new one");
+        return rc;
+    }
+    if ((rc = ph_log_open(dir, false, &r.log, err)) < 0)
         return rc;
     if ((rc = ph_log_try_exclusive(r.log, err)) == PROPHET_DONE)
         rc = ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere", dir);

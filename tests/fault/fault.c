@@ -1,4 +1,4 @@
-/* Shared by kill_test.c and power_cut_test.c: processes, the inspector, expectations. */
+/* Shared by the tests of this folder: processes, the inspector, expectations. */
 #include "fault.h"
 #include <errno.h>
 #include <signal.h>
@@ -98,11 +98,12 @@ static bool read_line(int fd, char *line, size_t size)
 }
 
 const char *fault_inspect(fault_inspector *i, const char *const *env, const char *dir,
-                          const char *expected)
+                          const char *expected, const char *more)
 {
     static char line[LINE];
-    char command[9000];
-    int n = snprintf(command, sizeof command, "%s %s\n", dir, expected);
+    char command[14000];
+    int n = snprintf(command, sizeof command, "%s %s%s%s\n", dir, expected, more ? " " : "",
+                     more ? more : "");
 
     signal(SIGPIPE, SIG_IGN);
     if (n > 0 && write(i->in, command, (size_t)n) == n && read_line(i->out, line, sizeof line))

@@ -16,7 +16,8 @@ typedef struct fault_inspector {
 } fault_inspector;
 bool fault_inspector_start(fault_inspector *i, const char *const *env);
 /* NULL: all is well; else why not (valid until the next call). A dead inspector is a reason, and is started again. */
-const char *fault_inspect(fault_inspector *i, const char *const *env, const char *dir, const char *expected);
+const char *fault_inspect(fault_inspector *i, const char *const *env, const char *dir, const char *expected,
+                          const char *more); /* what fault_main.c, inspect takes behind these; or NULL */
 void fault_inspector_stop(fault_inspector *i);
 
 /* Writes the file `expected` from acknowledgements (see fault_main.c); how many records it names. */

@@ -6,11 +6,14 @@
  *   fault_main write DIR ACKS             commits without end
  *   fault_main pull DIR ACKS SOURCE       writes to SOURCE and pulls from it without end
  *   fault_main scenario DIR ACKS SOURCE   a bit of everything, once
+ *   fault_main rare DIR ACKS SOURCE       what happens seldom: copied, adopted, key lost, damaged, mended, rebuilt
  *   fault_main inspect                    commands on standard input, see inspect()
  *
  * A record of type item holds `n` and a text made of its id and n. ACKS gets a line before each write is tried ("a id n"),
  * for records that must come together ("p id id"), and a line when it was acknowledged ("c id n"). */
+#define _XOPEN_SOURCE 700
 #include <fcntl.h>
+#include <ftw.h>
 #include <prophet.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -302,6 +305,109 @@ static void scenario(const char *dir, const char *ack_path, const char *source)
     prophet_close(db);
 }
 
+/* ---- what happens seldom ------------------------------------------------------------------------- */
+
+static void path_in(const char *dir, const char *name, char out[4200])
+{
+    (void)snprintf(out, 4200, "%s/%s", dir, name);
+}
+
+/* Another inode, as in a copied directory. */
+static void copy_key(const char *dir)
+{
+    char from[4200], to[4200], text[4096];
+    path_in(dir, "replica.key", from);
+    path_in(dir, "replica.key.copy", to);
+    int a = open(from, O_RDONLY), b = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ssize_t n = a < 0 ? -1 : read(a, text, sizeof text);
+
+    if (n <= 0 || b < 0 || write(b, text, (size_t)n) != n || fsync(b) != 0 || rename(to, from) != 0)
+        die("cannot copy the key");
+    close(a), close(b);
+}
+
+/* Without its key it is refused: there is nothing to keep. */
+static void adopt(const char *dir)
+{
+    prophet_options o = PROPHET_OPTIONS_INIT;
+    prophet_db *db = NULL;
+    char key[4200];
+
+    o.readonly = true;
+    must(prophet_open(dir, &o, &db, &err), dir);
+    path_in(dir, "replica.key", key);
+    if (access(key, F_OK) == 0)
+        MUST(prophet_adopt(db, &err));
+    else if (prophet_adopt(db, &err) != PROPHET_ENOTFOUND)
+        die("a replica without a key was adopted");
+    prophet_close(db);
+}
+
+/* Flips a bit in the text of a record that came from the source. */
+static void damage(const char *dir, const char *source)
+{
+    static char log[1 << 24];
+    char list[4200], path[4200], id[40], text[100];
+    long long n;
+    FILE *f;
+
+    (void)snprintf(list, sizeof list, "%s.acks", source);
+    path_in(dir, "log/00000001.log", path);
+    if (!(f = fopen(list, "r")) || fscanf(f, "a %39s %lld", id, &n) != 2)
+        die(list);
+    fclose(f);
+    (void)snprintf(text, sizeof text, "item %s, state", id);
+    int fd = open(path, O_RDWR);
+    ssize_t len = fd < 0 ? -1 : pread(fd, log, sizeof log, 0), at = 0;
+    while (at + (ssize_t)strlen(text) <= len && memcmp(log + at, text, strlen(text)) != 0)
+        at++;
+    log[at] ^= 1;
+    if (at + (ssize_t)strlen(text) > len || pwrite(fd, log + at, 1, at) != 1 || fsync(fd) != 0)
+        die("cannot damage the log");
+    close(fd);
+}
+
+static void some_work(const char *dir, bool expect_notice)
+{
+    prophet_db *db = open_replica(dir, false);
+
+    if (!prophet_notice(db)[0] == expect_notice)
+        die(expect_notice ? "it should say what happened" : prophet_notice(db));
+    work(db, 4);
+    prophet_close(db);
+}
+
+static void rare(const char *dir, const char *ack_path, const char *source)
+{
+    char key[4200], list[4200];
+    prophet_doc *report = NULL;
+
+    open_acks(ack_path);
+    some_work(dir, false);
+    copy_key(dir);
+    some_work(dir, true);
+    copy_key(dir);
+    adopt(dir);
+    some_work(dir, false);
+    path_in(dir, "replica.key", key);
+    if (unlink(key) != 0)
+        die(key);
+    some_work(dir, true);
+    damage(dir, source);
+    prophet_db *db = open_replica(dir, false);
+    MUST(prophet_check(db, &report, &err));
+    prophet_doc_free(report);
+    work(db, 3);
+    (void)snprintf(list, sizeof list, "%s.acks", source);
+    (void)pull_once(db, source, list, 0);
+    prophet_close(db);
+    some_work(dir, false); /* the index is made anew from the mended log */
+    db = open_replica(dir, false);
+    MUST(prophet_rebuild(db, &err));
+    work(db, 3);
+    prophet_close(db);
+}
+
 /* ---- inspection ------------------------------------------------------------------------------------- */
 
 static char verdict[1024];
@@ -441,18 +547,64 @@ static bool inspect_one(const char *dir, const char *expected)
     return ok;
 }
 
-/* "DIR EXPECTED" a line; answers "ok" or "bad REASON", a line each. */
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+/* Everything can be had from it: nothing is left without a signature. */
+static bool check_clone(const char *dir, const char *expected)
+{
+    char path[4200];
+    prophet_db *db = NULL;
+
+    (void)snprintf(path, sizeof path, "%s.clone", dir);
+    if (prophet_clone(dir, path, NULL, &db, NULL, &err) < 0)
+        return bad("prophet_clone: %s", err.message);
+    bool ok = check_records(db, expected);
+    prophet_close(db);
+    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    if (!ok)
+        memmove(verdict + 8, verdict, sizeof verdict - 9), memcpy(verdict, "clone:  ", 8);
+    return ok;
+}
+
+/* The log may be damaged, and another key at work: looked through, mended, made anew, inspected, cloned. */
+static bool inspect_rare(const char *dir, const char *expected, const char *source,
+                         const char *before)
+{
+    prophet_doc *report = NULL;
+    char key[4200];
+
+    path_in(dir, "replica.key", key);
+    if (before && strcmp(before, "adopt") == 0)
+        adopt(dir);
+    else if (before)
+        (void)unlink(key); /* it may be gone already */
+    prophet_db *db = open_replica(dir, false);
+    MUST(prophet_check(db, &report, &err));
+    prophet_doc_free(report);
+    MUST(prophet_pull(db, source, NULL, NULL, &err));
+    prophet_close(db);
+    db = open_replica(dir, false);
+    bool ok = check_records(db, expected) && check_soundness(db) && check_going_on(db);
+    prophet_close(db);
+    return ok && check_clone(dir, expected);
+}
+
+/* "DIR EXPECTED [SOURCE [adopt | lose]]" a line; lose: the key; answers "ok" or "bad REASON", a line each. */
 static void inspect(void)
 {
-    char line[9000], *expected;
+    char line[14000];
 
     while (fgets(line, sizeof line, stdin)) {
-        line[strcspn(line, "\n")] = 0;
-        expected = strchr(line, ' ');
-        if (!expected)
+        char *rest = line, *dir = strtok_r(line, " \n", &rest);
+        char *expected = strtok_r(NULL, " \n", &rest), *source = strtok_r(NULL, " \n", &rest);
+        if (!dir || !expected)
             break;
-        *expected++ = 0;
-        if (inspect_one(line, expected))
+        if (source ? inspect_rare(dir, expected, source, strtok_r(NULL, " \n", &rest))
+                   : inspect_one(dir, expected))
             puts("ok");
         else
             printf("bad %s\n", verdict);
@@ -476,6 +628,8 @@ int main(int argc, char **argv)
         pull_forever(argv[2], argv[3], argv[4]);
     else if (strcmp(what, "scenario") == 0 && argc == 5)
         scenario(argv[2], argv[3], argv[4]);
+    else if (strcmp(what, "rare") == 0 && argc == 5)
+        rare(argv[2], argv[3], argv[4]);
     else if (strcmp(what, "inspect") == 0)
         inspect();
     else

@@ -72,7 +72,7 @@ static void inspect(fault_inspector *inspector, const worker *workers, const cha
         len = fault_read(workers[i].acks, &text, len);
     (void)fault_expect(text, len, expected);
     free(text);
-    const char *why = fault_inspect(inspector, NULL, dir, expected);
+    const char *why = fault_inspect(inspector, NULL, dir, expected, NULL);
     CHECK_MSG(!why, "%s", why ? why : "");
 }
 

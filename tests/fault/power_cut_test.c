@@ -2,160 +2,38 @@
  * look as after a cut at a random moment, with none, all, or some of what was not synced, and inspected: what was acknowledged
  * is there, nothing is there that nobody wrote, check finds no fault, work goes on. PROPHET_TEST_CUTS says how many states.
  * Two tests show that this sees what it is for: with the log's syncs left out, and with an index that is trusted after a cut. */
-#include "cut_disk.h"
 #include "fault.h"
-#include <stdlib.h>
-#include <unistd.h>
+#include "stage.h"
 
-enum { ENOUGH = 5 }; /* failures printed before giving up */
-
-typedef struct stage {
-    const char *dir, *acks, *trace, *boot, *expected;
-    char preload[4200], root_env[4200], trace_env[4200], acks_env[4200], boot_env[4200];
-    cut_disk *disk;
-    size_t events;
-    char *text; /* acknowledgements: first those from before the scenario */
-    size_t base_len;
-} stage;
-
-static void preload_path(char out[4200])
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-
-    path[n > 0 ? n : 0] = 0;
-    for (int up = 0; up < 2; up++) /* build/tests/x -> build */
-        if (strrchr(path, '/'))
-            *strrchr(path, '/') = 0;
-    (void)snprintf(out, 4200, "LD_PRELOAD=%s/cut_preload.so", path);
-}
-
-static void write_boot(const stage *s, bool same)
-{
-    char text[64] = "";
-    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
-
-    REQUIRE(f && fgets(text, sizeof text, f));
-    fclose(f);
-    if (!same)
-        (void)snprintf(text, sizeof text, "%08x-0000-4000-8000-%012llx\n", (unsigned)test_random(),
-                       (unsigned long long)test_random() & 0xffffffffffff);
-    f = fopen(s->boot, "w");
-    REQUIRE(f && fputs(text, f) >= 0 && fclose(f) == 0);
-}
-
-/* Makes the replicas, keeps a copy of the disk, runs the scenario, reads its trace. */
-static void record(stage *s)
-{
-    const char *source = test_path("source"), *made = test_path("source.acks");
-
-    s->dir = test_path("replica"), s->acks = test_path("acks"), s->trace = test_path("trace");
-    s->boot = test_path("boot"), s->expected = test_path("expected");
-    preload_path(s->preload);
-    (void)snprintf(s->root_env, sizeof s->root_env, "PH_CUT_ROOT=%s", s->dir);
-    (void)snprintf(s->trace_env, sizeof s->trace_env, "PH_CUT_TRACE=%s", s->trace);
-    (void)snprintf(s->acks_env, sizeof s->acks_env, "PH_CUT_ACKS=%s", s->acks);
-    (void)snprintf(s->boot_env, sizeof s->boot_env, "PH_CUT_BOOT=%s", s->boot);
-    const char *make[] = { "make", source, made, NULL };
-    const char *clone[] = { "clone", source, s->dir, NULL };
-    const char *more[] = { "more", source, made, NULL };
-    const char *scenario[] = { "scenario", s->dir, s->acks, source, NULL };
-    const char *env[] = { s->preload, s->root_env, s->trace_env, s->acks_env, NULL };
-
-    REQUIRE(fault_run(make, NULL));
-    REQUIRE(fault_run(clone, NULL));
-    s->text = NULL;
-    s->base_len = fault_read(made, &s->text, 0);
-    REQUIRE(fault_run(more, NULL)); /* for the scenario to pull */
-    s->disk = cut_disk_new(s->dir);
-    REQUIRE(s->disk != NULL);
-    REQUIRE(fault_run(scenario, env));
-    s->events = cut_disk_load(s->disk, s->trace);
-    CHECK_MSG(s->events > 200, "only %zu events were recorded", s->events);
-}
-
-static int by_number(const void *a, const void *b)
-{
-    size_t x = *(const size_t *)a, y = *(const size_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* How many of `states` cuts were not survived; the first few are printed when they should have been. */
-static size_t cut_often(stage *s, size_t states, bool same_boot, bool print)
-{
-    const char *env[] = { s->preload, s->boot_env, NULL };
-    size_t *at = calloc(states, sizeof *at), bad = 0, len = 0;
-    fault_inspector inspector;
-
-    REQUIRE(at != NULL);
-    for (size_t i = 0; i < states; i++)
-        at[i] = 1 + test_below(s->events);
-    qsort(at, states, sizeof *at, by_number);
-    write_boot(s, same_boot);
-    REQUIRE(fault_inspector_start(&inspector, env));
-    for (size_t i = 0; i < states && bad < ENOUGH; i++) {
-        cut_mode mode = (cut_mode)test_below(CUT_MODES);
-        cut_disk_advance(s->disk, at[i]);
-        REQUIRE(cut_disk_restore(s->disk, mode, test_below));
-        const char *acks = cut_disk_acks(s->disk, &len);
-        s->text = realloc(s->text, s->base_len + len + 1);
-        REQUIRE(s->text != NULL);
-        if (len)
-            memcpy(s->text + s->base_len, acks, len);
-        (void)fault_expect(s->text, s->base_len + len, s->expected);
-        write_boot(s, same_boot);
-        const char *why = fault_inspect(&inspector, env, s->dir, s->expected);
-        bad += why != NULL;
-        if (why && print)
-            CHECK_MSG(false, "cut %zu before event %zu of %zu, mode %d: %s", i, at[i], s->events,
-                      (int)mode, why);
-    }
-    fault_inspector_stop(&inspector);
-    free(at);
-    return bad;
-}
-
-static void leave(stage *s)
-{
-    cut_disk_free(s->disk);
-    free(s->text);
-}
-
-static void skip_if_sanitized(void)
-{
-    fault_needs_program();
-    if (fault_sanitized())
-        test_skip("a sanitizer and the preload library both want to be first");
-}
+static const stage_how power_cut = { .same_boot = false }, no_cut = { .same_boot = true };
 
 TEST(a_power_cut_loses_nothing_that_was_acknowledged)
 {
     static stage s;
 
-    skip_if_sanitized();
-    record(&s);
-    CHECK_EQ_UINT(cut_often(&s, fault_count("PROPHET_TEST_CUTS", 100), false, true), 0);
-    leave(&s);
+    stage_needs();
+    stage_record(&s, "scenario", false);
+    CHECK_EQ_UINT(stage_cut(&s, fault_count("PROPHET_TEST_CUTS", 100), &power_cut, true), 0);
+    stage_leave(&s);
 }
 
 TEST(a_log_that_is_not_synced_is_caught)
 {
     static stage s;
 
-    skip_if_sanitized();
-    record(&s);
+    stage_needs();
+    stage_record(&s, "scenario", false);
     cut_disk_forget_syncs(s.disk, "/log/");
-    CHECK(cut_often(&s, 200, false, false) > 0);
-    leave(&s);
+    CHECK(stage_cut(&s, 200, &power_cut, false) > 0);
+    stage_leave(&s);
 }
 
 TEST(an_index_that_is_trusted_after_a_cut_is_caught)
 {
     static stage s;
 
-    skip_if_sanitized();
-    record(&s);
-    CHECK(cut_often(&s, 400, true, false) > 0);
-    leave(&s);
+    stage_needs();
+    stage_record(&s, "scenario", false);
+    CHECK(stage_cut(&s, 400, &no_cut, false) > 0);
+    stage_leave(&s);
 }
