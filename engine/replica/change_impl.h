@@ -71,6 +71,8 @@ struct ph_change_txn {
     ph_buf preview; /* the row of one record that is not stored yet */
 };
 
+/* change_net.c: the changeset's header and body, its encoding in `bytes`, and the versions of what it names. PROPHET_DONE: nothing was changed. */
+prophet_code ph_change_net(ph_change_txn *c, ph_changeset *cs, uint64_t **names, ph_buf *bytes, prophet_error *err);
 /* change_vote.c: no later vote of this change is on the same cell */
 bool ph_change_vote_stands(const ph_change_txn *c, size_t at);
 prophet_code ph_change_note(ph_change_txn *c, ph_work_record *wr, prophet_slice type, ph_note note,
