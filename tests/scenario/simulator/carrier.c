@@ -184,6 +184,23 @@ static void go_back(sim *s, const char *path)
         sim_fail(s, "rename %s: %s", old, strerror(errno));
 }
 
+static bool ends_in(const char *path, const char *name)
+{
+    size_t len = strlen(path), n = strlen(name);
+    return len >= n && strcmp(path + len - n, name) == 0;
+}
+
+static bool tells_what_it_is(const char *path)
+{
+    static paths found;
+    found.count = 0;
+    find_files(path, &found);
+    for (size_t i = 0; i < found.count; i++)
+        if (ends_in(found.at[i], "/prophet-depot") || ends_in(found.at[i], "/manifest"))
+            return true;
+    return false;
+}
+
 /* Whole files vanish, or are cut: what is not of its length is published again. */
 static void lose_some(sim *s, const char *path)
 {
@@ -197,6 +214,8 @@ static void lose_some(sim *s, const char *path)
     sim_note(s, "%s is lost", file + strlen(s->dir));
     if (unlink(file) != 0)
         sim_fail(s, "%s: %s", file, strerror(errno));
+    if (!tells_what_it_is(path)) /* a pull would say that it is no depot, and be right */
+        MUST(s, ph_dir_remove(path, &s->err));
 }
 
 void sim_depot(sim *s)
