@@ -131,6 +131,14 @@ static int l_is_terminal(lua_State *L)
     return 1;
 }
 
+/* core.end_well(flag): while it is set an interrupt ends the waiting of open databases with `interrupted`, which may be caught. */
+static int l_end_well(lua_State *L)
+{
+    script_require_unsealed(L, "catching interrupts");
+    script_state_of(L)->ends_well = lua_toboolean(L, 1);
+    return 0;
+}
+
 static int l_make_dir(lua_State *L)
 {
     script_require_unsealed(L, "making a directory");
@@ -277,6 +285,7 @@ const luaL_Reg script_core_files[] = {
     { "getcwd", l_getcwd },
     { "make_dir", l_make_dir },
     { "is_terminal", l_is_terminal },
+    { "end_well", l_end_well },
     { "time", l_time },
     { "is_time", l_is_time },
     { "bytes", l_bytes },

@@ -12,6 +12,7 @@ typedef struct script_state {
     size_t   handles, iterators, records, refs; /* alive now; tests look at them */
     bool     sealed;      /* files and network are out of reach */
     bool     stress;      /* PROPHET_LUA_GCSTRESS */
+    volatile bool ends_well; /* an interrupt ends what a database waits for, and nothing else */
     unsigned calls;
     struct l_handle *open; /* databases, for an interrupt */
     uint64_t change_deadline; /* of the outermost change, monotonic microseconds; 0: none */

@@ -1,5 +1,6 @@
 --- context: what a running command has at hand: its options, the database, and the ways to say something.
 
+local core = require "prophet.core"
 local e = require "prophet.error"
 local format = require "prophet.format"
 
@@ -138,6 +139,17 @@ function Context:fail(err, about)
   else
     self.stderr:write("prophet: ", about and about .. ": " or "", tostring(err), "\n")
   end
+end
+
+--- Runs what goes on until a signal ends it, which is its ordinary end. Needs an open database.
+---@param fn function
+---@param last? string  what is said then
+function Context:until_signal(fn, last)
+  core.end_well(true)
+  local ok, err = pcall(fn)
+  core.end_well(false)
+  if not ok and e.wrap(err).code ~= "interrupted" then error(err, 0) end
+  if not ok and last then self:say(last) end
 end
 
 --- A value as one line of JSON.

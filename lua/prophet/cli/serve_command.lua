@@ -39,14 +39,14 @@ A token file has lines "write TOKEN" and "read TOKEN"; if there is one for readi
   run = function(ctx)
     local o = ctx.options
     local db = o.readonly and ctx:read() or ctx:open()
-    if o.stdio then return db:serve_pipe(o.readonly) end
-    db:serve {
+    if o.stdio then return ctx:until_signal(function() db:serve_pipe(o.readonly) end) end
+    ctx:until_signal(function() db:serve {
       listen = o.listen, token = o.token, tokens = o.token_file and read_tokens(o.token_file) or nil, tls = o.tls, hosts = o.host,
       log = o.log or not o.quiet and "-" or nil, readonly = o.readonly,
       ready = function(server)
         ctx:result({ url = server.url }, "serving at " .. server.url)
         ctx.stdout:flush()
       end,
-    }
+    } end, "stopped serving")
   end,
 }
