@@ -501,6 +501,14 @@ PROPHET_API prophet_code prophet_push(prophet_db *db, const char *target, const 
 /* Pull, then push: {pull: a report, push: a report}. */
 PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 
+/* What has happened in a live sync; event is borrowed. {pull, push} after an exchange that brought or gave something, and after the first; {error {code, message, hint?},
+ * seconds (float)} when the way is lost: the time until it is tried again. PROPHET_DONE ends the sync, a code below 0 ends it with err. */
+typedef prophet_code (*prophet_live_fn)(void *ctx, const prophet_doc *event, prophet_error *err);
+/* Pulls and pushes whenever something new is here or there, until `told` (NULL: nobody is told) or prophet_interrupt (EINTERRUPTED) ends it. other: a live peer or the
+ * directory of a replica, by its place or the name of a remote; EUSAGE for others. Waits without work meanwhile. A way that is lost is tried again after 0.1 s, at
+ * most every 5 s, also when it was never there; what cannot be mended by waiting ends it. Policies are asked after each pull. */
+PROPHET_API prophet_code prophet_sync_live(prophet_db *db, const char *other, const prophet_exchange *o, prophet_live_fn told, void *ctx, prophet_error *err);
+
 /* Into a depot: a directory or place (a stick, a shared folder, ..) that any number of replicas publish into and pull from, without a lock; a new one if there is
  * none. It exposes all history. What the depot has of this replica and this replica has not is pulled first. The report counts what was new there. */
 PROPHET_API prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_exchange *o, prophet_doc **report, prophet_error *err);

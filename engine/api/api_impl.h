@@ -89,6 +89,12 @@ prophet_code api_not_inside(prophet_db *db, const char *what,
 
 void api_policy_free(api_policy *p);
 prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophet_error *err);
+/* {pull, push}. asked: of the poll after the pull; NULL: there was none. */
+prophet_code api_both_reports(const ph_sync_report *in, const prophet_doc *asked,
+                              const ph_sync_report *there, prophet_doc **out, prophet_error *err);
+/* Asks the policies (asked: what they said; NULL where there are none), and counts what became of the conflicts. */
+prophet_code api_after_pull(prophet_db *db, prophet_doc **asked, ph_sync_report *rep,
+                            prophet_error *err);
 
 /* remote.c: the other side of an exchange, where it may be a remote. */
 typedef struct api_place {

@@ -106,17 +106,24 @@ static prophet_code pull_by(exchange *x, pull_fn fn, ph_sync_report *rep, prophe
 {
     const ph_sync_options so = options(x);
     prophet_db *db = x->db;
-    prophet_value voted;
-    ph_view *v;
-    uint64_t open, decided;
     db->busy = true;
     prophet_code rc = fn(db->r, x->at.place, &so, rep, err);
     db->busy = false;
-    if (rc < 0 || x->o.dry_run || !db->policies)
+    return rc < 0 || x->o.dry_run ? rc : api_after_pull(db, &x->asked, rep, err);
+}
+
+prophet_code api_after_pull(prophet_db *db, prophet_doc **asked, ph_sync_report *rep,
+                            prophet_error *err)
+{
+    prophet_value voted;
+    ph_view *v;
+    uint64_t open, decided;
+    prophet_code rc;
+    if (!db->policies)
+        return PROPHET_OK;
+    if ((rc = prophet_poll(db, asked, err)) < 0)
         return rc;
-    if ((rc = prophet_poll(db, &x->asked, err)) < 0)
-        return rc;
-    if (prophet_doc_get(x->asked, "voted", &voted))
+    if (prophet_doc_get(*asked, "voted", &voted))
         rep->votes = (uint64_t)voted.as.integer;
     if ((rc = ph_view_begin(db->r, &v, err)) < 0)
         return rc;
@@ -225,8 +232,8 @@ prophet_code prophet_key_new(const char *path, const char *passphrase, prophet_e
     return ph_sync_key_new(path, passphrase, err);
 }
 
-static prophet_code both_reports(const ph_sync_report *in, const prophet_doc *asked,
-                                 const ph_sync_report *there, prophet_doc **out, prophet_error *err)
+prophet_code api_both_reports(const ph_sync_report *in, const prophet_doc *asked,
+                              const ph_sync_report *there, prophet_doc **out, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(&a), mine = api_map_in(&a), other = api_map_in(&a);
@@ -248,7 +255,7 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     if (rc >= 0 && (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
     if (rc >= 0 && (rc = push(&x, &there, err)) >= 0 && report)
-        rc = both_reports(&in, x.asked, &there, report, err);
+        rc = api_both_reports(&in, x.asked, &there, report, err);
     end(&x);
     ph_sync_report_clear(&in);
     ph_sync_report_clear(&there);

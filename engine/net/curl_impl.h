@@ -7,6 +7,8 @@
 #define CURL_FUNCTIONS(X)                                                                          \
     X(global_init) X(easy_init) X(easy_cleanup) X(easy_reset) X(easy_setopt) X(easy_perform)       \
     X(easy_getinfo) X(easy_strerror) X(slist_append) X(slist_free_all)                             \
+    X(multi_init) X(multi_cleanup) X(multi_add_handle) X(multi_remove_handle) X(multi_perform)     \
+    X(multi_poll) X(multi_info_read)                                                               \
     X(url) X(url_cleanup) X(url_get) X(url_set) X(free) X(getdate)
 
 typedef struct curl_functions {

@@ -20,6 +20,7 @@ prophet_code ph_http_open(const prophet_net_options *o, ph_http **out, prophet_e
     if (!h)
         return ph_nomem(err);
     h->options = net_options(o);
+    h->wake = -1;
     if ((rc = net_curl_load(&h->curl, err)) < 0)
         goto failed;
     if (!(h->easy = h->curl->easy_init())) {
@@ -34,12 +35,19 @@ failed:
     return rc;
 }
 
+void ph_http_wake(ph_http *h, int fd)
+{
+    h->wake = fd;
+}
+
 void ph_http_close(ph_http *h)
 {
     if (!h)
         return;
     if (h->easy)
         h->curl->easy_cleanup(h->easy);
+    if (h->multi)
+        (void)h->curl->multi_cleanup(h->multi); /* its handle is gone */
     ph_free(h->login);
     ph_free(h);
 }

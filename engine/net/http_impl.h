@@ -8,6 +8,8 @@
 struct ph_http {
     const curl_functions *curl;
     CURL                 *easy;         /* keeps connections, names and TLS sessions from exchange to exchange */
+    CURLM                *multi;        /* NULL until something may wake it; keeps the connections then */
+    int                   wake;         /* -1: none */
     prophet_net_options   options;
     char                 *login;        /* "user:password" for Basic, or for sigv4; NULL: the token is a bearer's */
     char                  sigv4[96];    /* "aws:amz:region:s3"; "": not signed */

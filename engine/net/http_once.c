@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define HEADERS_MAX 65536u
+#define WAKE_MS     500
 
 /* What the callbacks of one exchange share. */
 typedef struct turn {
@@ -355,6 +356,40 @@ static prophet_code judge(ph_http *h, turn *t, CURLcode code, prophet_error *err
     return PROPHET_OK;
 }
 
+/* What multi says of the handle, once it is done. */
+static CURLcode result_of(ph_http *h)
+{
+    const CURLMsg *m;
+    int left;
+    while ((m = h->curl->multi_info_read(h->multi, &left)) != NULL)
+        if (m->msg == CURLMSG_DONE)
+            return m->data.result;
+    return CURLE_FAILED_INIT;
+}
+
+/* As easy_perform, but woken by the descriptor: then libcurl asks on_tick. Once it was used the connections are with it. */
+static CURLcode perform(ph_http *h)
+{
+    const curl_functions *curl = h->curl;
+    int running = 1;
+    CURLMcode rc;
+    if (h->wake < 0 && !h->multi)
+        return curl->easy_perform(h->easy);
+    if (!h->multi && !(h->multi = curl->multi_init()))
+        return CURLE_OUT_OF_MEMORY;
+    rc = curl->multi_add_handle(h->multi, h->easy);
+    while (rc == CURLM_OK && (rc = curl->multi_perform(h->multi, &running)) == CURLM_OK &&
+           running) {
+        struct curl_waitfd wake = { h->wake, CURL_WAIT_POLLIN, 0 };
+        rc = curl->multi_poll(h->multi, &wake, h->wake < 0 ? 0 : 1, WAKE_MS, NULL);
+    }
+    CURLcode code = rc == CURLM_OK              ? result_of(h)
+                    : rc == CURLM_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY
+                                                : CURLE_FAILED_INIT;
+    (void)curl->multi_remove_handle(h->multi, h->easy); /* fails only where it was not added */
+    return code;
+}
+
 prophet_code http_once(ph_http *h, http_call *c, const char *url, prophet_error *err)
 {
     turn t = { .h = h, .c = c, .err = err };
@@ -376,7 +411,7 @@ prophet_code http_once(ph_http *h, http_call *c, const char *url, prophet_error 
                  : ph_fail(err, PROPHET_ENOTFOUND, "libcurl is too old: %s",
                            h->curl->easy_strerror(h->refused));
     else
-        rc = judge(h, &t, h->curl->easy_perform(h->easy), err);
+        rc = judge(h, &t, perform(h), err);
     h->curl->easy_reset(h->easy); /* it points at our frame */
     h->curl->slist_free_all(headers);
     return rc;

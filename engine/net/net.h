@@ -76,6 +76,8 @@ prophet_code ph_http_open(const prophet_net_options *o, ph_http **out, prophet_e
 /* One exchange. PROPHET_OK whatever the status is: the caller judges it. GET and HEAD follow redirects (same scheme, or from http to https; the token goes to the
  * URL's own origin only) and are tried again as the options say; others do neither. ENETWORK, EREMOTE, EUSAGE, EINTERRUPTED, and what read, sink and progress gave. */
 prophet_code ph_http_send(ph_http *h, ph_http_request *r, prophet_error *err);
+/* While this descriptor is readable progress is called at once, not only now and then; it must take away what made it so, or end the call. -1: none. */
+void         ph_http_wake(ph_http *h, int fd);
 void         ph_http_close(ph_http *h); /* NULL is fine */
 
 /* ---- ssh, for live peers ------------------------------------------------------------------------------------------- */
@@ -91,6 +93,8 @@ prophet_code ph_pipe_ssh_path(const char *url, char *out, size_t size, prophet_e
 /* Some bytes, at least one; PROPHET_DONE: the end. timeout_ms 0: waits for ever; ENETWORK when it passes. Wakes up twice a second for progress (o may be NULL). */
 prophet_code ph_pipe_read(ph_pipe *p, void *buf, size_t len, uint32_t timeout_ms, const prophet_net_options *o, size_t *got, prophet_error *err);
 prophet_code ph_pipe_write(ph_pipe *p, prophet_slice bytes, uint32_t timeout_ms, const prophet_net_options *o, prophet_error *err);
+/* Until there is something to read; as ph_pipe_read. wake: as ph_http_wake. */
+prophet_code ph_pipe_wait(ph_pipe *p, uint32_t timeout_ms, const prophet_net_options *o, int wake, prophet_error *err);
 void         ph_pipe_end_input(ph_pipe *p);            /* the program sees the end of its input */
 /* Ends it (asks, then kills), waits for it. status (NULL is fine): its exit code, or 128 + signal. NULL is fine. */
 void         ph_pipe_close(ph_pipe *p, int *status);

@@ -103,18 +103,18 @@ prophet_code ph_pipe_open(const char *const *argv, ph_pipe **out, prophet_error 
 /* ---- bytes --------------------------------------------------------------------------------------------------------- */
 
 static prophet_code wait_for(int fd, short events, uint64_t until_us, const prophet_net_options *o,
-                             prophet_error *err)
+                             int wake, prophet_error *err)
 {
     for (;;) {
-        struct pollfd at = { fd, events, 0 };
+        struct pollfd at[] = { { fd, events, 0 }, { wake, POLLIN, 0 } };
         uint64_t now = ph_monotonic_us();
         if (until_us && now >= until_us)
             return ph_fail(err, PROPHET_ENETWORK, "nothing came in time");
         uint64_t left = until_us ? (until_us - now + 999) / 1000 : LOOK_MS;
-        int n = poll(&at, 1, (int)(left < LOOK_MS ? left : LOOK_MS));
+        int n = poll(at, 2, (int)(left < LOOK_MS ? left : LOOK_MS));
         if (n < 0 && errno != EINTR)
             return ph_fail_sys(err, errno, "poll");
-        if (n > 0)
+        if (n > 0 && at[0].revents)
             return PROPHET_OK;
         prophet_code rc = o ? net_tick(o, "wait", 0, PROPHET_WHOLE, err) : PROPHET_OK;
         if (rc < 0)
@@ -127,6 +127,14 @@ static uint64_t until(uint32_t timeout_ms)
     return timeout_ms ? ph_monotonic_us() + (uint64_t)timeout_ms * 1000 : 0;
 }
 
+prophet_code ph_pipe_wait(ph_pipe *p, uint32_t timeout_ms, const prophet_net_options *o, int wake,
+                          prophet_error *err)
+{
+    if (p->out < 0)
+        return ph_fail(err, PROPHET_EUSAGE, "nothing to read");
+    return wait_for(p->out, POLLIN, until(timeout_ms), o, wake, err);
+}
+
 prophet_code ph_pipe_read(ph_pipe *p, void *buf, size_t len, uint32_t timeout_ms,
                           const prophet_net_options *o, size_t *got, prophet_error *err)
 {
@@ -135,7 +143,7 @@ prophet_code ph_pipe_read(ph_pipe *p, void *buf, size_t len, uint32_t timeout_ms
     if (p->out < 0 || len == 0)
         return ph_fail(err, PROPHET_EUSAGE, "nothing to read, or nothing to read into");
     for (;;) {
-        prophet_code rc = wait_for(p->out, POLLIN, end, o, err);
+        prophet_code rc = wait_for(p->out, POLLIN, end, o, -1, err);
         if (rc < 0)
             return rc;
         ssize_t n = read(p->out, buf, len);
@@ -158,7 +166,7 @@ prophet_code ph_pipe_write(ph_pipe *p, prophet_slice bytes, uint32_t timeout_ms,
     if (p->in < 0)
         return ph_fail(err, PROPHET_EUSAGE, "the program's input has ended");
     while (left > 0) {
-        prophet_code rc = wait_for(p->in, POLLOUT, until(timeout_ms), o, err);
+        prophet_code rc = wait_for(p->in, POLLOUT, until(timeout_ms), o, -1, err);
         if (rc < 0)
             return rc;
         ssize_t n = send(p->in, at, left, MSG_NOSIGNAL | MSG_DONTWAIT);

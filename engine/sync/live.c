@@ -131,6 +131,16 @@ prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_option
     return PROPHET_OK;
 }
 
+prophet_code sync_live_wait(sync_live *l, int wake, uint32_t seconds, prophet_error *err)
+{
+    uint8_t known[32];
+    memcpy(known, l->digest, 32);
+    l->wire.wake(l->wire.self, wake);
+    prophet_code rc = take_head(l, known, seconds, err);
+    l->wire.wake(l->wire.self, -1);
+    return rc < 0 ? rc : l->same ? PROPHET_DONE : PROPHET_OK;
+}
+
 const ph_uuid *sync_live_database(const sync_live *l)
 {
     return l->has_offer ? &l->peer.database : NULL;

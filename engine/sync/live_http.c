@@ -18,6 +18,12 @@ static void http_close(void *self)
     ph_free(w);
 }
 
+static void http_wake(void *self, int fd)
+{
+    http_wire *w = self;
+    ph_http_wake(w->http, fd);
+}
+
 static prophet_code to_buf(void *ctx, prophet_slice bytes, prophet_error *err)
 {
     ph_buf *out = ctx;
@@ -176,6 +182,6 @@ prophet_code live_http_open(const char *url, const prophet_net_options *o, live_
         http_close(w);
         return rc;
     }
-    *out = (live_wire){ w, http_head, http_offer, http_pull, http_push, http_close };
+    *out = (live_wire){ w, http_head, http_offer, http_pull, http_push, http_wake, http_close };
     return PROPHET_OK;
 }

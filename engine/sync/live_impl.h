@@ -12,6 +12,8 @@ typedef struct live_wire { /* the questions of docs/exchange.md; each is asked t
     prophet_code (*offer)(void *self, prophet_slice offer, ph_buf *want, prophet_error *err);
     prophet_code (*pull)(void *self, prophet_slice want, prophet_sink_fn sink, void *ctx, prophet_error *err);
     prophet_code (*push)(void *self, ph_sync_sender *s, ph_buf *answer, prophet_error *err);
+    /* The next head ends early when progress says so, which is called at once while this is readable; the wire is good for more questions then. -1: none. */
+    void         (*wake)(void *self, int fd);
     void         (*close)(void *self);
 } live_wire;
 

@@ -7,6 +7,9 @@ typedef struct pipe_wire {
     ph_pipe *pipe;
     const prophet_net_options *o;
     ph_buf text; /* of an answer */
+    int wake;    /* for the next head; -1: none */
+    bool owed;   /* the answer to a head that nobody waits for any more comes first */
+    bool broken; /* cut off inside a message */
     char shown[256];
 } pipe_wire;
 
@@ -39,13 +42,17 @@ static prophet_code say(pipe_wire *w, char kind, prophet_slice bytes, prophet_er
 {
     uint8_t head[HEAD_LEN] = { (uint8_t)kind };
     ph_u32be_put(head + 1, (uint32_t)bytes.len);
+    if (w->broken)
+        return ph_fail(err, PROPHET_ENETWORK, "%s: the pipe is broken", w->shown);
     prophet_code rc = ph_pipe_write(w->pipe, ph_slice(head, sizeof head), MARGIN_MS, w->o, err);
-    return rc < 0 ? rc : ph_pipe_write(w->pipe, bytes, MARGIN_MS, w->o, err);
+    if (rc >= 0)
+        rc = ph_pipe_write(w->pipe, bytes, MARGIN_MS, w->o, err);
+    w->broken = rc < 0;
+    return rc;
 }
 
-/* The next answer, appended to out. An error of the other side becomes ours. */
-static prophet_code hear(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *out,
-                         prophet_error *err)
+static prophet_code hear_one(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *out,
+                             prophet_error *err)
 {
     uint8_t head[HEAD_LEN];
     prophet_code rc = read_all(w, head, sizeof head, timeout_ms, err);
@@ -59,10 +66,49 @@ static prophet_code hear(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *
         return ph_nomem(err);
     if ((rc = read_all(w, out->data + out->len, len, MARGIN_MS, err)) < 0)
         return rc;
-    if (*kind == 'X')
-        return live_refusal(w->shown, ph_slice(out->data + out->len, len), err);
     out->len += len;
     return PROPHET_OK;
+}
+
+/* The next answer, appended to out. An error of the other side becomes ours. */
+static prophet_code hear(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *out,
+                         prophet_error *err)
+{
+    size_t before = out->len;
+    prophet_code rc = PROPHET_OK;
+    if (w->broken)
+        return ph_fail(err, PROPHET_ENETWORK, "%s: the pipe is broken", w->shown);
+    while (rc >= 0 && w->owed) {
+        w->owed = false;
+        rc = hear_one(w, kind, MARGIN_MS, out, err);
+        out->len = before;
+    }
+    if (rc < 0 || (rc = hear_one(w, kind, timeout_ms, out, err)) < 0) {
+        w->broken = true;
+        return rc;
+    }
+    if (*kind != 'X')
+        return PROPHET_OK;
+    rc = live_refusal(w->shown, ph_slice(out->data + before, out->len - before), err);
+    out->len = before;
+    return rc;
+}
+
+static void pipe_wake(void *self, int fd)
+{
+    pipe_wire *w = self;
+    w->wake = fd;
+}
+
+/* Until the answer to a head begins. Who is woken leaves it to come before the next answer. */
+static prophet_code await_head(pipe_wire *w, uint32_t timeout_ms, prophet_error *err)
+{
+    prophet_code rc = w->owed ? PROPHET_OK : ph_pipe_wait(w->pipe, timeout_ms, w->o, w->wake, err);
+    if (rc == PROPHET_EINTERRUPTED)
+        w->owed = true;
+    else if (rc < 0)
+        w->broken = true;
+    return rc;
 }
 
 static prophet_code strange(const pipe_wire *w, prophet_error *err)
@@ -80,7 +126,8 @@ static prophet_code pipe_head(void *self, const uint8_t *known, uint32_t wait_s,
     if (known)
         memcpy(question + 4, known, 32);
     prophet_code rc = say(w, 'H', ph_slice(question, known ? 36 : 4), err);
-    if (rc < 0 || (rc = hear(w, &kind, wait_s * 1000 + MARGIN_MS, out, err)) < 0)
+    if (rc < 0 || (rc = await_head(w, wait_s * 1000 + MARGIN_MS, err)) < 0 ||
+        (rc = hear(w, &kind, wait_s * 1000 + MARGIN_MS, out, err)) < 0)
         return rc;
     return kind == 'O' ? PROPHET_OK : kind == 'U' && known ? PROPHET_DONE : strange(w, err);
 }
@@ -144,6 +191,7 @@ prophet_code live_pipe_open(const char *url, const prophet_net_options *o, live_
     if (!w)
         return ph_nomem(err);
     w->o = o;
+    w->wake = -1;
     ph_net_show(url, w->shown, sizeof w->shown);
     prophet_code rc = ph_pipe_ssh_path(url, dir, sizeof dir, err);
     if (rc >= 0)
@@ -152,6 +200,6 @@ prophet_code live_pipe_open(const char *url, const prophet_net_options *o, live_
         pipe_close(w);
         return rc;
     }
-    *out = (live_wire){ w, pipe_head, pipe_offer, pipe_pull, pipe_push, pipe_close };
+    *out = (live_wire){ w, pipe_head, pipe_offer, pipe_pull, pipe_push, pipe_wake, pipe_close };
     return PROPHET_OK;
 }

@@ -29,7 +29,7 @@ prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_er
 
 /* ---- pull and push ------------------------------------------------------------------------------------------------------------ */
 
-static prophet_code check_other(ph_replica *r, const char *dir, prophet_error *err)
+prophet_code sync_local_check(ph_replica *r, const char *dir, prophet_error *err)
 {
     struct stat here, there;
     if (stat(ph_replica_path(r), &here) == 0 && stat(dir, &there) == 0 &&
@@ -43,31 +43,50 @@ static prophet_code sign_if_possible(ph_replica *r, const ph_sync_options *o, pr
     return ph_replica_readonly(r) || (o && o->dry_run) ? PROPHET_OK : ph_replica_sign(r, err);
 }
 
-prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
-                               ph_sync_report *rep, prophet_error *err)
+prophet_code sync_local_pull(ph_replica *r, ph_replica *other, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
 {
-    ph_replica *other;
     prophet_code rc;
-    if ((rc = check_other(r, dir, err)) < 0 || (rc = sync_open(dir, false, &other, err)) < 0)
-        return rc;
     if ((rc = sign_if_possible(other, o, err)) >= 0 &&
         (rc = sync_transfer(r, other, o, rep, err)) >= 0 && !(o && o->dry_run))
         rc = sync_met(r, other, err);
+    return rc;
+}
+
+prophet_code sync_local_push(ph_replica *r, ph_replica *other, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
+{
+    prophet_code rc;
+    if ((rc = sign_if_possible(r, o, err)) >= 0 &&
+        (rc = sync_transfer(other, r, o, rep, err)) >= 0 && !(o && o->dry_run) &&
+        (rc = sync_met(other, r, err)) >= 0 && !ph_replica_readonly(r))
+        rc = sync_met(r, other, err);
+    return rc;
+}
+
+typedef prophet_code (*local_fn)(ph_replica *r, ph_replica *other, const ph_sync_options *o,
+                                 ph_sync_report *rep, prophet_error *err);
+
+static prophet_code with_other(ph_replica *r, const char *dir, bool write, local_fn fn,
+                               const ph_sync_options *o, ph_sync_report *rep, prophet_error *err)
+{
+    ph_replica *other;
+    prophet_code rc;
+    if ((rc = sync_local_check(r, dir, err)) < 0 || (rc = sync_open(dir, write, &other, err)) < 0)
+        return rc;
+    rc = fn(r, other, o, rep, err);
     ph_replica_close(other);
     return rc;
+}
+
+prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_options *o,
+                               ph_sync_report *rep, prophet_error *err)
+{
+    return with_other(r, dir, false, sync_local_pull, o, rep, err);
 }
 
 prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_options *o,
                                ph_sync_report *rep, prophet_error *err)
 {
-    ph_replica *other;
-    prophet_code rc;
-    if ((rc = check_other(r, dir, err)) < 0 || (rc = sync_open(dir, true, &other, err)) < 0)
-        return rc;
-    if ((rc = sign_if_possible(r, o, err)) >= 0 &&
-        (rc = sync_transfer(other, r, o, rep, err)) >= 0 && !(o && o->dry_run) &&
-        (rc = sync_met(other, r, err)) >= 0 && !ph_replica_readonly(r))
-        rc = sync_met(r, other, err);
-    ph_replica_close(other);
-    return rc;
+    return with_other(r, dir, true, sync_local_push, o, rep, err);
 }

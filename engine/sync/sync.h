@@ -79,6 +79,20 @@ prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_o
                            ph_sync_report *rep, prophet_error *err);
 /* A new key file at `path` (EEXISTS), of mode 0600: random, or with a passphrase. */
 prophet_code ph_sync_key_new(const char *path, const char *passphrase, prophet_error *err);
+/* ---- staying together (follow.c): one other side for many exchanges ---- */
+
+typedef struct ph_sync_follow ph_sync_follow;
+/* A live peer, or a replica in a directory. r and o outlive it. EUSAGE: a depot or a bundle, which nobody can watch. */
+prophet_code ph_sync_follow_open(ph_replica *r, const char *other, const ph_sync_options *o,
+                                 ph_sync_follow **out, prophet_error *err);
+/* As ph_sync_pull and ph_sync_push. What has not changed since is not asked again. */
+prophet_code ph_sync_follow_pull(ph_sync_follow *f, ph_sync_report *rep, prophet_error *err);
+prophet_code ph_sync_follow_push(ph_sync_follow *f, ph_sync_report *rep, prophet_error *err);
+/* Until the other side has something new; PROPHET_DONE: the time passed. progress is called now and then, and at once while `wake` is readable: its EINTERRUPTED ends
+ * the waiting and nothing more. */
+prophet_code ph_sync_follow_wait(ph_sync_follow *f, int wake, uint32_t seconds, prophet_error *err);
+void ph_sync_follow_close(ph_sync_follow *f); /* NULL is fine */
+
 /* Writes a bundle: everything (since NULL), or what came after a version ("41"), a changeset with all it had seen (64 hex digits), or what a place had when
  * it was met last. The report counts what is in it. ENOTFOUND: no such point; EEXISTS: a file that is no bundle is in the way. */
 prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since,

@@ -58,6 +58,11 @@ bool         sync_member(prophet_slice map, const char *name, ph_item *out); /* 
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
 void         sync_saw(ph_replica *r, const char *place); /* just now */
 
+prophet_code sync_local_pull(ph_replica *r, ph_replica *other, const ph_sync_options *o, ph_sync_report *rep, prophet_error *err);
+prophet_code sync_local_push(ph_replica *r, ph_replica *other, const ph_sync_options *o, ph_sync_report *rep, prophet_error *err);
+/* EUSAGE: dir is r's own. */
+prophet_code sync_local_check(ph_replica *r, const char *dir, prophet_error *err);
+
 /* clone.c: PATH.tmp-<8 hex digits>, and the directory a path lies in */
 prophet_code sync_temporary(const char *path, char *out, size_t size, prophet_error *err);
 void sync_parent(const char *path, char *out, size_t size);
@@ -100,6 +105,9 @@ const ph_uuid *sync_live_database(const sync_live *l); /* NULL: not told, it is 
 /* As ph_sync_pull and ph_sync_push. What was fetched before a fault is applied. */
 prophet_code   sync_live_pull(sync_live *l, ph_replica *r, ph_sync_report *rep, prophet_error *err);
 prophet_code   sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, prophet_error *err);
+/* Until it has something else than it said last; PROPHET_DONE: the time passed. wake: a descriptor; while it is readable progress is called, whose EINTERRUPTED
+ * ends the waiting and nothing more. */
+prophet_code   sync_live_wait(sync_live *l, int wake, uint32_t seconds, prophet_error *err);
 void           sync_live_close(sync_live *l); /* NULL is fine */
 
 #endif

@@ -317,7 +317,49 @@ end
 
 methods.pull = exchange "pull"
 methods.push = exchange "push"
-methods.sync = exchange "sync"
+local sync_once = exchange "sync"
+local live_options = { live = true, synced = true, lost = true }
+for name in pairs(exchange_options) do live_options[name] = true end
+
+-- Until `synced` or `lost` gives false, or an interrupt.
+local function sync_live(db, other, options)
+  local s, given = state_of(db), {}
+  for name, v in pairs(options) do
+    if exchange_options[name] then
+      given[name] = v
+    elseif name ~= "live" and type(v) ~= "function" then
+      e.raise { code = "usage", message = ("option %s is a %s, not a function"):format(name, type(v)), value = v }
+    end
+  end
+  s.handle:sync_live(other, given, function(event)
+    types.refresh(s)
+    if event.error then return options.lost and options.lost(e.new(event.error), event.seconds) end
+    return options.synced and options.synced(report.new(event))
+  end)
+end
+
+--- Pulls, then pushes. With live = true: whenever something is new on either side.
+function methods.sync(db, other, options)
+  strict.options("sync", options, live_options)
+  if options and options.live then
+    if type(other) ~= "string" then
+      e.raise { code = "usage", message = ("sync wants the path of a replica, not a %s"):format(type(other)), value = other }
+    end
+    return sync_live(db, other, options)
+  end
+  for _, name in ipairs { "synced", "lost" } do
+    if options and options[name] then
+      e.raise { code = "usage", message = ("option %s is for a live sync"):format(name), hint = "{ live = true }" }
+    end
+  end
+  if options and options.live ~= nil then
+    local without = {}
+    for name, v in pairs(options) do without[name] = v end
+    without.live = nil
+    options = without
+  end
+  return sync_once(db, other, options)
+end
 methods.apply = exchange "apply"
 methods.publish = exchange "publish"
 

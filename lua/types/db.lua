@@ -110,10 +110,15 @@ function db:pull(source, options) end
 ---@return prophet.Report
 function db:push(target, options) end
 
+---@class prophet.SyncOptions: prophet.ExchangeOptions
+---@field live? boolean  stays together with a live peer or the directory of a replica, until `synced` or `lost` gives false, or an interrupt
+---@field synced? fun(report: table): boolean?  after the first exchange, and each that moved something
+---@field lost? fun(err: table, seconds: number): boolean?  the other side cannot be reached: it is tried again after so many seconds
+
 --- Pulls, then pushes.
 ---@param other string
----@param options? prophet.ExchangeOptions
----@return table
+---@param options? prophet.SyncOptions
+---@return table?
 function db:sync(other, options) end
 
 ---@class prophet.Remote

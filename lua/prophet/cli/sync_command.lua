@@ -1,13 +1,40 @@
 --- prophet sync
 
+local e = require "prophet.error"
 local exchange = require "prophet.cli.exchange"
+
+-- A line for each exchange that moved something, until a signal.
+local function live(ctx, db, other)
+  if ctx.options.dry_run then e.raise { code = "usage", message = "a live sync has no dry run" } end
+  local options = exchange.way(ctx, { live = true })
+  options.dry_run = nil
+  function options.synced(report)
+    exchange.show(ctx, report)
+    ctx.stdout:flush()
+  end
+  local said
+  function options.lost(err, seconds)
+    if tostring(err) == said and seconds < 5 then return end -- once, and then now and then
+    said = tostring(err)
+    ctx:warn(("%s; again in %.1f s"):format(said, seconds))
+  end
+  ctx:until_signal(function() db:sync(other, options) end, "stopped")
+end
+
+local options = { { name = "live", doc = "stay together: exchange whenever something is new on either side, until a signal" } }
+table.move(exchange.options, 1, #exchange.options, 2, options)
 
 return {
   name = "sync", args = "[OTHER]", max = 1, summary = "pull, then push",
-  about = exchange.about,
-  options = exchange.options,
+  about = exchange.about .. [[
+
+
+With --live the other side is a live peer (prophet serve) or the directory of a replica; a connection that is lost is tried again.]],
+  options = options,
   run = function(ctx)
     local db = ctx:open()
-    return exchange.finish(ctx, db, db:sync(exchange.other(ctx, db), exchange.way(ctx)))
+    local other = exchange.other(ctx, db)
+    if ctx.options.live then return live(ctx, db, other) end
+    return exchange.finish(ctx, db, db:sync(other, exchange.way(ctx)))
   end,
 }
