@@ -176,7 +176,8 @@ static prophet_code chain(gap *g, uint32_t ridx, size_t *at, prophet_error *err)
             top = row.seq;
     if (rc < 0)
         return rc;
-    if (ph_id_eq(&rep.key, ph_replica_key(g->v->replica)) && top > rep.signed_seq) {
+    /* of others too: what was proven by a signature that never came in can be proven to nobody else */
+    if (top > rep.signed_seq) {
         g->left += top - rep.signed_seq;
         top = rep.signed_seq;
     }

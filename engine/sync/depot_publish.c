@@ -222,7 +222,7 @@ static prophet_code heads_of(publish *p, const ph_id **out, size_t *count, proph
     *count = 0;
     for (size_t i = 0; i < n && rc >= 0; i++) {
         ids[*count] = heads[i].id;
-        if (ph_id_eq(&heads[i].replica, ph_replica_key(p->d->r))) {
+        if (heads[i].seq > heads[i].signed_seq) {
             size_t found = 0;
             if ((rc = ph_replicas_find(p->v->txn, &heads[i].replica, &ridx, err)) == PROPHET_OK)
                 rc = ph_chains_at(p->v->txn, ridx, heads[i].signed_seq, at, 2, &found, err);

@@ -44,20 +44,17 @@ static prophet_code leave_out(sync_spans *s, uint64_t version, bool *was, prophe
     return rc;
 }
 
-static prophet_code leave_unsigned(ph_view *v, sync_spans *spans, uint64_t *left,
-                                   prophet_error *err)
+/* Behind the last signature of this replica's chain. */
+static prophet_code leave_tail(ph_view *v, uint32_t ridx, sync_spans *spans, uint64_t *left,
+                               prophet_error *err)
 {
     enum { BRANCHES = 64 };
     uint64_t versions[BRANCHES], top = 0;
     ph_replica_row rep;
-    uint32_t ridx;
     size_t n = 1;
     bool was;
-    *left = 0;
-    prophet_code rc = ph_replicas_find(v->txn, ph_replica_key(v->replica), &ridx, err);
-    if (rc != PROPHET_OK)
-        return rc < 0 ? rc : PROPHET_OK; /* it wrote nothing */
-    if ((rc = ph_replicas_get(v->txn, ridx, &v->arena, &rep, err)) < 0)
+    prophet_code rc = ph_replicas_get(v->txn, ridx, &v->arena, &rep, err);
+    if (rc < 0)
         return rc;
     for (uint32_t i = 0; i < rep.tip_count && rc >= 0; i++) {
         ph_changeset_row row;
@@ -71,6 +68,17 @@ static prophet_code leave_unsigned(ph_view *v, sync_spans *spans, uint64_t *left
                 *left += was;
     }
     return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* Of others too: what was proven by a signature that never came in can be proven to nobody else. */
+static prophet_code leave_unsigned(ph_view *v, sync_spans *spans, uint64_t *left,
+                                   prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    *left = 0;
+    for (uint32_t ridx = 1; ridx <= v->state.replicas && rc >= 0; ridx++)
+        rc = leave_tail(v, ridx, spans, left, err);
+    return rc;
 }
 
 prophet_code sync_pick_all(ph_view *v, sync_spans *out, uint64_t *left, prophet_error *err)

@@ -191,6 +191,48 @@ TEST(what_a_signature_proves_may_come_after_it)
     ph_replica_close(b);
 }
 
+/* The signature that covers a's second changeset is on its third, which waits for b's: c has it without a proof. */
+TEST(what_no_signature_here_proves_is_not_sent_on)
+{
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a)),
+               *c = fresh("c", ph_replica_database(a)), *d = fresh("d", ph_replica_database(a));
+    static const uint64_t some[] = { 1, 2, 4 };
+    ph_intake_report rep;
+    ph_sync_report sent;
+    pour p = { .in = NULL };
+    ph_view *v;
+    write_some(a, 1);
+    REQUIRE_OK(ph_replica_sign(a, &err), &err);
+    write_some(a, 1);
+    write_some(b, 1);
+    CHECK_EQ_UINT(pull(a, "b"), 1);
+    write_some(a, 1);
+    REQUIRE_OK(ph_replica_sign(a, &err), &err);
+    REQUIRE_OK(ph_intake_begin(c, &p.in, &err), &err);
+    REQUIRE_OK(ph_view_begin(a, &v, &err), &err);
+    REQUIRE_OK(ph_view_stream(v, some, 3, false, pour_in, &p, &err), &err);
+    ph_view_end(v);
+    REQUIRE_OK(ph_intake_finish(p.in, &rep, &err), &err);
+    CHECK_EQ_UINT(rep.changesets, 2);
+    CHECK_EQ_UINT(rep.held_back, 1);
+    ph_intake_free(p.in);
+    CHECK_EQ_UINT(publish(c, "x"), 1);
+    CHECK_EQ_UINT(pull(d, "x"), 1);
+    REQUIRE_OK(ph_sync_bundle(c, place("y"), NULL, &sent, &err), &err);
+    CHECK_EQ_UINT(sent.changesets, 1);
+    CHECK_EQ_UINT(sent.unsigned_rest, 1);
+    ph_sync_report_clear(&sent);
+    CHECK_EQ_UINT(pull(d, "y"), 0);
+    CHECK_EQ_UINT(publish(a, "x"), 3);
+    CHECK_EQ_UINT(pull(d, "x"), 3);
+    CHECK_EQ_UINT(pull(c, "x"), 2);
+    CHECK(same(a, d) && same(a, c));
+    CHECK_EQ_UINT(publish(c, "x"), 0);
+    ph_replica *all[] = { a, b, c, d };
+    for (size_t i = 0; i < 4; i++)
+        ph_replica_close(all[i]);
+}
+
 /* ---- what is lost ------------------------------------------------------------------------------------------------------ */
 
 TEST(a_lost_segment_is_told_and_published_again_by_who_has_it)
