@@ -3,6 +3,34 @@
 
 /* ---- reports --------------------------------------------------------------------------------------------------------- */
 
+enum { OPENED_MOST = 100 };
+
+/* Which cells a pull brought into conflict: {type, record, field}, some of them. */
+static prophet_code put_opened(api_map *m, prophet_db *db, const ph_sync_report *rep,
+                               prophet_error *err)
+{
+    api_list all = api_list_in(m->a);
+    ph_view *v;
+    prophet_code rc = rep->opened_count ? ph_view_begin(db->r, &v, err) : PROPHET_DONE;
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    for (size_t i = 0; i < rep->opened_count && i < OPENED_MOST; i++) {
+        const ph_cell_key *key = &rep->opened[i];
+        api_map one = api_map_in(m->a);
+        prophet_uuid id;
+        memcpy(id.b, key->uuid.b, sizeof id.b);
+        api_put_text(&one, "type", api_keep(m, ph_names_get(v->names, key->type)));
+        api_put(&one, "record", prophet_ref(id));
+        api_put_text(&one, "field",
+                     key->field == PH_LIFE ? ph_slice_str("life")
+                                           : api_keep(m, ph_names_get(v->names, key->field)));
+        api_push_map(&all, &one);
+    }
+    ph_view_end(v);
+    api_put_list(m, "opened", &all);
+    return PROPHET_OK;
+}
+
 /* asked: the report of the poll after a pull; its values are borrowed. NULL: there was none. */
 static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc *asked)
 {
@@ -29,6 +57,8 @@ static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc 
         api_put(m, "held_back", prophet_int((int64_t)rep->held_back));
     api_put(m, "bytes", prophet_int((int64_t)rep->bytes));
     api_put(m, "seconds", prophet_float(rep->seconds));
+    if (rep->changesets && rep->seconds > 0)
+        api_put(m, "rate", prophet_float((double)rep->changesets / rep->seconds));
     if (rep->dry_run)
         api_put(m, "dry_run", prophet_bool(true));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
@@ -37,22 +67,24 @@ static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc 
     api_put_text(m, "notice", ph_slice_str(rep->notice));
 }
 
-static prophet_code one_report(const ph_sync_report *rep, const prophet_doc *asked,
+/* db: what was pulled into; NULL: it is about the other side. */
+static prophet_code one_report(prophet_db *db, const ph_sync_report *rep, const prophet_doc *asked,
                                prophet_doc **out, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(&a);
     put_report(&m, rep, asked);
+    prophet_code rc = db ? put_opened(&m, db, rep, err) : PROPHET_OK;
     /* a deep copy: what `asked` told goes with it */
-    prophet_code rc =
-        m.failed ? ph_nomem(err) : prophet_doc_new(prophet_map(m.at, m.count), out, err);
+    if (rc >= 0)
+        rc = m.failed ? ph_nomem(err) : prophet_doc_new(prophet_map(m.at, m.count), out, err);
     ph_arena_clear(&a);
     return rc;
 }
 
 prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophet_error *err)
 {
-    return one_report(rep, NULL, out, err);
+    return one_report(NULL, rep, NULL, out, err);
 }
 
 /* ---- exchanges ------------------------------------------------------------------------------------------------------------ */
@@ -117,7 +149,6 @@ prophet_code api_after_pull(prophet_db *db, prophet_doc **asked, ph_sync_report 
 {
     prophet_value voted;
     ph_view *v;
-    uint64_t open, decided;
     prophet_code rc;
     if (!db->policies)
         return PROPHET_OK;
@@ -127,9 +158,8 @@ prophet_code api_after_pull(prophet_db *db, prophet_doc **asked, ph_sync_report 
         rep->votes = (uint64_t)voted.as.integer;
     if ((rc = ph_view_begin(db->r, &v, err)) < 0)
         return rc;
-    rc = ph_view_conflict_count(v, &open, &decided, err);
+    rc = ph_view_decided(v, rep->opened, rep->opened_count, &rep->decided, err);
     ph_view_end(v);
-    rep->decided = decided < rep->conflicts ? decided : rep->conflicts;
     return rc;
 }
 
@@ -154,7 +184,7 @@ prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exch
     exchange x;
     prophet_code rc = begin(db, source, o, "a pull", &x, err);
     if (rc >= 0 && (rc = pull(&x, &rep, err)) >= 0 && report)
-        rc = one_report(&rep, x.asked, report, err);
+        rc = one_report(db, &rep, x.asked, report, err);
     end(&x);
     ph_sync_report_clear(&rep);
     return rc;
@@ -167,7 +197,7 @@ prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_excha
     exchange x;
     prophet_code rc = begin(db, path, o, "applying a bundle", &x, err);
     if (rc >= 0 && (rc = pull_by(&x, ph_sync_apply, &rep, err)) >= 0 && report)
-        rc = one_report(&rep, x.asked, report, err);
+        rc = one_report(db, &rep, x.asked, report, err);
     end(&x);
     ph_sync_report_clear(&rep);
     return rc;
@@ -232,16 +262,19 @@ prophet_code prophet_key_new(const char *path, const char *passphrase, prophet_e
     return ph_sync_key_new(path, passphrase, err);
 }
 
-prophet_code api_both_reports(const ph_sync_report *in, const prophet_doc *asked,
+prophet_code api_both_reports(prophet_db *db, const ph_sync_report *in, const prophet_doc *asked,
                               const ph_sync_report *there, prophet_doc **out, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(&a), mine = api_map_in(&a), other = api_map_in(&a);
     put_report(&mine, in, asked);
     put_report(&other, there, NULL);
+    prophet_code rc = put_opened(&mine, db, in, err);
     api_put_map(&m, "pull", &mine);
     api_put_map(&m, "push", &other);
-    prophet_code rc = api_doc_take(&a, &m, out, err);
+    /* a deep copy: what `asked` told goes with it */
+    if (rc >= 0)
+        rc = m.failed ? ph_nomem(err) : prophet_doc_new(prophet_map(m.at, m.count), out, err);
     ph_arena_clear(&a);
     return rc;
 }
@@ -255,7 +288,7 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     if (rc >= 0 && (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
     if (rc >= 0 && (rc = push(&x, &there, err)) >= 0 && report)
-        rc = api_both_reports(&in, x.asked, &there, report, err);
+        rc = api_both_reports(db, &in, x.asked, &there, report, err);
     end(&x);
     ph_sync_report_clear(&in);
     ph_sync_report_clear(&there);

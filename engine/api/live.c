@@ -80,7 +80,7 @@ static prophet_code tell(live *l, const ph_sync_report *in, const prophet_doc *a
     if (!l->told || (!moved && !l->tell))
         return PROPHET_OK;
     l->tell = false;
-    prophet_code rc = api_both_reports(in, asked, there, &doc, err);
+    prophet_code rc = api_both_reports(l->db, in, asked, there, &doc, err);
     if (rc >= 0)
         rc = l->told(l->ctx, doc, err);
     prophet_doc_free(doc);

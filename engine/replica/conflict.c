@@ -225,3 +225,18 @@ prophet_code ph_view_conflict_count(ph_view *v, uint64_t *open, uint64_t *decide
     ph_cursor_close(cur);
     return rc < 0 ? rc : PROPHET_OK;
 }
+
+prophet_code ph_view_decided(ph_view *v, const ph_cell_key *keys, size_t count, uint64_t *decided,
+                             prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    *decided = 0;
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        uint8_t key[24];
+        prophet_slice how;
+        ph_cell_key_put(&keys[i], key);
+        rc = ph_txn_get(v->txn, PH_T_OPEN, ph_slice(key, sizeof key), &how, err);
+        *decided += rc == PROPHET_OK && how.len && *(const uint8_t *)how.data;
+    }
+    return rc < 0 ? rc : PROPHET_OK;
+}

@@ -31,6 +31,7 @@ struct ph_intake {
     ph_map awaited; /* id of what is covered as soon as it comes -> the covered one that names it */
     PH_LIST(waiting *) list; /* in order of arrival */
     PH_LIST(writer) writers;
+    ph_cell_list opened; /* cells in conflict since */
     ph_map writer_keys;
     size_t bytes;         /* waiting */
     size_t covered_bytes; /* of these: ready but for what they name */
@@ -59,6 +60,7 @@ void ph_intake_free(ph_intake *in)
     ph_map_clear(&in->writer_keys);
     ph_free(in->list.at);
     ph_free(in->writers.at);
+    ph_free(in->opened.at);
     ph_arena_clear(&in->arena);
     ph_arena_clear(&in->kept);
     ph_free(in);
@@ -308,6 +310,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     prophet_code rc = ph_session_begin(in->r, &s, err);
     if (rc < 0)
         return rc;
+    s->opened_cells = &in->opened;
     for (; *from < in->list.count && rc >= 0 && s->payload.len < PH_BATCH_BYTES &&
            count < PH_BATCH_COUNT;
          ++*from) {
@@ -404,7 +407,6 @@ prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
 static prophet_code fill_report(ph_intake *in, prophet_error *err)
 {
     ph_intake_report *rep = &in->report;
-    uint64_t open;
     ph_view *v;
     for (size_t i = 0; i < in->list.count; i++) {
         if (in->list.at[i]->covered)
@@ -425,9 +427,9 @@ static prophet_code fill_report(ph_intake *in, prophet_error *err)
     prophet_code rc = ph_view_begin(in->r, &v, err);
     if (rc < 0)
         return rc;
-    rc = ph_view_conflict_count(v, &open, &rep->decided, err);
-    if (rep->decided > rep->conflicts)
-        rep->decided = rep->conflicts;
+    rep->opened = in->opened.at;
+    rep->opened_count = in->opened.count;
+    rc = ph_view_decided(v, rep->opened, rep->opened_count, &rep->decided, err);
     ph_view_end(v);
     return rc;
 }

@@ -319,6 +319,9 @@ prophet_code ph_view_conflict(ph_view *v, const ph_cell_key *key, ph_arena *a, p
 /* Cells in order of type name, record, field name; status: 1 open, 0 closed, -1 both. type empty: all; record NULL: all. */
 prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *record, int status,
                                ph_arena *a, ph_cell_key **out, size_t *count, prophet_error *err);
+/* Of these cells: how many are open now, and decided by votes. */
+prophet_code ph_view_decided(ph_view *v, const ph_cell_key *keys, size_t count, uint64_t *decided,
+                             prophet_error *err);
 prophet_code ph_view_conflict_count(ph_view *v, uint64_t *open, uint64_t *decided,
                                     prophet_error *err);
 
@@ -349,12 +352,14 @@ prophet_code ph_replica_ask(ph_replica *r, const uint8_t set[32], bool eager, ph
 /* ---- intake: changesets from elsewhere ---------------------------------------------------------------------------- */
 
 typedef struct ph_intake ph_intake;
+#define PH_OPENED_MAX 262144u
 typedef struct ph_intake_report {
     uint64_t changesets, duplicates, bytes;
     uint64_t unsigned_rest; /* waiting for a signature when it ended */
     uint64_t held_back;     /* waiting for a parent or ref when it ended */
-    uint64_t conflicts,
-        decided;    /* opened by this intake and open at its end; of these decided by votes */
+    uint64_t conflicts, decided; /* opened by this intake; of these decided by votes at its end */
+    const ph_cell_key *opened;   /* which, at most PH_OPENED_MAX; as long as the intake */
+    size_t opened_count;
     uint64_t forks; /* fork points seen first here */
     uint64_t votes;
     uint64_t mended;  /* lost to damage in the log, and given back */

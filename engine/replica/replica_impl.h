@@ -105,6 +105,8 @@ typedef struct ph_ix_op { /* a row of a secondary index to write or remove */
 } ph_ix_op;
 typedef PH_LIST(ph_ix_op) ph_ix_ops;
 
+typedef PH_LIST(ph_cell_key) ph_cell_list;
+
 typedef struct ph_session {
     ph_replica *r;
     ph_txn *txn;
@@ -133,6 +135,7 @@ typedef struct ph_session {
     bool others_asked;   /* another set of resolvers: so are the questions that are due to it */
     bool inverted;       /* the changeset at hand names a ref that is not below it by lamport */
     uint64_t opened, forks; /* counters for reports */
+    ph_cell_list *opened_cells; /* gets the cells that were opened; NULL: nobody asks */
     ph_ix_ops ix_ops;
     ph_ix_ops ix_before, ix_after; /* of the record at hand */
     ph_buf ix_key, ix_number;

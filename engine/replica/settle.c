@@ -135,8 +135,12 @@ static prophet_code keep_outcome(ph_session *s, ph_work_record *wr, ph_cell *c, 
     if ((open || c->conflict) && (rc = ph_conflicts_set(s->txn, &key, open, o->status == PH_DECIDED,
                                                         question_due && !asked, err)) < 0)
         return rc;
-    if (open && !c->conflict)
+    if (open && !c->conflict) {
         s->opened++;
+        if (s->opened_cells && s->opened_cells->count < PH_OPENED_MAX &&
+            !PH_PUSH(*s->opened_cells, key))
+            return ph_nomem(err);
+    }
     c->conflict = open;
     c->decided = o->status == PH_DECIDED;
     c->shown = o->value;

@@ -37,6 +37,8 @@ prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, u
 
 typedef struct ph_sync_report {
     uint64_t changesets, replicas, conflicts, decided, votes, forks;
+    const ph_cell_key *opened; /* the conflicts, as cells of the receiver; some may be left out */
+    size_t opened_count;
     uint64_t mended;        /* lost to damage in the log here, and given back */
     uint64_t unsigned_rest; /* waits: its writer has not signed it yet */
     uint64_t held_back;     /* waits for something it names */

@@ -173,6 +173,22 @@ static prophet_code take(void *ctx, ph_frame_type type, prophet_slice frame, con
     return rc;
 }
 
+static bool add_opened(const ph_intake_report *in, ph_sync_report *rep)
+{
+    size_t had = rep->opened_count, more = in->opened_count;
+    if (more == 0)
+        return true;
+    ph_cell_key *at = ph_arena_alloc(&rep->arena, (had + more) * sizeof *at);
+    if (!at)
+        return false;
+    if (had)
+        memcpy(at, rep->opened, had * sizeof *at);
+    memcpy(at + had, in->opened, more * sizeof *at);
+    rep->opened = at;
+    rep->opened_count = had + more;
+    return true;
+}
+
 prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, prophet_error *err)
 {
     bool ok = true;
@@ -181,6 +197,7 @@ prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, pr
     rep->replicas = in->writer_count;
     rep->conflicts += in->conflicts;
     rep->decided += in->decided;
+    ok = add_opened(in, rep);
     rep->votes += in->votes;
     rep->forks += in->forks;
     rep->unsigned_rest = in->unsigned_rest;
@@ -189,11 +206,12 @@ prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, pr
     rep->own_chain = in->own_chain;
     rep->writer_count = in->writer_count;
     rep->new_writer_count = in->new_writer_count;
+    bool copied = true;
     rep->writers =
         (ph_id *)(uintptr_t)ph_arena_copy(
-            &rep->arena, ph_slice(in->writers, in->writer_count * sizeof *in->writers), &ok)
+            &rep->arena, ph_slice(in->writers, in->writer_count * sizeof *in->writers), &copied)
             .data;
-    return ok ? PROPHET_OK : ph_nomem(err);
+    return ok && copied ? PROPHET_OK : ph_nomem(err);
 }
 
 static prophet_code stream(ph_replica *to, ph_view *from, const selection *sel,
