@@ -267,8 +267,10 @@ typedef struct prophet_options {
     uint32_t           lock_timeout_ms;   /* how long a change waits for other writers; 0: 60,000 */
     const char        *seal;        /* of prophet_clone: the key file of a sealed depot */
     const prophet_net_options *net; /* of prophet_clone: as in prophet_exchange */
+    prophet_code     (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err); /* the same; what was cloned so far is removed */
+    void              *progress_ctx;
 } prophet_options;
-#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL, NULL }
+#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL }
 
 /* Opens the replica in the directory `path`; options NULL: all defaults. ENOTFOUND (no replica there, and not create), EBUSY, ECORRUPT, EVERSION,
  * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. */

@@ -151,7 +151,9 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
     prophet_code rc = read_options(o, &opt, err);
     if (rc < 0)
         return rc;
-    const ph_sync_options so = { .seal = opt.seal, .net = opt.net };
+    const ph_sync_options so = {
+        .progress = opt.progress, .ctx = opt.progress_ctx, .seal = opt.seal, .net = opt.net
+    };
     if ((rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
         goto done;
     if ((rc = report ? api_report_doc(&rep, &doc, err) : PROPHET_OK) >= 0 &&

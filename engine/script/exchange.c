@@ -21,7 +21,7 @@ static int l_tell(lua_State *L)
     return 0;
 }
 
-static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64_t total,
+prophet_code script_progress(void *ctx, const char *stage, uint64_t done, uint64_t total,
                              prophet_error *err)
 {
     lua_State *L = ctx;
@@ -32,6 +32,16 @@ static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64
     lua_pushvalue(L, 3);
     lua_pushlightuserdata(L, &s);
     return script_call(L, 2, 0, false, err);
+}
+
+bool script_has_progress(lua_State *L)
+{
+    bool has = lua_getfield(L, 3, "progress") == LUA_TFUNCTION;
+    if (!has && !lua_isnil(L, -1))
+        script_fail(L, PROPHET_EUSAGE, NULL, "option progress is a %s, not a function",
+                    luaL_typename(L, -1));
+    lua_pop(L, 1);
+    return has;
 }
 
 /* The texts stay on the stack. */
@@ -62,12 +72,9 @@ static l_handle *arguments(lua_State *L, const char *what, prophet_exchange *o,
     o->dry_run = script_flag(L, 3, "dry_run");
     o->seal = script_text_option(L, 3, "seal");
     script_way(L, 3, way);
-    if (lua_getfield(L, 3, "progress") == LUA_TFUNCTION) {
-        o->progress = progress;
+    if (script_has_progress(L)) {
+        o->progress = script_progress;
         o->ctx = L;
-    } else if (!lua_isnil(L, -1)) {
-        script_fail(L, PROPHET_EUSAGE, NULL, "option progress is a %s, not a function",
-                    luaL_typename(L, -1));
     }
     return h;
 }

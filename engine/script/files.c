@@ -135,8 +135,16 @@ static int l_is_terminal(lua_State *L)
 static int l_end_well(lua_State *L)
 {
     script_require_unsealed(L, "catching interrupts");
+    script_state_of(L)->interrupted = false;
     script_state_of(L)->ends_well = lua_toboolean(L, 1);
     return 0;
+}
+
+/* core.interrupted(): was there one since? */
+static int l_interrupted(lua_State *L)
+{
+    lua_pushboolean(L, script_state_of(L)->interrupted);
+    return 1;
 }
 
 static int l_make_dir(lua_State *L)
@@ -286,6 +294,7 @@ const luaL_Reg script_core_files[] = {
     { "make_dir", l_make_dir },
     { "is_terminal", l_is_terminal },
     { "end_well", l_end_well },
+    { "interrupted", l_interrupted },
     { "time", l_time },
     { "is_time", l_is_time },
     { "bytes", l_bytes },

@@ -231,8 +231,13 @@ static int l_clone(lua_State *L)
     l_handle *h = script_handle_push(L); /* 4 */
     script_doc_box *box = script_doc_box_push(L);
     read_options(L, 3, h, &o);
-    if (!lua_isnoneornil(L, 3))
+    if (!lua_isnoneornil(L, 3)) {
         script_way(L, 3, &way);
+        if (script_has_progress(L)) {
+            o.progress = script_progress;
+            o.progress_ctx = L;
+        }
+    }
     o.net = &way;
     if (prophet_clone(source, path, &o, &h->db, &report, &err) < 0)
         return script_raise(L, &err);

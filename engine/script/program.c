@@ -235,6 +235,8 @@ void script_program_interrupt(script_program *p)
 {
     bool ends_well = p->state && p->state->ends_well;
     p->s.interrupt = !ends_well;
+    if (ends_well)
+        p->state->interrupted = true;
     if (!p->s.counting && !ends_well)
         lua_sethook(p->s.L, on_interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
     for (l_handle *h = p->state ? p->state->open : NULL; h; h = h->next)

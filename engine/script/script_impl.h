@@ -12,7 +12,8 @@ typedef struct script_state {
     size_t   handles, iterators, records, refs; /* alive now; tests look at them */
     bool     sealed;      /* files and network are out of reach */
     bool     stress;      /* PROPHET_LUA_GCSTRESS */
-    volatile bool ends_well; /* an interrupt ends what a database waits for, and nothing else */
+    volatile bool ends_well; /* an interrupt ends what a database waits for, and nothing else .. */
+    volatile bool interrupted; /* .. and whoever asks is told */
     unsigned calls;
     struct l_handle *open; /* databases, for an interrupt */
     uint64_t change_deadline; /* of the outermost change, monotonic microseconds; 0: none */
@@ -221,6 +222,9 @@ extern const luaL_Reg script_handle_reads[];    /* handle_read.c */
 extern const luaL_Reg script_handle_changes[];  /* change.c */
 extern const luaL_Reg script_handle_writes[];   /* record_write.c */
 void script_way(lua_State *L, int idx, prophet_net_options *way); /* token, cacert, proxy of the options at idx (exchange.c) */
+/* Calls the function `progress` of the options at 3; ctx: the state (exchange.c). */
+prophet_code script_progress(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
+bool script_has_progress(lua_State *L); /* .. if there is one; raises for what is no function */
 extern const luaL_Reg script_handle_exchange[]; /* exchange.c */
 extern const luaL_Reg script_handle_serve[];    /* serve.c */
 extern const luaL_Reg script_handle_remote[];   /* remote.c */

@@ -68,7 +68,7 @@ local known_options = {
   create = true, readonly = true, user = true, schemas = true, resolvers = true, durability = true, reads = true, voting = true,
   clock = true, lock_timeout = true, change_timeout = true,
 }
-local clone_options = { seal = true, token = true, cacert = true, proxy = true }
+local clone_options = { seal = true, token = true, cacert = true, proxy = true, progress = true }
 for name in pairs(known_options) do clone_options[name] = true end
 
 local function make(handle, path, options, info)

@@ -87,6 +87,8 @@ function db:version() end
 ---@field mended? integer changesets that damage had taken from the log here, given back
 ---@field bytes integer
 ---@field seconds number
+---@field rate? number        changesets a second; absent where none came
+---@field opened? table[]     cells that came into conflict, at most 100: type, record, field
 ---@field abstained? integer  questions that no resolver answered; absent where none is loaded
 ---@field notes? table[]  what each resolver said: type, record, field, resolver, outcome, reason
 

@@ -37,6 +37,7 @@ function prophet.open(path, options) end
 ---@field token? string   as for db:pull
 ---@field cacert? string
 ---@field proxy? string
+---@field progress? fun(stage: string, done: integer, total: integer)
 
 --- Makes a replica of another one, in `path`, which must not exist.
 ---@param source string

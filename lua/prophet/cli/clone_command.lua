@@ -1,6 +1,7 @@
 --- prophet clone
 
 local exchange = require "prophet.cli.exchange"
+local progress = require "prophet.cli.progress"
 
 return {
   name = "clone", args = "SOURCE [DIR]", min = 1, max = 2, summary = "make a replica of another replica",
@@ -12,9 +13,14 @@ return {
   run = function(ctx)
     local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
     if ctx.options.dry_run then return ctx:say(("would clone %s into %s"):format(source, path)) end
-    local db, report = ctx.prophet.clone(source, path, exchange.way(ctx, { user = ctx:user(), voting = ctx.options.voting }))
+    local db, report = progress.run(ctx, function(tell)
+      return ctx.prophet.clone(source, path, exchange.way(ctx, { user = ctx:user(), voting = ctx.options.voting, progress = tell }))
+    end)
     ctx:adopt(db)
-    ctx:result(function() return { path = path, version = db:version(), digest = db:digest() } end,
-      not ctx.options.quiet and ("cloned into %s: %s"):format(path, tostring(report)) or nil)
+    ctx:result(function()
+      local all = { path = path, version = db:version(), digest = db:digest() }
+      for name, value in pairs(report) do all[name] = value end
+      return all
+    end, not ctx.options.quiet and ("cloned into %s: %s"):format(path, tostring(report)) or nil)
   end,
 }

@@ -1,6 +1,5 @@
 --- context: what a running command has at hand: its options, the database, and the ways to say something.
 
-local core = require "prophet.core"
 local e = require "prophet.error"
 local format = require "prophet.format"
 
@@ -145,6 +144,7 @@ end
 ---@param fn function
 ---@param last? string  what is said then
 function Context:until_signal(fn, last)
+  local core = require "prophet.core"
   core.end_well(true)
   local ok, err = pcall(fn)
   core.end_well(false)

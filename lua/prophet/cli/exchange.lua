@@ -2,9 +2,12 @@
 
 local e = require "prophet.error"
 local exit = require "prophet.cli.exit"
+local progress = require "prophet.cli.progress"
 local reports = require "prophet.report"
 
 local M = {}
+
+local SHOWN = 10 -- conflicts of one pull
 
 M.about = [[
 The other side is the directory of a replica or of a depot, a bundle, a URL, or the name of a remote; without one it is the remote "origin", or the
@@ -41,6 +44,18 @@ function M.way(ctx, more)
   return all
 end
 
+--- Runs one exchange, a method of db, shows its report and gives the exit status.
+---@param ctx prophet.cli.Context
+---@param db table
+---@param verb string
+---@param other string
+---@return integer
+function M.run(ctx, db, verb, other)
+  return M.finish(ctx, db, progress.run(ctx, function(tell)
+    return db[verb](db, other, M.way(ctx, { progress = tell }))
+  end))
+end
+
 --- The other side: what is given, else the remote `origin`, else the only one.
 ---@return string
 function M.other(ctx, db)
@@ -62,10 +77,47 @@ local function named(report, name)
   return all
 end
 
---- Shows the report; `name`: of the remote, where there are several.
-function M.show(ctx, report, name)
+-- Who wrote the newest of what came from a replica: nil where nobody says, or it is not here (a dry run).
+local function author_of(db, replica)
+  local step, state, control, closing = db:log { replica = replica, newest = true, limit = 1 }
+  local _ <close> = closing
+  local c = step(state, control)
+  return c and c.author
+end
+
+-- The conflict a cell is in now, if any.
+local function conflict_of(db, cell)
+  for c in db:conflicts { type = cell.type, record = tostring(cell.record), status = "open" } do
+    if c.field == cell.field then return c end
+  end
+end
+
+-- What a person wants to know besides: new writers by name, how the conflicts stand, and how fast it was.
+local function details(db, r)
+  local lines = {}
+  for _, replica in ipairs(r.new_writers or {}) do
+    local author = db and not r.dry_run and author_of(db, replica)
+    lines[#lines + 1] = ("new writer %s%s"):format(replica:sub(1, 8), author and " " .. author or "")
+  end
+  local opened = r.opened or {}
+  for i = 1, math.min(#opened, SHOWN) do
+    local c = conflict_of(db, opened[i])
+    if c then lines[#lines + 1] = "conflict " .. tostring(c) end
+  end
+  if (r.conflicts or 0) > SHOWN then lines[#lines + 1] = ("and %d more: prophet conflicts"):format(r.conflicts - SHOWN) end
+  if r.rate and r.bytes > 0 then
+    lines[#lines + 1] = ("%s, %.0f changesets a second"):format(progress.bytes(r.bytes), r.rate)
+  end
+  return lines
+end
+
+--- Shows the report; `name`: of the remote, where there are several. db: what was pulled into.
+function M.show(ctx, db, report, name)
   local text = not ctx.options.quiet and (name and name .. ": " or "") .. tostring(report) or nil
   ctx:result(name and named(report, name) or report, text)
+  if not ctx.options.format then
+    for _, line in ipairs(details(db, report.pull or report)) do ctx:say("  " .. line) end
+  end
   for _, line in ipairs(reports.abstentions((report.pull or report).notes)) do ctx:warn(line) end
 end
 
@@ -80,7 +132,7 @@ end
 
 --- Shows the report and gives the exit status.
 function M.finish(ctx, db, report)
-  M.show(ctx, report)
+  M.show(ctx, db, report)
   return M.status(ctx, db)
 end
 

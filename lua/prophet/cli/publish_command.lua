@@ -11,7 +11,6 @@ unless it is sealed: with --seal only who has the key can read it, and a host or
   options = exchange.way_options,
   run = function(ctx)
     local db = ctx:open()
-    local report = db:publish(ctx.args[1], exchange.way(ctx))
-    return exchange.finish(ctx, db, report)
+    return exchange.run(ctx, db, "publish", ctx.args[1])
   end,
 }

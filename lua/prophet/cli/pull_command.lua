@@ -3,9 +3,10 @@
 local e = require "prophet.error"
 local exchange = require "prophet.cli.exchange"
 local exit = require "prophet.cli.exit"
+local progress = require "prophet.cli.progress"
 
 -- Every remote; one that fails stops no other. The status is that of the first failure.
-local function pull_all(ctx, db)
+local function pull_all(ctx, db, tell)
   if ctx.args[1] then
     e.raise { code = "usage", message = ("--all pulls from all remotes, not from %q"):format(ctx.args[1]), value = ctx.args[1] }
   end
@@ -13,9 +14,9 @@ local function pull_all(ctx, db)
   for name in pairs(db.remotes) do names[#names + 1] = name end
   if #names == 0 then ctx:say "no remotes" end
   for _, name in ipairs(names) do
-    local report, err = e.try(db.pull, db, name, exchange.way(ctx))
+    local report, err = e.try(db.pull, db, name, exchange.way(ctx, { progress = tell }))
     if report then
-      exchange.show(ctx, report, name)
+      exchange.show(ctx, db, report, name)
     elseif err.code == "interrupted" then
       error(err, 0)
     else
@@ -35,7 +36,7 @@ return {
   options = options,
   run = function(ctx)
     local db = ctx:open()
-    if ctx.options.all then return pull_all(ctx, db) end
-    return exchange.finish(ctx, db, db:pull(exchange.other(ctx, db), exchange.way(ctx)))
+    if ctx.options.all then return progress.run(ctx, function(tell) return pull_all(ctx, db, tell) end) end
+    return exchange.run(ctx, db, "pull", exchange.other(ctx, db))
   end,
 }

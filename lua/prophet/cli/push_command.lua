@@ -8,7 +8,6 @@ return {
   options = exchange.options,
   run = function(ctx)
     local db = ctx:open()
-    local report = db:push(exchange.other(ctx, db), exchange.way(ctx))
-    return exchange.finish(ctx, db, report)
+    return exchange.run(ctx, db, "push", exchange.other(ctx, db))
   end,
 }

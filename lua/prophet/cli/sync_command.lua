@@ -9,7 +9,7 @@ local function live(ctx, db, other)
   local options = exchange.way(ctx, { live = true })
   options.dry_run = nil
   function options.synced(report)
-    exchange.show(ctx, report)
+    exchange.show(ctx, db, report)
     ctx.stdout:flush()
   end
   local said
@@ -35,6 +35,6 @@ With --live the other side is a live peer (prophet serve) or the directory of a 
     local db = ctx:open()
     local other = exchange.other(ctx, db)
     if ctx.options.live then return live(ctx, db, other) end
-    return exchange.finish(ctx, db, db:sync(other, exchange.way(ctx)))
+    return exchange.run(ctx, db, "sync", other)
   end,
 }
