@@ -83,6 +83,23 @@ static prophet_code code_of_sys(int sys)
     }
 }
 
+/* The way out, where the reason tells one. */
+static const char *hint_of_sys(int sys)
+{
+    switch (sys) {
+    case ENOSPC: return "make room on the disk and try again";
+    case EDQUOT: return "make room in your quota and try again";
+    case EROFS: return "it lies on a disk that is mounted for reading only: open it so (readonly)";
+    case EACCES:
+    case EPERM: return "look who owns it and who may read and write there";
+    case EMFILE: return "this process has too many files open: ulimit -n says how many it may";
+    case EFBIG:
+        return "a file may not grow that large here: ulimit -f, or the file system, says how large";
+    case ENFILE: return "the machine has too many files open";
+    default: return "";
+    }
+}
+
 prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
 {
     prophet_code code = code_of_sys(sys);
@@ -104,6 +121,7 @@ prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
     memcpy(message + strlen(message), reason, len + 1);
     set(err, code, message);
     err->sys = sys;
+    ph_hint(err, "%s", hint_of_sys(sys));
     return code;
 }
 

@@ -6,10 +6,13 @@
  * count in it. */
 #include "store/store_impl.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { LOCK_FILE_ROOM = 64 * PH_STORE_READERS + 4096 }; /* LMDB: 64 bytes a reader, and its head */
 
 static pthread_mutex_t env_lock = PTHREAD_MUTEX_INITIALIZER;
 static ph_env *env_table;
@@ -89,6 +92,27 @@ static void env_free(ph_env *e)
     ph_free(e);
 }
 
+/* LMDB maps its lock file with holes in it, and a store into a hole of a full disk is a SIGBUS: the space is taken first. Nobody in this
+ * process has the file open, so that closing it drops no lock. What cannot be opened here is told by LMDB. */
+static prophet_code reserve_lock_file(const char *path, prophet_error *err)
+{
+    char lock[PH_PATH_MAX + 8];
+    prophet_code rc = PROPHET_OK;
+
+    (void)snprintf(lock, sizeof lock, "%s-lock", path);
+    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return PROPHET_OK;
+    while (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_FILE_ROOM) != 0)
+        if (errno != EINTR) {
+            if (errno == ENOSPC || errno == EDQUOT)
+                rc = ph_fail_sys(err, errno, "create %s", lock);
+            break; /* a file system that takes no space ahead */
+        }
+    (void)close(fd); /* nothing was written */
+    return rc;
+}
+
 /* LMDB's own open with the largest map the address space allows. */
 static int env_open_map(ph_env *e, const char *path, const ph_store_options *o)
 {
@@ -149,6 +173,8 @@ static prophet_code env_new(const char *path, const ph_store_options *o, bool cr
     e->table_count = o->table_count;
     e->readonly = o->readonly;
     e->pid = getpid();
+    if (!o->nolock && (rc = reserve_lock_file(path, err)) < 0)
+        goto done;
     if ((lmdb = env_open_map(e, path, o)) != 0) {
         rc = ph_store_fail(err, lmdb, "index", path);
         goto done;

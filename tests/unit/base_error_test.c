@@ -39,6 +39,18 @@ TEST(system_errors_become_codes)
     CHECK_EQ_INT(ph_fail_sys(&err, 123456, "open"), PROPHET_EIO);
 }
 
+TEST(system_errors_tell_the_way_out)
+{
+    prophet_error err;
+
+    (void)ph_fail_sys(&err, ENOSPC, "write %s", "f");
+    CHECK_HAS(err.hint, "make room");
+    (void)ph_fail_sys(&err, EMFILE, "open %s", "f");
+    CHECK_HAS(err.hint, "ulimit -n");
+    (void)ph_fail_sys(&err, EIO, "open %s", "f");
+    CHECK_EQ_STR(err.hint, "");
+}
+
 TEST(the_reason_survives_a_long_path)
 {
     prophet_error err;
