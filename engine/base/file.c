@@ -50,6 +50,19 @@ static inline bool must_fail(void)
 
 /* ---- transfers -------------------------------------------------------------------------------- */
 
+/* With the file's name, if it has one. */
+static prophet_code fail_fd(prophet_error *err, int sys, const char *verb, int fd)
+{
+    char link[32], path[PH_PATH_MAX];
+
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n <= 0 || path[0] != '/')
+        return ph_fail_sys(err, sys, "%s", verb);
+    path[n] = 0;
+    return ph_fail_sys(err, sys, "%s %s", verb, path);
+}
+
 prophet_code ph_file_read(int fd, void *buf, size_t len, uint64_t offset, size_t *got,
                           prophet_error *err)
 {
@@ -66,7 +79,7 @@ prophet_code ph_file_read(int fd, void *buf, size_t len, uint64_t offset, size_t
         if (n > 0)
             done += (size_t)n;
         else if (errno != EINTR)
-            return ph_fail_sys(err, errno, "read");
+            return fail_fd(err, errno, "read", fd);
     }
     *got = done;
     return PROPHET_OK;
@@ -81,15 +94,15 @@ prophet_code ph_file_write(int fd, const void *buf, size_t len, uint64_t offset,
         return ph_fail(err, PROPHET_EUSAGE, "offset %llu is out of range",
                        (unsigned long long)offset);
     if (must_fail())
-        return ph_fail_sys(err, errno, "write");
+        return fail_fd(err, errno, "write", fd);
     while (done < len) {
         ssize_t n = pwrite(fd, from + done, len - done, (off_t)(offset + done));
         if (n > 0)
             done += (size_t)n;
         else if (n == 0)
-            return ph_fail_sys(err, EIO, "write");
+            return fail_fd(err, EIO, "write", fd);
         else if (errno != EINTR)
-            return ph_fail_sys(err, errno, "write");
+            return fail_fd(err, errno, "write", fd);
     }
     return PROPHET_OK;
 }
@@ -97,10 +110,10 @@ prophet_code ph_file_write(int fd, const void *buf, size_t len, uint64_t offset,
 prophet_code ph_file_sync(int fd, prophet_error *err)
 {
     if (must_fail())
-        return ph_fail_sys(err, errno, "sync");
+        return fail_fd(err, errno, "sync", fd);
     while (fdatasync(fd) < 0)
         if (errno != EINTR)
-            return ph_fail_sys(err, errno, "sync");
+            return fail_fd(err, errno, "sync", fd);
     return PROPHET_OK;
 }
 
@@ -128,7 +141,7 @@ static prophet_code slurp_fd(int fd, size_t limit, ph_buf *out, prophet_error *e
     prophet_code rc;
 
     if (fstat(fd, &st) < 0)
-        return ph_fail_sys(err, errno, "stat");
+        return fail_fd(err, errno, "stat", fd);
     if (st.st_size > 0 && (uint64_t)st.st_size <= limit)
         (void)ph_buf_reserve(out, (size_t)st.st_size + 1); /* a hint; the loop below checks */
     for (;;) {
@@ -160,7 +173,8 @@ prophet_code ph_file_slurp(const char *path, size_t limit, ph_buf *out, prophet_
     close_quietly(fd);
     if (rc < 0) {
         out->len = before;
-        ph_context(err, "%s", path);
+        if (err && err->sys == 0) /* else it is named already */
+            ph_context(err, "%s", path);
     }
     return rc;
 }
@@ -194,9 +208,8 @@ static prophet_code write_new(const char *path, prophet_slice bytes, unsigned mo
     fd = open_retry(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, (mode_t)mode);
     if (fd < 0)
         return ph_fail_sys(err, errno, "create %s", path);
-    if ((rc = ph_file_write(fd, bytes.data, bytes.len, 0, err)) < 0 ||
-        (rc = ph_file_sync(fd, err)) < 0)
-        ph_context(err, "%s", path);
+    if ((rc = ph_file_write(fd, bytes.data, bytes.len, 0, err)) >= 0)
+        rc = ph_file_sync(fd, err);
     close_quietly(fd);
     if (rc < 0)
         (void)unlink(path); /* the first error is the one to tell */

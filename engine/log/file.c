@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 static const char magic[12] = "prophetlog\0\1";
+enum { MISSING_MOST = 256 };
 enum { FORMAT_MOST = 15 }; /* beyond it a byte was flipped, not a format made */
 
 void ph_log_file_path(const ph_log *log, uint32_t n, char out[PH_PATH_MAX])
@@ -89,11 +90,22 @@ static bool is_temporary(const char *name)
     return len > 8 && strcmp(name + len - 8, ".log.tmp") == 0;
 }
 
+/* Numbers have no long gaps: a file with a number from nowhere would have all those before it looked for. */
+static prophet_code refuse_stray(const char *dir, uint32_t last, prophet_error *err)
+{
+    prophet_code rc =
+        ph_fail(err, PROPHET_ECORRUPT, "%s/%08u.log: most files before it are missing", dir, last);
+
+    ph_hint(err, "move it away if it does not belong here");
+    return rc;
+}
+
 /* Highest file number in DIR/log; removes temporary files when told to. */
 static prophet_code list_files(ph_log *log, bool sweep, uint32_t *last, prophet_error *err)
 {
     char path[PH_PATH_MAX];
     struct dirent *e;
+    uint32_t count = 0;
     prophet_code rc;
     DIR *d;
 
@@ -105,6 +117,7 @@ static prophet_code list_files(ph_log *log, bool sweep, uint32_t *last, prophet_
     *last = 0;
     while ((e = readdir(d)) != NULL) {
         uint32_t n = file_number(e->d_name);
+        count += n > 0;
         if (n > *last)
             *last = n;
         if (sweep && is_temporary(e->d_name))
@@ -112,7 +125,13 @@ static prophet_code list_files(ph_log *log, bool sweep, uint32_t *last, prophet_
                            0); /* left behind if it cannot be removed: harmless */
     }
     (void)closedir(d);
-    return *last ? PROPHET_OK : ph_fail(err, PROPHET_ENOTFOUND, "no log files in %s", path);
+    if (*last - count > MISSING_MOST && *last > count)
+        return refuse_stray(path, *last, err);
+    if (*last)
+        return PROPHET_OK;
+    rc = ph_fail(err, PROPHET_ENOTFOUND, "no log files in %s", path);
+    ph_hint(err, "put them back from a backup, or clone another replica");
+    return rc;
 }
 
 prophet_code ph_log_scan_files(ph_log *log, prophet_error *err)
@@ -160,6 +179,23 @@ static bool header_fits(uint32_t n, const ph_log_file *f)
     return n > 1 && f->first == f->before && f->first % 8 == 0 && f->first >> 32 < n;
 }
 
+/* Bytes were damaged, or the file is another's: then next to none is the same. */
+static prophet_code refuse_database(const ph_uuid *got, const ph_uuid *want, const char *path,
+                                    prophet_error *err)
+{
+    char name[37];
+    size_t same = 0;
+    prophet_code rc;
+
+    for (size_t i = 0; i < sizeof got->b; i++)
+        same += got->b[i] == want->b[i];
+    ph_uuid_format(got, name);
+    rc = ph_fail(err, same > 4 ? PROPHET_ECORRUPT : PROPHET_EUNRELATED,
+                 "%s belongs to another database, %s", path, name);
+    ph_hint(err, "put the file back that was there before");
+    return rc;
+}
+
 /* ECORRUPT: damaged. A header has no checksum: what it says is compared with what must be so. */
 static prophet_code header_read(ph_log *log, uint32_t n, ph_log_file *f, const char *path,
                                 prophet_error *err)
@@ -189,7 +225,7 @@ static prophet_code header_read(ph_log *log, uint32_t n, ph_log_file *f, const c
     if (!log->database_known)
         log->database = database;
     else if (!ph_uuid_eq(&database, &log->database))
-        return ph_fail(err, PROPHET_ECORRUPT, "%s belongs to another database", path);
+        return refuse_database(&database, &log->database, path, err);
     log->database_known = true;
     f->loaded = true;
     return PROPHET_OK;
@@ -212,13 +248,36 @@ static prophet_code end_by_length(ph_log *log, uint32_t n, ph_position *end, pro
     return PROPHET_OK;
 }
 
+/* The batch before the end, as the page knows both, carries the checksum that goes on from there. */
+static bool last_batch_stands(ph_log *log)
+{
+    uint8_t h[PH_LOG_BATCH_HEADER];
+    ph_page_mark end = { 0 };
+    ph_log_file *f;
+    ph_batch b;
+    size_t got;
+    uint32_t n;
+
+    if (ph_page_live(log))
+        ph_page_end(log, &end);
+    if (end.last == 0)
+        return true;
+    if (ph_log_locate(log, end.last, &n, NULL) < 0 || ph_log_file_get(log, n, &f, NULL) < 0 ||
+        ph_file_read(f->fd, h, sizeof h, ph_log_offset(f, end.last), &got, NULL) < 0 ||
+        got < sizeof h)
+        return false;
+    ph_batch_header_read(h, &b);
+    return b.position == end.last && memcmp(b.chain, end.chain, sizeof b.chain) == 0;
+}
+
 bool ph_log_is_short(ph_log *log)
 {
     ph_position end;
     ph_mark said;
 
     ph_log_end(log, &said);
-    return end_by_length(log, log->file_count, &end, NULL) < 0 || end < said.position;
+    return end_by_length(log, log->file_count, &end, NULL) < 0 || end < said.position ||
+           !last_batch_stands(log);
 }
 
 /* Are there only zeros from this position to the end of file n? Preallocation that was not cut yet, in a copy or by a power cut. */
@@ -418,8 +477,11 @@ prophet_code ph_log_find_database(ph_log *log, prophet_error *err)
         if (log->database_known)
             return rc;
     }
-    return rc < 0 ? rc
-                  : ph_fail(err, PROPHET_ECORRUPT, "%s/00000001.log is not a log file", log->dir);
+    if (rc < 0)
+        return rc;
+    rc = ph_fail(err, PROPHET_ECORRUPT, "%s/log/00000001.log is not a log file", log->dir);
+    ph_hint(err, "put it back from a backup, or clone another replica");
+    return rc;
 }
 
 /* ---- creating --------------------------------------------------------------------------------- */

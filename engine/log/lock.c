@@ -133,9 +133,7 @@ static prophet_code lock_fill(int fd, const char *path, prophet_error *err)
     if (fstat(fd, &st) != 0)
         rc = ph_fail_sys(err, errno, "%s", path);
     else if (st.st_size < (off_t)PH_PAGE_SIZE) {
-        if ((rc = ph_file_write(fd, zeros, PH_PAGE_SIZE, 0, err)) < 0)
-            ph_context(err, "%s", path);
-        else if (fsync(fd) != 0)
+        if ((rc = ph_file_write(fd, zeros, PH_PAGE_SIZE, 0, err)) >= 0 && fsync(fd) != 0)
             rc = ph_fail_sys(err, errno, "flush %s", path);
     }
     l.l_type = F_UNLCK;

@@ -77,7 +77,7 @@ prophet_code ph_log_recover(ph_log *log, const ph_mark *from, prophet_error *err
  * ph_log_recover then returned ECORRUPT, ph_log_lock did not: either way nothing was cut, the end lies behind the damage, and the
  * changesets can be appended again. *from is where the first bad batch begins, *to where the next good one does. */
 bool ph_log_damage(const ph_log *log, ph_position *from, ph_position *to);
-/* The last file ends before the log does: it was cut. */
+/* The last file ends before the log does, or has another batch at its end: it was cut, or written over. */
 bool ph_log_is_short(ph_log *log);
 /* Why the first damaged batch was none ("<file>, offset <n>: ..."), for messages. */
 const char *ph_log_damage_reason(const ph_log *log);

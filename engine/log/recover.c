@@ -21,8 +21,12 @@ prophet_code ph_log_cut(ph_log *log, ph_position at, bool sync, prophet_error *e
 
     if ((rc = ph_log_locate(log, at, &n, err)) < 0 || (rc = ph_log_file_get(log, n, &f, err)) < 0)
         return rc;
-    ph_require(n == log->file_count); /* what later files prove is never cut */
-    ph_log_file_path(log, n, path);
+    ph_log_file_path(log, n == log->file_count ? n : n + 1, path);
+    if (n != log->file_count) { /* what later files prove is never cut */
+        rc = ph_fail(err, PROPHET_ECORRUPT, "%s does not go on where the log ends", path);
+        ph_hint(err, "move it away if it does not belong here");
+        return rc;
+    }
     offset = ph_log_offset(f, at);
     atomic_store(&log->page->allocated, (uint32_t)offset);
     if (f->missing)
@@ -81,6 +85,26 @@ done:
 
 /* ---- recovery ------------------------------------------------------------------------------------------------------- */
 
+/* The last batches are gone for good: the log goes on behind where they were, in the last file. */
+static prophet_code behind_all(ph_log *log, const ph_tail *t, ph_position durable, ph_position *at,
+                               prophet_error *err)
+{
+    ph_position data = t->at;
+    ph_log_file *last;
+    size_t len = t->len;
+    prophet_code rc = ph_log_file_get(log, log->file_count, &last, err);
+
+    while (len > 0 && t->bytes[len - 1] == 0)
+        len--;
+    data += (len + 7) & ~(size_t)7;
+    if (rc >= 0 && t->more && data < last->first) /* nothing could be read in it either */
+        data = last->first;
+    *at = durable > data && durable - t->at <= PH_LOG_FILE_SIZE ? durable : data;
+    if (*at == t->at)
+        *at += 8; /* a hole there must be, or the damage would be forgotten */
+    return rc < 0 ? rc : PROPHET_DONE;
+}
+
 /* The walk stopped at r->at. PROPHET_DONE: the log ends there, cut; OK: damage, the reader stands behind it. */
 static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable, const char *why,
                             prophet_error *err)
@@ -95,15 +119,7 @@ static prophet_code stopped(ph_log *log, ph_batch_reader *r, ph_position durable
         rc = t.dirty ? ph_log_cut(log, from, true, err) : PROPHET_OK;
         rc = rc < 0 ? rc : PROPHET_DONE;
     } else if ((rc = ph_tail_resume(&t, r, err)) == PROPHET_DONE) {
-        /* The last batches are gone for good: the log goes on behind where they were. */
-        size_t len = t.len;
-        ph_position data;
-        while (len > 0 && t.bytes[len - 1] == 0)
-            len--;
-        data = from + ((len + 7) & ~(size_t)7);
-        r->at = durable > data && durable - from <= PH_LOG_FILE_SIZE ? durable : data;
-        if (r->at == from)
-            r->at += 8; /* a hole there must be, or the damage would be forgotten */
+        rc = behind_all(log, &t, durable, &r->at, err);
     }
     if (rc >= 0 && r->at != from) {
         if (log->damage_from == 0) {

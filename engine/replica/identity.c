@@ -59,6 +59,9 @@ prophet_code ph_identity_load(ph_replica *r, prophet_error *err)
     if (text.len < head + 64 || memcmp(text.data, KEY_HEAD, head) != 0 ||
         !ph_unhex((char *)text.data + head, 64, seed, 32)) {
         rc = ph_fail(err, PROPHET_ECORRUPT, "%s is not a replica key", path);
+        ph_hint(err,
+                "put the key back; or remove the file: the replica goes on under a new key and "
+                "vouches for what the old one had not signed");
         goto done;
     }
     if ((rc = ph_keypair_from_seed(seed, &keys, err)) >= 0) {

@@ -1,6 +1,7 @@
 /* Which index file is live, when it is trusted, and how it is made anew (docs/storage.md, The index is a cache).
  * `index` holds the name of the live file; a rebuild writes a new one beside it and renames `index`. */
 #include "replica/replica_impl.h"
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,7 +36,7 @@ static prophet_code live_number(ph_replica *r, uint32_t *number, prophet_error *
         return rc;
     rc = ph_file_slurp(path, 64, &text, err);
     ph_buf_byte(&text, 0);
-    if (rc >= 0 && !text.failed && sscanf((char *)text.data, "index.%u.mdb", &n) == 1)
+    if (rc >= 0 && !text.failed && sscanf((char *)text.data, "index.%9u.mdb", &n) == 1)
         *number = n;
     ph_buf_clear(&text);
     return rc == PROPHET_ENOTFOUND ? PROPHET_OK : rc;
@@ -82,6 +83,34 @@ static void remove_file(const char *path)
     (void)unlink(lock);
 }
 
+/* Is this an index, the lock file of one, or what a killed process was making one in? `live` is not meant. */
+static bool is_left_over(const char *name, uint32_t live)
+{
+    char text[32];
+    size_t digits = strncmp(name, "index.", 6) == 0 ? strspn(name + 6, "0123456789") : 0;
+
+    (void)snprintf(text, sizeof text, "index.%u.mdb", live);
+    if (strncmp(name, ".index.", 7) == 0)
+        return true;
+    return digits && strncmp(name, text, strlen(text)) != 0 &&
+           (strcmp(name + 6 + digits, ".mdb") == 0 || strcmp(name + 6 + digits, ".mdb-lock") == 0);
+}
+
+/* Nobody else has the replica open. */
+static void sweep(ph_replica *r, uint32_t live)
+{
+    char path[PH_PATH_MAX];
+    struct dirent *e;
+    DIR *d = opendir(r->path);
+
+    while (d && (e = readdir(d)) != NULL)
+        if (is_left_over(e->d_name, live) &&
+            ph_path_join(path, sizeof path, r->path, e->d_name, NULL) >= 0 && unlink(path) != 0)
+            (void)ph_dir_remove(path, NULL); /* a cache: what stays is in nobody's way */
+    if (d)
+        (void)closedir(d);
+}
+
 static void take(ph_replica *r, ph_store *store, ph_names *names)
 {
     if (r->reader)
@@ -104,13 +133,12 @@ static prophet_code name_live(ph_replica *r, uint32_t number, prophet_error *err
 
 prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err)
 {
-    char path[PH_PATH_MAX], old[PH_PATH_MAX];
+    char path[PH_PATH_MAX];
     uint32_t number;
     ph_store *store;
     ph_names *names;
     prophet_code rc;
-    if ((rc = live_number(r, &number, err)) < 0 || (rc = index_path(r, number, old, err)) < 0 ||
-        (rc = index_path(r, number + 1, path, err)) < 0)
+    if ((rc = live_number(r, &number, err)) < 0 || (rc = index_path(r, number + 1, path, err)) < 0)
         return rc;
     remove_file(path); /* left by a rebuild that was killed */
     if ((rc = ph_index_build(r, path, &store, &names, err)) < 0)
@@ -118,8 +146,7 @@ prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err)
     take(r, store, names);
     if ((rc = ph_store_sync(r->store, err)) < 0 || (rc = name_live(r, number + 1, err)) < 0)
         return rc;
-    if (number)
-        remove_file(old);
+    sweep(r, number + 1);
     r->index_number = number + 1;
     return ph_index_make_clean(r, err);
 }

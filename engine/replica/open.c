@@ -162,7 +162,9 @@ static prophet_code start_up(ph_replica *r, const char *dir, prophet_error *err)
     prophet_code rc;
     if ((rc = ph_path_join(log, sizeof log, dir, "log", err)) < 0)
         return rc;
-    if (!ph_path_exists(log)) {
+    if (access(log, F_OK) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) /* it may well be one */
+            return ph_fail_sys(err, errno, "open %s", dir);
         rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is not a replica", dir);
         ph_hint(err, "make one with create = true, prophet init or prophet clone");
         return rc;

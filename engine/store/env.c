@@ -179,6 +179,8 @@ static prophet_code env_new(const char *path, const ph_store_options *o, bool cr
         rc = ph_store_fail(err, lmdb, "index", path);
         goto done;
     }
+    if (!create && (rc = ph_env_check_whole(e, path, err)) < 0)
+        goto done;
     if (!o->nolock) {
         int dead = 0;
         (void)mdb_reader_check(e->env,

@@ -95,6 +95,8 @@ prophet_code ph_overlay_cursor_del(ph_cursor *c, prophet_error *err);
 prophet_code ph_store_fail(prophet_error *err, int lmdb, const char *what, const char *path);
 /* EUSAGE in a child after fork. */
 prophet_code ph_env_check_pid(const ph_env *e, prophet_error *err);
+/* whole.c: ECORRUPT: the file was cut; nothing of it was read. */
+prophet_code ph_env_check_whole(const ph_env *e, const char *path, prophet_error *err);
 /* Counts transactions; false while the map is being changed never happens: the count is kept under the table's lock. */
 void ph_env_enter(ph_env *e);
 void ph_env_leave(ph_env *e);
