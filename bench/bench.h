@@ -60,6 +60,9 @@ double ours_pull_take(const char *name, int round);
 const char *ours_pull_source(const char *name); /* its directory; until the next call */
 struct prophet_db;
 void   ours_touch(struct prophet_db *db, size_t changesets); /* one-field ones */
+void   ours_edit(struct prophet_db *db, size_t first, size_t records, int64_t value); /* one field of each, in changesets of their own */
+void   ours_filled(const char *path, size_t records);
+const char *ours_pull_taker(const char *name, int round); /* until the next call */
 /* Writes a bundle of everything; the bytes of a changeset in it. */
 double ours_bundle(const char *source, const char *file);
 double ours_clone_time(const char *source, const char *path, size_t changesets); /* verified, durable */
@@ -82,6 +85,23 @@ void        ours_kill(const char *path);    /* a writer is killed -9 while it wr
 double      ours_rebuild_time(const char *path);
 /* What `bench --open PATH` does in a process of its own: prints seconds and the peak of its memory in KiB. */
 int         ours_open_main(const char *path);
+
+/* ---- live peers (live.c): `prophet serve` in a process of its own, over loopback ------------------------------------ */
+
+typedef struct bench_server {
+    int  pid;
+    char url[64];
+} bench_server;
+/* program: the bench itself, whose directory the command is in. */
+void   bench_serve(bench_server *s, const char *program, const char *dir);
+void   bench_serve_end(bench_server *s);
+double ours_live_pull(const char *path, const char *url, size_t changesets); /* that many must come */
+/* Nothing is new: seconds of one pull, on a handle that pulled before; the requests and bytes (both ways, with headers) of one through a proxy that counts. */
+double ours_live_same(const char *path, const bench_server *s, size_t *requests, size_t *bytes);
+/* Two replicas that edited `each` records, a tenth of them both: one syncs with the other, which is served, until resolvers of both have voted and
+ * nothing is new. Returns the seconds; *votes: what was cast. */
+double ours_live_conflicts(const char *program, size_t each, int round, size_t *votes);
+int    ours_serve_main(const char *path); /* `bench --serve PATH`: serves with a resolver, until its input ends */
 
 /* ---- questions (queries.c) -------------------------------------------------------------------------------------- */
 

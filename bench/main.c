@@ -2,7 +2,8 @@
  * median of each, prints ratios with the figures behind them. Run by bench/run.
  *
  *   bench [--rounds N] [--scale PERCENT] [ROW..]      rows: names of the list below, parts of them will do
- *   bench --open PATH                                 see ours_open_main */
+ *   bench --open PATH                                 see ours_open_main
+ *   bench --serve PATH                                see ours_serve_main */
 #include "bench.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,6 +210,67 @@ static void row_exchange(void)
     print_limit("  bytes read by a pull of the last 10", last / 1024, 64, "KiB");
 }
 
+/* The time of a pull of 1,000 onto `history`, by clones that were made before. */
+static double live_pulls(const char *name, size_t history)
+{
+    double times[ROUNDS_MAX];
+    bench_server s;
+
+    ours_pull_begin(name, scaled(history), rounds);
+    bench_serve(&s, self, ours_pull_source(name));
+    for (int i = 0; i < rounds; i++)
+        times[i] = ours_live_pull(ours_pull_taker(name, i), s.url, scaled(history));
+    bench_serve_end(&s);
+    ours_pull_more(name, scaled(1000));
+    bench_serve(&s, self, ours_pull_source(name));
+    for (int i = 0; i < rounds; i++)
+        times[i] = ours_live_pull(ours_pull_taker(name, i), s.url, scaled(1000));
+    bench_serve_end(&s);
+    return median(times);
+}
+
+static void live_same(const char *name)
+{
+    double times[ROUNDS_MAX];
+    size_t requests = 0, bytes = 0;
+    bench_server s;
+
+    bench_serve(&s, self, ours_pull_source(name));
+    for (int i = 0; i < rounds; i++)
+        times[i] = ours_live_same(ours_pull_taker(name, 0), &s, &requests, &bytes);
+    bench_serve_end(&s);
+    print_limit("live: pull with nothing new", median(times) * 1e3, 2, "ms");
+    print_limit("  its requests", (double)requests, 1, "");
+    print_limit("  its bytes, both ways, with headers", (double)bytes, 1023, "B");
+}
+
+static void row_live(void)
+{
+    double clones[ROUNDS_MAX], both[ROUNDS_MAX];
+    size_t votes = 0;
+    char reader[4096];
+    bench_server s;
+
+    ours_pull_begin("live", scaled(100000), 0);
+    (void)snprintf(reader, sizeof reader, "%s", bench_path("reader", 0));
+    bench_serve(&s, self, ours_pull_source("live"));
+    for (int i = 0; i < rounds; i++)
+        clones[i] = ours_clone_time(s.url, reader, scaled(100000));
+    bench_serve_end(&s);
+    print_least("live: clone over HTTP, one-field changesets",
+                (double)scaled(100000) / median(clones), 50000);
+    double small = live_pulls("live-small", 10000);
+    double large = live_pulls("live-large", 100000);
+    print_limit("live: 1,000 pulled onto 100,000", large * 1e3, 25, "ms");
+    print_limit("  against onto 10,000", large / small, 1.3, "x");
+    live_same("live-large");
+    for (int i = 0; i < rounds; i++)
+        both[i] = ours_live_conflicts(self, scaled(10000), i, &votes);
+    print_least("live: 2 x 10,000 edits, 10 % in conflict",
+                2 * (double)scaled(10000) / median(both), 40000);
+    printf("%-50s %11zu\n", "  votes of resolvers in it", votes);
+}
+
 static void row_bytes(void)
 {
     bench_record r;
@@ -343,8 +405,8 @@ static const struct {
     { "durable", row_durable }, { "crowd", row_crowd },       { "relaxed", row_relaxed },
     { "bulk", row_bulk },       { "lua", row_lua },           { "reads", row_reads },
     { "pull", row_pull },       { "exchange", row_exchange }, { "bytes", row_bytes },
-    { "open", row_open },       { "queries", row_queries },   { "growth", row_growth },
-    { "past", row_past },
+    { "live", row_live },       { "open", row_open },         { "queries", row_queries },
+    { "growth", row_growth },   { "past", row_past },
 };
 
 static bool is_wanted(const char *row, char **names, int count)
@@ -362,6 +424,8 @@ int main(int argc, char **argv)
     self = argv[0];
     if (argc == 3 && strcmp(argv[1], "--open") == 0)
         return ours_open_main(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--serve") == 0)
+        return ours_serve_main(argv[2]);
     for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
         long n = strtol(argv[at + 1], NULL, 10);
         if (strcmp(argv[at], "--rounds") == 0 && n >= 1 && n <= ROUNDS_MAX)

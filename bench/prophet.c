@@ -253,6 +253,30 @@ void ours_touch(prophet_db *db, size_t changesets)
     }
 }
 
+void ours_edit(prophet_db *db, size_t first, size_t records, int64_t value)
+{
+    for (size_t i = first; i < first + records; i++) {
+        prophet_uuid id = make_id(i, 0);
+        prophet_edit edit = { PROPHET_SET, prophet_put("estimate", prophet_nil()).name,
+                              prophet_int(value) };
+        prophet_txn *t = NULL;
+        MUST(prophet_txn_begin(db, NULL, &t, &err));
+        MUST(prophet_txn_update(t, "ticket", &id, 0, &edit, 1, NULL, &err));
+        MUST(prophet_txn_commit(t, NULL, NULL, &err));
+    }
+}
+
+void ours_filled(const char *path, size_t records)
+{
+    prophet_db *db;
+
+    bench_remove(path);
+    db = open_at(path, BENCH_RELAXED);
+    define(db, true);
+    fill(db, records, PULL_RECORDS);
+    prophet_close(db);
+}
+
 void ours_pull_begin(const char *name, size_t history, int rounds)
 {
     char base[128], path[128];
@@ -276,6 +300,12 @@ const char *ours_pull_source(const char *name)
 {
     static char path[128];
     return pull_path(name, "source", 0, path);
+}
+
+const char *ours_pull_taker(const char *name, int round)
+{
+    static char path[128];
+    return pull_path(name, "taker", round, path);
 }
 
 void ours_pull_more(const char *name, size_t changesets)
