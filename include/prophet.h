@@ -546,6 +546,10 @@ PROPHET_API prophet_code prophet_remotes(prophet_db *db, prophet_iter **out, pro
  * peer lacked when it was met last, with those that came since; behind: those it had then that are not here. Absent while they are not known. Asks nobody. */
 PROPHET_API prophet_code prophet_peers(prophet_db *db, prophet_iter **out, prophet_error *err);
 
+/* Who announces itself on the local network and serves this database: {url, replica (hex)}, each address once. Asks for at most timeout_ms. ENOTFOUND: built without it, or
+ * libavahi-client is not installed; ENETWORK: avahi's daemon does not run; EINTERRUPTED. What is told is not proven: anybody may claim it. */
+PROPHET_API prophet_code prophet_discover(prophet_db *db, uint32_t timeout_ms, prophet_iter **out, prophet_error *err);
+
 /* ---- serving: a live peer ---------------------------------------------------------------------------------------- */
 
 typedef struct prophet_server prophet_server; /* answers other replicas from a thread of its own */
@@ -571,8 +575,9 @@ typedef struct prophet_serve { /* 0 and NULL: the default */
     /* One line a request, without secrets. Called in the server's thread. */
     void                     (*log)(void *ctx, const char *line);
     void                      *ctx;
+    bool                       announce;    /* tells the local network (DNS-SD, by avahi), for prophet_discover; EUSAGE on loopback, ENOTFOUND and ENETWORK as there */
 } prophet_serve;
-#define PROPHET_SERVE_INIT { sizeof(prophet_serve), NULL, NULL, NULL, NULL, 0, NULL, 0, false, 0, 0, 0, 0, NULL, NULL }
+#define PROPHET_SERVE_INIT { sizeof(prophet_serve), NULL, NULL, NULL, NULL, 0, NULL, 0, false, 0, 0, 0, 0, NULL, NULL, false }
 
 /* Serves the directory of db until it is closed; db may be used as before, or closed. EUSAGE, EBUSY (the address is taken), ENOTFOUND (libmicrohttpd is not installed). */
 PROPHET_API prophet_code prophet_server_open(prophet_db *db, const prophet_serve *o, prophet_server **out, prophet_error *err);

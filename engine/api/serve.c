@@ -5,11 +5,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 struct prophet_server {
     ph_server *server;
+    ph_announce *announce; /* NULL: nobody is told */
     pthread_t thread;
     int news_fd; /* an eventfd: readable after a push that brought something, and at the end */
     atomic_bool ended;
@@ -102,6 +104,28 @@ static prophet_code open_server(prophet_db *db, const prophet_serve *o, ph_serve
     return rc;
 }
 
+/* The URL's host as it was asked for: of loopback nobody else has anything. */
+static prophet_code announce(prophet_db *db, prophet_server *s, prophet_error *err)
+{
+    char database[37], replica[65];
+    const char *url = ph_serve_url(s->server), *host = strstr(url, "://") + 3;
+    const char *port = strrchr(url, ':') + 1;
+    if (strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
+        strncmp(host, "localhost", 9) == 0) {
+        prophet_code rc =
+            ph_fail(err, PROPHET_EUSAGE, "%s is for this machine alone: it is not announced", url);
+        ph_hint(err, "listen at 0.0.0.0:7733, or at an address of this machine");
+        return rc;
+    }
+    ph_uuid_format(ph_replica_database(db->r), database);
+    ph_hex(ph_replica_key(db->r)->b, 32, replica);
+    const ph_net_service service = { .database = database,
+                                     .replica = replica,
+                                     .tls = strncmp(url, "https:", 6) == 0,
+                                     .port = (uint16_t)strtoul(port, NULL, 10) };
+    return ph_net_announce(&service, &s->announce, err);
+}
+
 prophet_code prophet_server_open(prophet_db *db, const prophet_serve *o, prophet_server **out,
                                  prophet_error *err)
 {
@@ -123,10 +147,15 @@ prophet_code prophet_server_open(prophet_db *db, const prophet_serve *o, prophet
         ph_serve_close(s->server);
         (void)close(s->news_fd); /* nothing was written */
     }
-    if (rc < 0)
+    if (rc < 0) {
         ph_free(s);
-    else
-        *out = s;
+        return rc;
+    }
+    if (opt.announce && (rc = announce(db, s, err)) < 0) {
+        prophet_server_close(s);
+        return rc;
+    }
+    *out = s;
     return rc;
 }
 
@@ -139,6 +168,7 @@ void prophet_server_close(prophet_server *s)
 {
     if (!s)
         return;
+    ph_net_announce_end(s->announce);
     ph_serve_stop(s->server);
     (void)pthread_join(s->thread, NULL); /* it was started, and is joined once */
     ph_serve_close(s->server);

@@ -99,4 +99,21 @@ void         ph_pipe_end_input(ph_pipe *p);            /* the program sees the e
 /* Ends it (asks, then kills), waits for it. status (NULL is fine): its exit code, or 128 + signal. NULL is fine. */
 void         ph_pipe_close(ph_pipe *p, int *status);
 
+/* ---- who serves nearby (discover.c) ------------------------------------------------------------------------------------ */
+
+typedef struct ph_net_service {
+    const char *database; /* its id, 36 characters */
+    const char *replica;  /* 64 hex digits */
+    const char *address;  /* in numbers; of what was found */
+    bool        v6, tls;
+    uint16_t    port;
+} ph_net_service;
+typedef struct ph_announce ph_announce;
+/* Tells the local network of a server, until it is ended. ENOTFOUND: built without it, or not installed; ENETWORK: avahi's daemon does not run. */
+prophet_code ph_net_announce(const ph_net_service *s, ph_announce **out, prophet_error *err);
+void         ph_net_announce_end(ph_announce *a); /* NULL is fine */
+/* What is borrowed; one server may be told several times, once an address. A code below 0 ends it. */
+typedef prophet_code (*ph_net_found_fn)(void *ctx, const ph_net_service *s, prophet_error *err);
+prophet_code ph_net_discover(uint32_t timeout_ms, const prophet_net_options *o, ph_net_found_fn fn, void *ctx, prophet_error *err);
+
 #endif

@@ -28,6 +28,22 @@ static int l_peers(lua_State *L)
     return list(L, prophet_peers, "looking at peers");
 }
 
+/* (handle, milliseconds, wrap) */
+static int l_discover(lua_State *L)
+{
+    prophet_error err = { 0 };
+    prophet_iter *rows = NULL;
+    script_require_unsealed(L, "looking around");
+    l_handle *h = script_handle(L, 1);
+    lua_Integer ms = luaL_checkinteger(L, 2);
+    lua_settop(L, 3);
+    l_iter *it = script_iterator_push(L, 1, 3, false);
+    if (prophet_discover(h->db, ms < 0 ? 0 : ms > 600000 ? 600000u : (uint32_t)ms, &rows, &err) < 0)
+        return script_raise(L, &err);
+    script_iterator_start(it, rows);
+    return script_iterator_return(L, -1);
+}
+
 /* (handle, {name, url, token, seal, cacert, proxy}) */
 static int l_remote_set(lua_State *L)
 {
@@ -73,6 +89,7 @@ static int l_remote_rename(lua_State *L)
 
 const luaL_Reg script_handle_remote[] = { { "remotes", l_remotes },
                                           { "peers", l_peers },
+                                          { "discover", l_discover },
                                           { "remote_set", l_remote_set },
                                           { "remote_remove", l_remote_remove },
                                           { "remote_rename", l_remote_rename },

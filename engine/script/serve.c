@@ -150,6 +150,7 @@ static int l_serve(lua_State *L)
     int at = lua_gettop(L);
     read_lists(L, &box->arena, &o);
     o.readonly = script_flag(L, 2, "readonly");
+    o.announce = script_flag(L, 2, "announce");
     o.connections = (uint32_t)number(L, "connections", 100000);
     o.requests = (uint32_t)number(L, "requests", 100000);
     o.timeout_s = (uint32_t)number(L, "timeout", 86400);

@@ -363,9 +363,10 @@ end
 methods.apply = exchange "apply"
 methods.publish = exchange "publish"
 
---- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}. Asks nobody.
-function methods.peers(db)
-  return remotes.peers(state_of(db).handle)
+--- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}. Asks nobody;
+-- with discover = true (or seconds) instead those who announce themselves on the local network.
+function methods.peers(db, options)
+  return remotes.peers(state_of(db).handle, options)
 end
 
 --- Another name for a remote.

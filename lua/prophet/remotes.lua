@@ -122,9 +122,18 @@ function peer_mt.__tostring(p)
   return ("%s%s: %s%s"):format(p.name and p.name .. " " or "", p.url, how, p.last_seen and ", seen " .. tostring(p.last_seen) or "")
 end
 
---- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}.
-function M.peers(handle)
-  return handle:peers(peer_mt)
+--- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}. discover: those who
+-- announce themselves on the local network, {url, replica}.
+---@param handle any
+---@param options? { discover: number|boolean|nil }
+function M.peers(handle, options)
+  local discover = strict.options("peers", options, { discover = true }).discover
+  if not discover then return handle:peers(peer_mt) end
+  if discover ~= true and (type(discover) ~= "number" or discover <= 0) then
+    e.raise { code = "usage", message = "option discover is no number of seconds", value = discover,
+      hint = "peers{ discover = true } looks for 3 seconds at most" }
+  end
+  return handle:discover(discover == true and 3000 or math.ceil(discover * 1000), peer_mt)
 end
 
 return M

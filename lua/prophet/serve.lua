@@ -6,7 +6,7 @@ local strict = require "prophet.strict"
 local M = {}
 
 local known = {
-  listen = true, token = true, read_token = true, tokens = true, tls = true, hosts = true, readonly = true, log = true,
+  listen = true, token = true, read_token = true, tokens = true, tls = true, hosts = true, readonly = true, log = true, announce = true,
   timeout = true, connections = true, requests = true, push_bytes = true,
   background = true, ready = true, pushed = true,
 }
@@ -85,7 +85,7 @@ function M.open(s, options)
   local core = s.handle:serve {
     listen = options.listen, tokens = tokens_of(options), cert = cert, key = key, hosts = options.hosts, readonly = options.readonly,
     log = options.log, timeout = options.timeout, connections = options.connections, requests = options.requests,
-    push_bytes = options.push_bytes,
+    push_bytes = options.push_bytes, announce = options.announce,
   }
   return setmetatable({ [SERVER] = { core = core, url = core:url(), handle = s.handle } }, mt)
 end

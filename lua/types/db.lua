@@ -139,9 +139,11 @@ function db:sync(other, options) end
 ---@field ahead? integer   changesets here that it lacked when it was met last, and those that came since; nil: it was never met
 ---@field behind? integer  changesets it had then that are not here
 
---- Remotes by name, then other places that were met, as they stood then. Asks nobody.
+--- Remotes by name, then other places that were met, as they stood then. Asks nobody. With discover: who announces itself on the local network instead,
+--- for 3 seconds at most, or so many.
+---@param options? { discover: number|boolean|nil }
 ---@return fun(): prophet.Peer?
-function db:peers() end
+function db:peers(options) end
 
 --- Another name for a remote.
 ---@param from string
@@ -156,6 +158,7 @@ function db:rename_remote(from, to) end
 ---@field tls? { cert: string, key: string }  PEM files: HTTPS
 ---@field hosts? string[]         names it may be called by, besides addresses, localhost and this machine's
 ---@field readonly? boolean       takes no pushes
+---@field announce? boolean       tells the local network, for db:peers{ discover = true }
 ---@field log? string             a file that gets a line a request, or "-" for standard error
 ---@field timeout? integer        seconds that nothing may move: 30
 ---@field connections? integer    at a time: 256

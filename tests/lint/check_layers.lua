@@ -14,7 +14,7 @@ local CLIENTS = { script = { base = true }, cli = { base = true, script = true }
 
 -- Each library has one home.
 local HOMES = {
-  ["lmdb.h"] = "store", ["curl/"] = "net", ["expat.h"] = "net", ["openssl/"] = "crypto", ["jansson.h"] = "api", ["zstd.h"] = "sync",
+  ["lmdb.h"] = "store", ["curl/"] = "net", ["expat.h"] = "net", ["avahi-"] = "net", ["openssl/"] = "crypto", ["jansson.h"] = "api", ["zstd.h"] = "sync",
   ["zdict.h"] = "sync", ["microhttpd.h"] = "serve", ["utf8proc.h"] = "index", ["libstemmer.h"] = "index",
   ["lua.h"] = "script", ["lualib.h"] = "script", ["lauxlib.h"] = "script", ["lua.hpp"] = "nowhere",
   ["histedit.h"] = "cli", ["editline/"] = "cli", ["sqlite3.h"] = "nowhere", ["assert.h"] = "nowhere",

@@ -22,6 +22,7 @@ python3 python3-cbor2
 openssl nginx-light libnginx-mod-http-dav-ext apache2-bin rsync openssh-server openssh-client
 clang-format clang-tidy
 clang libclang-rt-14-dev llvm
+libavahi-client-dev avahi-daemon dbus-daemon iproute2
 binutils pkg-config make"
 # The object store of tests/services, with tests/run --services.
 SERVICE_PACKAGES="radosgw ceph-mon ceph-mgr ceph-osd ceph-common"

@@ -1,16 +1,34 @@
 --- prophet peers
 
+local progress = require "prophet.cli.progress"
+
+local function known(ctx, db)
+  for p in db:peers() do
+    local seen = p.last_seen and tostring(p.last_seen):gsub("%.%d+Z$", "Z") or "never"
+    local how = p.ahead and ("%d ahead, %d behind"):format(p.ahead, p.behind) or ""
+    ctx:result(p, ("%-12s %-22s %-20s %s"):format(p.name or "", how, seen, p.url))
+  end
+end
+
+-- Looking for some seconds is what may be interrupted.
+local function nearby(ctx, db)
+  local found = progress.run(ctx, function()
+    local list = {}
+    for p in db:peers { discover = true } do list[#list + 1] = p end
+    return list
+  end)
+  for _, p in ipairs(found) do ctx:result(p, ("%-40s replica %s"):format(p.url, p.replica:sub(1, 8))) end
+  if #found == 0 then ctx:say "nobody nearby serves this database" end
+end
+
 return {
   name = "peers", max = 0, summary = "how remotes and other places stood when they were met last",
   about = [[
 ahead: changesets here that it lacked when it was met last, with those that came since. behind: those it had then that are not here. Asks nobody:
-pull --all meets them all.]],
+pull --all meets them all. With --discover instead: who serves this database on the local network and says so (prophet serve --announce).]],
+  options = { { name = "discover", doc = "look around on the local network (DNS-SD, by avahi), for 3 seconds" } },
   run = function(ctx)
     local db = ctx:open(true)
-    for p in db:peers() do
-      local seen = p.last_seen and tostring(p.last_seen):gsub("%.%d+Z$", "Z") or "never"
-      local how = p.ahead and ("%d ahead, %d behind"):format(p.ahead, p.behind) or ""
-      ctx:result(p, ("%-12s %-22s %-20s %s"):format(p.name or "", how, seen, p.url))
-    end
+    return (ctx.options.discover and nearby or known)(ctx, db)
   end,
 }

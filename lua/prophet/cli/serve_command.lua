@@ -34,6 +34,7 @@ A token file has lines "write TOKEN" and "read TOKEN"; if there is one for readi
     { name = "host", value = "NAME", many = true, doc = "another name by which the server is called" },
     { name = "log", value = "FILE", doc = "a line a request (standard error, unless --quiet)" },
     { name = "readonly", doc = "takes no pushes" },
+    { name = "announce", doc = "tells the local network, for peers --discover" },
     { name = "stdio", doc = "answers over standard input and output instead, for ssh" },
   },
   run = function(ctx)
@@ -42,7 +43,7 @@ A token file has lines "write TOKEN" and "read TOKEN"; if there is one for readi
     if o.stdio then return ctx:until_signal(function() db:serve_pipe(o.readonly) end) end
     ctx:until_signal(function() db:serve {
       listen = o.listen, token = o.token, tokens = o.token_file and read_tokens(o.token_file) or nil, tls = o.tls, hosts = o.host,
-      log = o.log or not o.quiet and "-" or nil, readonly = o.readonly,
+      log = o.log or not o.quiet and "-" or nil, readonly = o.readonly, announce = o.announce,
       ready = function(server)
         ctx:result({ url = server.url }, "serving at " .. server.url)
         ctx.stdout:flush()
