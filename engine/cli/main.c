@@ -175,6 +175,7 @@ static int start(const script_program_options *o, char **args, int count, int sc
     }
     (void)signal(SIGINT, on_sigint);
     (void)signal(SIGTERM, on_sigint);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error and no end */
     return 0;
 }
 

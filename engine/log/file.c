@@ -418,7 +418,9 @@ prophet_code ph_log_file_get(ph_log *log, uint32_t n, ph_log_file **out, prophet
     if (log->open_fds >= PH_LOG_FDS)
         close_oldest(log);
     ph_log_file_path(log, n, path);
-    f->fd = open(path, (log->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+    while ((f->fd = open(path, (log->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC)) < 0 &&
+           errno == EMFILE && log->open_fds > 0)
+        close_oldest(log); /* fewer will do */
     f->missing = f->fd < 0 && errno == ENOENT;
     if (f->missing)
         f->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -19,6 +19,14 @@ static void be_polite(ph_log *log)
     }
 }
 
+static prophet_code busy(const ph_log *log, prophet_error *err)
+{
+    prophet_code rc = ph_fail(err, PROPHET_EBUSY, "another process is writing to %s", log->dir);
+
+    ph_hint(err, "wait for it, or end it: its lock goes with it, and what it had not committed");
+    return rc;
+}
+
 static prophet_code take(ph_log *log, uint32_t timeout_ms, prophet_error *err)
 {
     ph_lock_page *p = log->page;
@@ -39,7 +47,7 @@ static prophet_code take(ph_log *log, uint32_t timeout_ms, prophet_error *err)
         if (end == 0)
             end = now + (uint64_t)timeout_ms * 1000;
         if (now >= end)
-            return ph_fail(err, PROPHET_EBUSY, "another process is writing to %s", log->dir);
+            return busy(log, err);
         if (waited)
             ph_futex_wait(&p->unlocks, seen,
                           end - now < WAIT_MOST_US ? (uint32_t)(end - now) : WAIT_MOST_US);

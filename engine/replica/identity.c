@@ -137,9 +137,10 @@ prophet_code ph_replica_adopt(const char *dir, prophet_error *err)
     }
     if ((rc = ph_log_open(dir, false, &r.log, err)) < 0)
         return rc;
-    if ((rc = ph_log_try_exclusive(r.log, err)) == PROPHET_DONE)
+    if ((rc = ph_log_try_exclusive(r.log, err)) == PROPHET_DONE) {
         rc = ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere", dir);
-    else if (rc >= 0)
+        ph_hint(err, "close it everywhere else, serve too");
+    } else if (rc >= 0)
         rc = ph_identity_keep(&r, err);
     ph_log_close(r.log);
     return rc;

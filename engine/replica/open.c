@@ -322,8 +322,11 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
         return ph_fail(err, PROPHET_EUSAGE, "rebuild inside a change or view");
     if ((rc = ph_log_try_exclusive(r->log, err)) < 0)
         return rc;
-    if (rc == PROPHET_DONE)
-        return ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere: rebuild needs it alone", r->path);
+    if (rc == PROPHET_DONE) {
+        rc = ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere: rebuild needs it alone", r->path);
+        ph_hint(err, "close it everywhere else, serve too");
+        return rc;
+    }
     /* what damage took is known by the old index only; that may be damaged itself, and then is made anew all the same */
     if ((rc = ph_damage_survey(r, &why)) >= 0 || why.code == PROPHET_ECORRUPT)
         rc = ph_index_rebuild(r, err);

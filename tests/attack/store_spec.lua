@@ -144,6 +144,26 @@ describe("a replica whose files were spoiled", function()
     refuses("corrupt", "replica.key")
   end)
 
+  it("says that its files may not grow, and goes on", function()
+    local program = os.getenv "PROPHET_BUILD_DIR" .. "/prophet-lua"
+    local script = place.path "grow.lua"
+    write(script, [[
+      local db <close> = require("prophet").open(arg[1], { user = "ann@example.org" })
+      local made = 0
+      for i = 1, 300 do
+        local ok, err = pcall(function() db.types.ticket:create { summary = "more " .. i, body = ("y"):rep(20000) } end)
+        if not ok then print(err.code) break end
+        made = i
+      end
+      print(made, db:check().faults)]])
+    local out = io.popen(("ulimit -f 600; '%s' '%s' '%s' 2>&1"):format(program, script, A)):read "a"
+    local code, made, found = out:match "^(%w+)\n(%d+)\t(%d+)"
+    assert.truthy(code == "full" or code == "io", out)
+    assert.equal("0", found, out)
+    ann = place.open "ann"
+    assert.equal(60 + tonumber(made), ann.types.ticket:count())
+  end)
+
   it("leaves no index behind that nobody uses", function()
     write(A .. "/index", "index.77.mdb\n")
     os.execute(("mkdir '%s/.index.abcdef'; touch '%s/.index.abcdef/data.mdb' '%s/index.5.mdb'"):format(A, A, A))

@@ -1,5 +1,6 @@
 /* Log files that are missing, cut or have damaged headers: what is left is read, and the log goes on. */
 #include "log_place.h"
+#include <sys/resource.h>
 
 typedef struct scene {
     const char *dir;
@@ -154,4 +155,64 @@ TEST(a_lost_first_sector_costs_its_batches_only)
     s = scene_make();
     place_poke(file_of(&s, 1), 0, zeros, sizeof zeros);
     check_left(&s, 1, 1, "");
+}
+
+TEST(fewer_descriptors_than_files_will_do)
+{
+    scene s = scene_make();
+    struct rlimit before, few;
+    ph_log *log = place_open(s.dir);
+    int next = open("/dev/null", O_RDONLY); /* the least that is free */
+
+    REQUIRE(next >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few = before;
+    few.rlim_cur = (rlim_t)next + 1; /* that one alone is left */
+    close(next);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    for (unsigned n = 0; n < 9; n++) {
+        ph_log_window w = { .bytes = PH_BUF_INIT };
+        ph_frame f;
+        CHECK_OK(ph_log_read(log, ph_log_frame_position(s.at[n], 0), &w, &f, &err), &err);
+        ph_log_window_clear(&w);
+    }
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    ph_log_close(log);
+}
+
+static void put_file(const scene *s, uint32_t n)
+{
+    int fd = open(file_of(s, n), O_WRONLY | O_CREAT | O_EXCL, 0600);
+
+    REQUIRE(fd >= 0 && close(fd) == 0);
+}
+
+TEST(a_file_that_is_none_does_not_end_the_log)
+{
+    scene s = scene_make();
+
+    put_file(&s, s.files + 1);
+    check_left(&s, 0, -1, "a stray file");
+}
+
+TEST(a_file_with_a_number_from_nowhere_is_refused)
+{
+    scene s = scene_make();
+    ph_log *log = NULL;
+
+    put_file(&s, 4000000000u);
+    CHECK_CODE(ph_log_open(s.dir, false, &log, &err), PROPHET_ECORRUPT, &err);
+    CHECK_HAS(err.message, "4000000000.log");
+    CHECK_HAS(err.hint, "move it away");
+}
+
+TEST(an_end_that_was_written_over_is_seen)
+{
+    scene s = scene_make();
+    ph_log *log = place_open(s.dir);
+
+    CHECK(!ph_log_is_short(log));
+    int fd = open(file_of(&s, s.files), O_WRONLY);
+    REQUIRE(fd >= 0 && pwrite(fd, "junk", 4, (off_t)(uint32_t)s.at[8] + 24) == 4 && close(fd) == 0);
+    CHECK(ph_log_is_short(log));
+    ph_log_close(log);
 }
