@@ -404,7 +404,7 @@ PROPHET_API prophet_code prophet_query(prophet_db *db, prophet_value spec, proph
 PROPHET_API prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, prophet_error *err);
 /* Checks a spec's type, text and params: a map of order? and limit?, as the text has them. EUSAGE, EFIELD: the message names the column. */
 PROPHET_API prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out, prophet_error *err);
-/* How a query is run: a map {plan ("scan" "numbers" "ids" "index" "union" "intersect"), text, index?, order ("index" "number" "sort" "top"),
+/* How a query is run: a map {plan ("scan" "numbers" "ids" "index" "union" "intersect" "match"), text, index?, order ("index" "number" "sort" "top"),
  * scans, tests, estimated? (keys), help? (fields)}; run: it is, and {keys, tested, rows, ms} say what that took. */
 PROPHET_API prophet_code prophet_explain(prophet_db *db, prophet_value spec, bool run, prophet_doc **out, prophet_error *err);
 

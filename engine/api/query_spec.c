@@ -40,14 +40,6 @@ static prophet_slice text_option(const ph_field_def *f, const char *option)
                : ph_slice(NULL, 0);
 }
 
-static bool has_fulltext(const ph_field_def *f)
-{
-    prophet_slice raw;
-    ph_item item;
-    return ph_field_option(f, "fulltext", &raw) && ph_value_open(raw, &item) &&
-           !(item.kind == PH_BOOL && !item.b);
-}
-
 static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
                               ph_query_field *out, prophet_error *err)
 {
@@ -72,7 +64,7 @@ static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
         out->of = query_kind(of);
     out->to = f->kind == PH_F_MANY ? text_option(f, "type") : f->to;
     out->by = text_option(f, "by");
-    out->fulltext = has_fulltext(f);
+    out->fulltext = ph_field_fulltext(f, &out->weight);
     out->language = ph_field_language(f);
     return PROPHET_OK;
 }
@@ -105,6 +97,18 @@ static prophet_code ask_indexes(void *ctx, prophet_slice type, const ph_index_de
     *out = s->indexes;
     *count = s->index_count;
     return PROPHET_OK;
+}
+
+static prophet_code ask_text(void *ctx, prophet_slice type, const ph_text_layout **out,
+                             prophet_error *err)
+{
+    asking *q = ctx;
+    const ph_schema *s;
+    prophet_code rc = ph_view_schema(q->v, type, &s, err);
+    if (rc < 0)
+        return rc;
+    *out = s->text;
+    return s->text ? PROPHET_OK : PROPHET_DONE;
 }
 
 /* ---- the spec ----------------------------------------------------------------------------------------------------------- */
@@ -230,7 +234,7 @@ prophet_code api_query_compile(prophet_db *db, ph_view *v, const prophet_value *
                                ph_query **out, prophet_error *err)
 {
     asking ctx = { db, v };
-    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes };
+    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes, ask_text };
     ph_buf bytes = PH_BUF_INIT;
     prophet_code rc = encode_spec(spec, &bytes, err);
     if (rc >= 0)
@@ -284,7 +288,7 @@ prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out
         (rc = ph_query_parse(type, text, ph_buf_slice(&list), &parsed, err)) < 0)
         goto done;
     asking ctx = { db, rd.v };
-    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes };
+    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes, ask_text };
     if ((rc = ph_query_compile(ph_buf_slice(&parsed), &schema, &q, err)) < 0) {
         name_column(text, err);
         goto done;

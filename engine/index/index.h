@@ -237,6 +237,9 @@ prophet_code ph_words_new(ph_words **out, prophet_error *err);
 void         ph_words_free(ph_words *w);
 /* Calls `see` for each word (its slices live for that call), until it returns something but PROPHET_OK, which is returned. */
 prophet_code ph_words_cut(ph_words *w, unsigned language, prophet_slice text, uint32_t position, ph_word_fn see, void *ctx, prophet_error *err);
+/* How much of the beginning of a word, folded, the terms of all words that begin so begin with as well; bytes. 0: that cannot be said. A word whose
+ * stem differs sooner (dying, die) is not found by its beginning. */
+size_t       ph_words_shared(unsigned language, prophet_slice folded);
 /* A number that changes when words of this language become other terms: another Unicode, another stemmer. */
 prophet_code ph_words_fingerprint(ph_words *w, unsigned language, uint64_t *out, prophet_error *err);
 

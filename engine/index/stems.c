@@ -35,6 +35,32 @@ const char *ph_language_name(unsigned language)
     return language < LANGUAGES ? names[language] : NULL;
 }
 
+/* Languages whose stems are words with another ending; the others also take beginnings away, or write in other letters. */
+static bool keeps_start(unsigned language)
+{
+    static const char *const taken[] = { "arabic",  "indonesian", "irish",
+                                         "serbian", "tamil",      "yiddish" };
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (language < LANGUAGES && strcmp(names[language], taken[i]) == 0)
+            return false;
+    return true;
+}
+
+size_t ph_words_shared(unsigned language, prophet_slice folded)
+{
+    enum { SURE = 3 }; /* characters */
+    const uint8_t *p = folded.data;
+    size_t i = 0, chars = 0;
+
+    if (language == 0)
+        return folded.len;
+    for (; keeps_start(language) && i < folded.len; i++)
+        if ((p[i] & 0xc0) != 0x80 && ++chars > SURE)
+            break;
+    return i;
+}
+
 prophet_code ph_stems_new(stems **out, prophet_error *err)
 {
     *out = ph_zalloc(sizeof **out);

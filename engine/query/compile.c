@@ -1,6 +1,25 @@
 /* compile: a query's spec, member by member. What each means stands in query.h. */
 #include "query/query_impl.h"
 
+/* PROPHET_DONE: it is a field. */
+static prophet_code take_score(compiler *c, prophet_slice name, order_term *out, prophet_error *err)
+{
+    ph_query_field f = { .kind = PH_Q_ANY };
+    prophet_code rc = c->schema->field(c->schema->ctx, c->q->type_name, name, &f, err);
+
+    if (rc != PROPHET_DONE)
+        return rc < 0 ? rc : PROPHET_DONE;
+    if (!ph_query_scored(c->q)) {
+        ph_fail(err, PROPHET_EUSAGE,
+                "score orders what a match finds, and no condition that must hold is one");
+        ph_hint(err, "add one, as in q.match \"some words\"");
+        return PROPHET_EUSAGE;
+    }
+    out->path = (path){ .text = ph_slice_str("score") };
+    out->score = true;
+    return PROPHET_OK;
+}
+
 static prophet_code take_order_term(compiler *c, prophet_slice raw, order_term *out,
                                     prophet_error *err)
 {
@@ -8,7 +27,7 @@ static prophet_code take_order_term(compiler *c, prophet_slice raw, order_term *
 
     if (!ph_value_open(raw, &x))
         x.kind = PH_ABSENT;
-    out->desc = false;
+    *out = (order_term){ .desc = false };
     if (x.kind == PH_LIST && x.i == 2) {
         ph_reader in = ph_reader_of(x.s);
         if (ph_read_item(&in, &x) && ph_read_item(&in, &desc) && desc.kind == PH_BOOL)
@@ -20,6 +39,10 @@ static prophet_code take_order_term(compiler *c, prophet_slice raw, order_term *
         out->desc = !out->desc;
         x.s = ph_slice((const char *)x.s.data + 1, x.s.len - 1);
     }
+    prophet_code rc = PROPHET_DONE;
+    if (ph_slice_eq(x.s, ph_slice_str("score")) &&
+        (rc = take_score(c, x.s, out, err)) != PROPHET_DONE)
+        return rc;
     return ph_query_path(c, x.s, &out->path, err);
 }
 
@@ -176,6 +199,20 @@ prophet_code ph_query_note_type(compiler *c, prophet_slice name, uint32_t id, pr
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
+static prophet_code note_text(compiler *c, prophet_error *err)
+{
+    const ph_text_layout *layout = NULL;
+    bool ok = true;
+    prophet_code rc = c->schema->text && c->q->type
+                          ? c->schema->text(c->schema->ctx, c->q->type_name, &layout, err)
+                          : PROPHET_DONE;
+
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    c->q->text = ph_arena_copy(c->a, ph_slice(layout, sizeof *layout), &ok).data;
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
 static prophet_code take_using(compiler *c, const ph_item *x, prophet_error *err)
 {
     const query_type *t = ph_query_type_of(c->q, c->q->type);
@@ -262,6 +299,8 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
         return ph_nomem(err);
     if ((rc = c->schema->type(c->schema->ctx, c->q->type_name, &c->q->type, err)) < 0 ||
         (rc = ph_query_note_type(c, c->q->type_name, c->q->type, err)) < 0)
+        return rc;
+    if ((rc = note_text(c, err)) < 0)
         return rc;
     if (m[M_WHERE].kind != PH_ABSENT &&
         (rc = ph_query_condition(c, m[M_WHERE].raw, QUERY_DEPTH, &c->q->where, err)) < 0)

@@ -3,9 +3,8 @@
  * Called by api for query:explain; run.c says the same line when a query reads too much. */
 #include "query/plan_impl.h"
 
-static const char *const access_names[] = {
-    "scan", "numbers", "ids", "index", "union", "intersect"
-};
+static const char *const access_names[] = { "scan",  "numbers",   "ids",  "index",
+                                            "union", "intersect", "match" };
 
 static void add_indexes(ph_buf *b, const access *a)
 {
@@ -13,6 +12,8 @@ static void add_indexes(ph_buf *b, const access *a)
         ph_buf_printf(b, "%s%.*s", b->len ? " + " : "", PH_FMT(a->index->name));
         return;
     }
+    if (a->kind == ACCESS_MATCH)
+        ph_buf_printf(b, "%sfulltext", b->len ? " + " : "");
     for (size_t i = 0; i < a->kid_count; i++)
         add_indexes(b, a->kids[i]);
 }
@@ -43,6 +44,7 @@ static void describe(const access *a, ph_buf *b)
         else if (a->range_count > 1)
             ph_buf_printf(b, " (%zu ranges)", a->range_count);
         return;
+    case ACCESS_MATCH: ph_buf_printf(b, "full text"); return;
     default: break;
     }
     if (a->kid_count == 0)

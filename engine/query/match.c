@@ -43,7 +43,9 @@ static prophet_code cut(ph_words *w, unsigned language, prophet_slice text, ph_a
     word_list l = { .a = a };
     prophet_code rc = ph_words_cut(w, language, text, 0, see_word, &l, err);
 
-    *out = (match_words){ l.at, l.count };
+    *out = (match_words){ l.at, l.count, 0 };
+    if (l.count)
+        out->shared = ph_words_shared(language, l.at[l.count - 1].folded);
     return rc;
 }
 
@@ -58,7 +60,8 @@ static bool words_at(const match_words *want, bool prefix, const match_word *at)
 {
     for (size_t i = 0; i < want->count; i++) {
         bool open = prefix && i + 1 == want->count;
-        if (open ? !begins(at[i].folded, want->at[i].folded)
+        if (open ? !begins(at[i].folded, want->at[i].folded) ||
+                       !begins(at[i].term, ph_slice(want->at[i].folded.data, want->shared))
                  : !ph_slice_eq(at[i].term, want->at[i].term))
             return false;
     }

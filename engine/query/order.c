@@ -58,10 +58,24 @@ static bool see_value(path_visit *v, prophet_slice value, bool set)
     return w->nomem;
 }
 
+static prophet_code score_value(double score, ph_arena *a, prophet_slice *out, prophet_error *err)
+{
+    ph_buf b = PH_BUF_INIT;
+    bool ok = true;
+
+    ph_put_float(&b, score);
+    *out = ph_arena_copy(a, ph_buf_slice(&b), &ok);
+    ok = ok && !b.failed;
+    ph_buf_clear(&b);
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
 prophet_code ph_query_order_value(query_run *r, const order_term *o, const ph_row *row, ph_arena *a,
                                   prophet_slice *out, prophet_error *err)
 {
     value_visit v = { .base = { .see = see_value }, .greatest = o->desc, .arena = a };
+    if (o->score)
+        return score_value(r->score, a, out, err);
     prophet_code rc = ph_query_walk(r, &o->path, row, &v.base, err);
 
     *out = v.best;
@@ -83,9 +97,10 @@ static prophet_code row_values(query_run *r, const ph_row *row, ph_arena *a, pro
     return rc;
 }
 
-static bool behind(const ph_query *q, const prophet_slice *values, uint64_t number)
+static bool behind(const ph_query *q, const prophet_slice *after, const prophet_slice *values,
+                   uint64_t number)
 {
-    int c = compare_values(q, values, q->after);
+    int c = compare_values(q, values, after);
 
     return c ? c > 0 : number > q->after_number;
 }
@@ -98,7 +113,7 @@ prophet_code ph_query_order_behind(query_run *r, const ph_row *row, bool *out, p
         return PROPHET_OK;
     prophet_code rc = row_values(r, row, &r->row_arena, &values, err);
     if (rc >= 0)
-        *out = behind(r->q, values, row->number);
+        *out = behind(r->q, r->after, values, row->number);
     return rc;
 }
 
@@ -172,7 +187,7 @@ prophet_code ph_query_order_add(order_list *l, query_run *r, const ph_row *row, 
         return PROPHET_OK;
     if ((rc = row_values(r, row, q->limited ? &r->row_arena : &l->arena, &e.values, err)) < 0)
         return rc;
-    if (q->has_after && !behind(q, e.values, row->number))
+    if (q->has_after && !behind(q, r->after, e.values, row->number))
         return PROPHET_OK;
     if (l->full && compare_entries(&e, &l->entries[l->kept - 1], (void *)q) > 0)
         return PROPHET_OK;

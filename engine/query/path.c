@@ -173,6 +173,7 @@ prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_e
         out->kind = f.kind;
         out->of = f.of;
         out->language = f.language;
+        out->weight = f.weight;
         if (name.len == rest.len)
             return PROPHET_OK;
         if ((rc = leads_on(type, name, &f, err)) < 0)

@@ -154,7 +154,9 @@ static prophet_code single_conditions(planner *p, uint32_t type, candidates *l, 
         access *a = NULL;
         if (l->c[i].negated)
             continue;
-        rc = n->op == OP_OR ? plan_union(p, type, n, &a, err) : plan_ids(p, type, n, &a, err);
+        rc = n->op == OP_OR      ? plan_union(p, type, n, &a, err)
+             : n->op == OP_MATCH ? ph_plan_match(p, type, n, &a, err)
+                                 : plan_ids(p, type, n, &a, err);
         if (rc >= 0 && a) {
             a->covers = UINT64_C(1) << i;
             add(l, a);
@@ -400,6 +402,33 @@ static prophet_code forced_fails(const ph_query *q, prophet_error *err)
     return PROPHET_EUSAGE;
 }
 
+static bool wants_scores(const query_run *r)
+{
+    for (size_t i = 0; i < r->q->order_count && !r->counts; i++)
+        if (r->q->order[i].score)
+            return true;
+    return false;
+}
+
+/* Only the postings of its match tell a record's score. */
+static prophet_code scored_access(const ph_query *q, const candidates *l, access **best,
+                                  prophet_error *err)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (l->at[i]->kind == ACCESS_MATCH && l->at[i]->match == ph_query_scored(q)) {
+            *best = l->at[i];
+            (*best)->scored = true;
+            return PROPHET_OK;
+        }
+    ph_fail(err, PROPHET_EUSAGE,
+            "there is no score here: the full-text index of %.*s cannot answer this match",
+            PH_FMT(q->type_name));
+    ph_hint(err, "it takes fields declared fulltext and at least one word that must be there, and "
+                 "today's records: "
+                 "a past version has no such index");
+    return PROPHET_EUSAGE;
+}
+
 prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *err)
 {
     const ph_query *q = r->q;
@@ -414,12 +443,16 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
     candidates *l = ph_arena_alloc(a, sizeof *l);
     if (!l)
         return ph_nomem(err);
-    if ((rc = find_candidates(&p, q->type, q->where, ordered, l, err)) < 0 ||
-        (rc = choose(&p, q->type, l, &best, &out->records, err)) < 0 ||
-        (rc = intersect(&p, q->type, l, &best, &out->records, err)) < 0)
+    if ((rc = find_candidates(&p, q->type, q->where, ordered, l, err)) < 0)
         return rc;
-    prefer_ordered(q, l, &best);
-    if (ordered && (rc = walk_instead(&p, l, &best, out, err)) < 0)
+    bool scored = wants_scores(r);
+    rc = scored ? scored_access(q, l, &best, err)
+                : choose(&p, q->type, l, &best, &out->records, err);
+    if (rc < 0 || (!scored && (rc = intersect(&p, q->type, l, &best, &out->records, err)) < 0))
+        return rc;
+    if (!scored)
+        prefer_ordered(q, l, &best);
+    if (ordered && !scored && (rc = walk_instead(&p, l, &best, out, err)) < 0)
         return rc;
     if (!best && q->force)
         best = l->count ? l->at[0] : NULL;

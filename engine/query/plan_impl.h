@@ -21,7 +21,8 @@ typedef enum access_kind {
     ACCESS_IDS,       /* these records */
     ACCESS_INDEX,     /* ranges of an index */
     ACCESS_UNION,     /* any of several */
-    ACCESS_INTERSECT  /* both of two */
+    ACCESS_INTERSECT, /* both of two */
+    ACCESS_MATCH      /* postings of the full-text index */
 } access_kind;
 
 typedef struct access access;
@@ -50,6 +51,10 @@ struct access {
     /* ACCESS_UNION, ACCESS_INTERSECT */
     access    **kids;
     size_t      kid_count;
+    /* ACCESS_MATCH */
+    const node *match;
+    const ph_text_head *head;
+    bool        scored;    /* the query's order wants scores */
     const char *join;      /* said in explain: the path that was followed to get there */
 };
 
@@ -97,6 +102,9 @@ prophet_slice ph_plan_after_prefix(prophet_slice prefix, ph_arena *a); /* the le
 /* plan_join.c: conditions on other types' records, as values and ids. *out NULL: too many of them. */
 prophet_code ph_plan_join(planner *p, uint32_t type, const node *n, node **as_values, access **as_ids, prophet_error *err);
 
+/* plan_match.c: *out NULL: the index is not there, or cannot tell. */
+prophet_code ph_plan_match(planner *p, uint32_t type, const node *n, access **out, prophet_error *err);
+
 /* plan_cost.c */
 /* Counts the keys of several accesses side by side until one is done or `limit` were read of each. */
 prophet_code ph_plan_race(planner *p, access **list, size_t count, uint64_t limit, prophet_error *err);
@@ -118,6 +126,11 @@ prophet_code ph_source_open(query_run *r, const access *a, plan_order order, acc
 void         ph_source_close(access_source *s);
 /* source_index.c */
 prophet_code ph_source_index(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
+
+/* source_match.c */
+/* Of an order by score: the score of the record that rows are to be behind, as it is now. ENOTFOUND: it does not fit. */
+prophet_code ph_match_after(query_run *r, const access *a, ph_arena *arena, prophet_error *err);
+prophet_code ph_source_match(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
 
 /* source_hits.c: found records as a list by number, each once. */
 typedef struct hit_entry {

@@ -7,7 +7,8 @@
  *           {"eq" | "ne" | "lt" | "le" | "gt" | "ge", field, value}  {"between", field, low, high} (both included)
  *           {"in" | "one_of" | "not_in" | "none_of", field, {values..}}  {"has", field, element}  {"has_any" | "has_all", field, {values..}}
  *           {"prefix" | "contains", field, text}  {"present" | "missing", field}  {"match", [field,] text}  {":", field, value} (text form)
- *   order?  list of fields, each text ("-severity": descending) or {field, descending}; absent values are lowest, ties by local number
+ *   order?  list of fields, each text ("-severity": descending) or {field, descending}; absent values are lowest, ties by local number;
+ *           score: how well a record fits the match (rank.c), unless there is a field of that name
  *   limit?  int      after? list: for each order field {} (absent) or {value}, then the local number: rows strictly behind that one
  *   deleted? bool    scan? bool: no limit on keys read    using? text: the index to read, as it is declared ("status,-due")
  * A value may be {"$word": text}: what a person typed, read as the field's kind says.
@@ -38,6 +39,7 @@ typedef struct ph_query_field {
     prophet_slice to;       /* references (also in sets and lists): the type they lead to, empty: any. PH_Q_MANY: the type that refers here */
     prophet_slice by;       /* PH_Q_MANY: the field that refers here */
     bool          fulltext; /* match without a field looks here */
+    double        weight;   /* of its words in scores */
     unsigned      language; /* of its words, for match: ph_language_find */
 } ph_query_field;
 
@@ -51,6 +53,8 @@ typedef struct ph_query_schema {
     prophet_code (*names)(void *ctx, prophet_slice type, ph_arena *a, const char *const **names, size_t *count, prophet_error *err);
     /* The declared indexes of a type, finished or not; NULL: there are none. Borrowed for the call. */
     prophet_code (*indexes)(void *ctx, prophet_slice type, const ph_index_def **out, size_t *count, prophet_error *err);
+    /* The declared full-text index of a type, there or not. PROPHET_DONE: none. Borrowed for the call. NULL: there are none. */
+    prophet_code (*text)(void *ctx, prophet_slice type, const ph_text_layout **out, prophet_error *err);
 } ph_query_schema;
 
 /* ---- compiling ------------------------------------------------------------------------------------------------ */
@@ -72,9 +76,10 @@ prophet_code ph_query_parse(prophet_slice type, prophet_slice text, prophet_slic
 /* A record that may fit. */
 typedef struct ph_query_hit {
     uint64_t      number; /* 0: its row tells */
-    ph_uuid       uuid;
+    ph_uuid       uuid;   /* all zero: its number tells */
     prophet_slice row;    /* empty: not at hand */
     bool          test;   /* of a source whose hits fit all conditions: this one must be looked at */
+    double        score;  /* where the query is ordered by it */
 } ph_query_hit;
 
 /* Where candidates come from: one function a way to find them (source.c, source_index.c, source_hits.c). A source may give too
@@ -115,7 +120,7 @@ void         ph_query_close(ph_query_iter *it);
 prophet_code ph_query_count(const ph_query *q, ph_txn *t, const ph_query_options *o, uint64_t *count, ph_query_stats *stats, prophet_error *err);
 /* How it would be run; `run`: also run it, and say what that took. */
 typedef struct ph_query_plan {
-    const char   *access;   /* "scan" "numbers" "ids" "index" "union" "intersect" */
+    const char   *access;   /* "scan" "numbers" "ids" "index" "union" "intersect" "match" */
     const char   *order;    /* "index" "number": rows come so; "sort"; "top": sorted, only the first are kept */
     char          text[160]; /* in a line */
     char          index[160]; /* the indexes that are read, as they are declared; empty: none */

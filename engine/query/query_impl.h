@@ -24,6 +24,7 @@ typedef struct path {
     size_t           count;
     ph_query_kind    kind, of; /* of the last step, as declared */
     unsigned         language; /* of its words */
+    double           weight;   /* declared with fulltext: in scores */
 } path;
 
 /* ---- conditions ------------------------------------------------------------------------------------------- */
@@ -39,6 +40,7 @@ typedef struct match_word {
 typedef struct match_words {
     const match_word *at;
     size_t            count;
+    size_t            shared;  /* of a term that goes on: the beginning that the last word's term has as well */
 } match_words;
 typedef struct match_term {
     const match_words *words; /* one a path of the node */
@@ -61,8 +63,9 @@ typedef struct node {
 } node;
 
 typedef struct order_term {
-    path path;
+    path path; /* of the score: without steps */
     bool desc;
+    bool score;
 } order_term;
 
 typedef struct reverse_key { /* all records of a type by what a field of theirs refers to */
@@ -98,8 +101,10 @@ struct ph_query {
     bool          deleted, scan;
     reverse_key  *reverse;
     size_t        reverse_count, reverse_cap;
+    const ph_text_layout *text; /* the full-text index of the type; NULL: none */
     prophet_slice hint;         /* the index that would help most, or empty */
 };
+const node *ph_query_scored(const ph_query *q); /* the match that scores are of; NULL: none */
 const query_type *ph_query_type_of(const ph_query *q, uint32_t type); /* NULL: no path leads there */
 
 /* compile.c calls these. */
@@ -140,6 +145,8 @@ typedef struct query_run {
     bool            scans;     /* what is read counts against options.reads */
     bool            counts;    /* the order of rows does not matter */
     ph_words       *words;     /* cuts texts; NULL until a text is looked at */
+    double          score;     /* of the row at hand */
+    const prophet_slice *after; /* q->after, with the score of that record */
     const char     *plan_text; /* said when too much is read */
 } query_run;
 

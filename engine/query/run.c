@@ -10,7 +10,7 @@
 prophet_code ph_query_run_begin(query_run *r, const ph_query *q, ph_txn *t,
                                 const ph_query_options *o, prophet_error *err)
 {
-    *r = (query_run){ .q = q, .t = t };
+    *r = (query_run){ .q = q, .t = t, .after = q->after };
     if (o)
         r->o = *o;
     if (q->scan)
@@ -60,14 +60,30 @@ static prophet_code test_row(query_run *r, const ph_row *row, bool sure, bool *f
     return ph_query_eval(r, r->q->where, row, fits, err);
 }
 
+/* By its id, or where that is all zero by its number. */
+static prophet_code row_by(query_run *r, const ph_uuid *uuid, uint64_t number, ph_row *row,
+                           prophet_error *err)
+{
+    static const ph_uuid none;
+    uint32_t type;
+    ph_uuid found;
+
+    r->stats.keys++;
+    if (memcmp(uuid, &none, sizeof none) == 0) {
+        prophet_code rc = ph_numbers_get(r->t, number, &type, &found, err);
+        if (rc != PROPHET_OK)
+            return rc;
+        uuid = &found;
+    }
+    return ph_query_row(r, r->q->type, uuid, row, err);
+}
+
 static prophet_code row_of(query_run *r, const ph_query_hit *hit, ph_row *row, prophet_error *err)
 {
     uint8_t key[20];
 
-    if (hit->row.len == 0) {
-        r->stats.keys++;
-        return ph_query_row(r, r->q->type, &hit->uuid, row, err);
-    }
+    if (hit->row.len == 0)
+        return row_by(r, &hit->uuid, hit->number, row, err);
     ph_u32be_put(key, r->q->type);
     memcpy(key + 4, hit->uuid.b, 16);
     return ph_row_open(ph_slice(key, sizeof key), hit->row, row)
@@ -85,6 +101,7 @@ static prophet_code next_fit(query_run *r, access_source *s, const plan *p, ph_r
 
     while ((rc = ph_source_next(s, &hit, err)) == PROPHET_OK) {
         r->stats.tested++;
+        r->score = hit.score;
         if ((rc = row_of(r, &hit, row, err)) == PROPHET_DONE)
             continue;
         if (rc < 0 || (rc = test_row(r, row, p->exact && !hit.test, &fits, err)) < 0)
@@ -115,7 +132,7 @@ static prophet_code open_plan(query_run *r, ph_arena *a, plan *p, access_source 
         rc = ph_plan_make(r, a, p, err);
     r->scans = p->scans;
     r->plan_text = ph_plan_text(p, a);
-    if (rc < 0 || r->o.source)
+    if (rc < 0 || r->o.source || (rc = ph_match_after(r, p->access, a, err)) < 0)
         return rc;
     return ph_source_open(r, p->access, p->ordered ? p->order : ORDER_SORT, s, err);
 }
@@ -136,12 +153,20 @@ struct ph_query_iter {
     size_t at; /* of the next row */
 };
 
-/* Only numbers and ids are wanted of candidates that the plan vouches for, where they need no order but their numbers. */
+static bool by_score_alone(const ph_query *q)
+{
+    for (size_t i = 0; i < q->order_count; i++)
+        if (!q->order[i].score)
+            return false;
+    return true;
+}
+
+/* Only numbers and ids are wanted of candidates that the plan vouches for, where they need no order but their numbers or scores. */
 static prophet_code collect(ph_query_iter *it, prophet_error *err)
 {
     query_run *r = &it->run;
     const ph_query *q = r->q;
-    bool by_keys = it->plan.exact && q->order_count == 0 && !q->deleted;
+    bool by_keys = it->plan.exact && by_score_alone(q) && !q->deleted;
     ph_query_hit hit;
     ph_row row;
     prophet_code rc = PROPHET_OK;
@@ -158,9 +183,11 @@ static prophet_code collect(ph_query_iter *it, prophet_error *err)
         if ((rc = ph_source_next(&it->source, &hit, err)) != PROPHET_OK)
             break;
         r->stats.tested++;
+        r->score = hit.score;
         if (hit.test && (rc = row_of(r, &hit, &row, err)) == PROPHET_OK)
             rc = test_row(r, &row, false, &fits, err);
         if (rc == PROPHET_OK && fits) {
+            ph_arena_reset(&r->row_arena);
             r->stats.matched++;
             rc = ph_query_order_found(&it->list, r, hit.number, &hit.uuid, err);
         } else if (rc == PROPHET_DONE) {
@@ -242,14 +269,24 @@ static prophet_code next_streamed(ph_query_iter *it, prophet_error *err)
     return rc;
 }
 
+static double score_of(const ph_query *q, const order_entry *e)
+{
+    ph_item x;
+
+    for (size_t i = 0; i < q->order_count; i++)
+        if (q->order[i].score && ph_value_open(e->values[i], &x))
+            return x.d;
+    return 0;
+}
+
 static prophet_code next_collected(ph_query_iter *it, prophet_error *err)
 {
     query_run *r = &it->run;
 
     while (it->at < it->list.count && (!r->q->limited || it->given < r->q->limit)) {
-        r->stats.keys++;
-        prophet_code rc =
-            ph_query_row(r, r->q->type, &it->list.entries[it->at++].uuid, &it->row, err);
+        const order_entry *e = &it->list.entries[it->at++];
+        prophet_code rc = row_by(r, &e->uuid, e->number, &it->row, err);
+        r->score = score_of(r->q, e);
         if (rc < 0 || (rc == PROPHET_OK && it->row.alive != r->q->deleted))
             return rc;
     }

@@ -105,6 +105,7 @@ prophet_code ph_source_open(query_run *r, const access *a, plan_order order, acc
         if (a->unique && (order != ORDER_NUMBER || a->by_number))
             return ph_source_index(r, a, order, out, err);
         break;
+    case ACCESS_MATCH: return ph_source_match(r, a, order, out, err);
     default: break;
     }
     return ph_source_hits(r, a, out, err);

@@ -24,6 +24,13 @@ static int by_number(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
+/* An access by words tells numbers alone. */
+static bool has_id(const hit_entry *e)
+{
+    static const ph_uuid none;
+    return memcmp(&e->uuid, &none, sizeof none) != 0;
+}
+
 /* One that was found twice is looked at only if both ways leave it open. */
 static void tidy(hit_list *l)
 {
@@ -31,9 +38,11 @@ static void tidy(hit_list *l)
 
     ph_sort(l->at, l->count, sizeof *l->at, by_number);
     for (size_t i = 0; i < l->count; i++)
-        if (kept && l->at[kept - 1].number == l->at[i].number)
+        if (kept && l->at[kept - 1].number == l->at[i].number) {
+            if (!has_id(&l->at[kept - 1]))
+                l->at[kept - 1].uuid = l->at[i].uuid;
             l->at[kept - 1].test = l->at[kept - 1].test && l->at[i].test;
-        else
+        } else
             l->at[kept++] = l->at[i];
     l->count = kept;
 }
@@ -48,6 +57,23 @@ static prophet_code gather_index(query_run *r, const access *a, hit_list *out, p
         return rc;
     while ((rc = ph_source_next(&s, &hit, err)) == PROPHET_OK)
         if (!push(out, (hit_entry){ hit.number, hit.uuid, hit.test || !a->exact })) {
+            rc = ph_nomem(err);
+            break;
+        }
+    ph_source_close(&s);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code gather_match(query_run *r, const access *a, hit_list *out, prophet_error *err)
+{
+    access_source s;
+    ph_query_hit hit;
+    prophet_code rc = ph_source_match(r, a, ORDER_SORT, &s, err);
+
+    if (rc < 0)
+        return rc;
+    while ((rc = ph_source_next(&s, &hit, err)) == PROPHET_OK)
+        if (!push(out, (hit_entry){ hit.number, hit.uuid, hit.test })) {
             rc = ph_nomem(err);
             break;
         }
@@ -79,8 +105,9 @@ static prophet_code gather_both(query_run *r, const access *a, hit_list *out, pr
         rc = ph_hits_gather(r, a->kids[1], &y, err);
     for (size_t i = 0, k = 0; i < x.count && k < y.count && rc >= 0;) {
         int c = by_number(&x.at[i], &y.at[k]);
+        const hit_entry *named = has_id(&x.at[i]) ? &x.at[i] : &y.at[k];
         if (c == 0 &&
-            !push(out, (hit_entry){ x.at[i].number, x.at[i].uuid, x.at[i].test || y.at[k].test }))
+            !push(out, (hit_entry){ named->number, named->uuid, x.at[i].test || y.at[k].test }))
             rc = ph_nomem(err);
         i += c <= 0;
         k += c >= 0;
@@ -97,6 +124,7 @@ prophet_code ph_hits_gather(query_run *r, const access *a, hit_list *out, prophe
     switch (a->kind) {
     case ACCESS_INDEX: rc = gather_index(r, a, out, err); break;
     case ACCESS_IDS: rc = gather_ids(r, a, out, err); break;
+    case ACCESS_MATCH: rc = gather_match(r, a, out, err); break;
     case ACCESS_INTERSECT: rc = gather_both(r, a, out, err); break;
     default:
         for (size_t i = 0; i < a->kid_count && rc >= 0; i++)

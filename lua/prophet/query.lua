@@ -84,7 +84,15 @@ function methods.where(query, conditions)
   return make(copy)
 end
 
---- Rows in this order; a leading "-" is descending. Ties by local number.
+-- How well a record fits the words of a match; a field of that name comes first.
+local SCORE = { name = "score", kind = "score" }
+
+local function order_field(ts, name)
+  if name == "score" and not where.has_field(ts, name) then return SCORE end
+  return where.field(ts, name)
+end
+
+--- Rows in this order; a leading "-" is descending. Ties by local number. "-score": those that fit the words of a match best come first.
 function methods.order(query, ...)
   local q = own(query)
   local names = table.pack(...)
@@ -94,7 +102,7 @@ function methods.order(query, ...)
     if type(name) ~= "string" then
       e.raise { code = "usage", message = ("order by a %s"):format(type(name)), value = name, hint = 'order("-severity", "due")' }
     end
-    local field = where.field(q.ts, name:match "^%-?(.*)$")
+    local field = order_field(q.ts, name:match "^%-?(.*)$")
     if field.kind == "computed" or field.kind == "many" or field.kind == "set" or field.kind == "map" then
       e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field orders nothing"):format(strict.a(field.kind)) }
     end
@@ -120,13 +128,14 @@ function methods.after(query, record)
   local values = {}
   for i, name in ipairs(q.order or {}) do
     name = name:match "^%-?(.*)$"
+    local field = order_field(q.ts, name)
     local value = record
-    local last = name:match "[^.]+$"
+    if field == SCORE then value, name = nil, "" end -- found when it is run
+    local last = name:match "[^.]+$" or ""
     for part in name:sub(1, -#last - 1):gmatch "[^.]+" do value = value ~= nil and value[part] or nil end
     if value ~= nil then -- of a reference the id, wherever it leads
       if own_names[last] then value = value[last] else value = value:get(last) end
     end
-    local field = where.field(q.ts, name)
     if field.kind == "ref" and value ~= nil then value = core.ref(value) end
     if value == nil then value = core.unset end
     values[i] = value

@@ -255,6 +255,14 @@ function M.compile(ts, conditions, post)
   return compile(ts, conditions, post)
 end
 
+--- Is there such a field, as far as is known now?
+---@param ts table
+---@param name string
+---@return boolean
+function M.has_field(ts, name)
+  return ts.fields[name] ~= nil or (pcall(field_at, ts, name))
+end
+
 --- Checks a name by which rows are ordered.
 ---@param ts table
 ---@param name string
