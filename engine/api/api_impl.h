@@ -102,8 +102,8 @@ typedef struct api_place {
     prophet_net_options net;
     ph_arena arena;
 } api_place;
-/* place: as the caller gave it; net (NULL: defaults) and seal go before what the remote says. ENOTFOUND: no remote of that name. Clear it in any case. */
-prophet_code api_place_find(prophet_db *db, const char *place, const char *seal,
+/* place: as the caller gave it; new: it may be one that is not there yet; net (NULL: defaults) and seal go before what the remote says. ENOTFOUND: no remote of that name. Clear it in any case. */
+prophet_code api_place_find(prophet_db *db, const char *place, bool new, const char *seal,
                             const prophet_net_options *net, api_place *out, prophet_error *err);
 void api_place_clear(api_place *p);
 /* After a clone: `origin`. */

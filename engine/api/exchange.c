@@ -57,7 +57,7 @@ static void put_report(api_map *m, const ph_sync_report *rep, const prophet_doc 
         api_put(m, "held_back", prophet_int((int64_t)rep->held_back));
     api_put(m, "bytes", prophet_int((int64_t)rep->bytes));
     api_put(m, "seconds", prophet_float(rep->seconds));
-    if (rep->changesets && rep->seconds > 0)
+    if (rep->changesets && rep->seconds > 0 && !rep->dry_run)
         api_put(m, "rate", prophet_float((double)rep->changesets / rep->seconds));
     if (rep->dry_run)
         api_put(m, "dry_run", prophet_bool(true));
@@ -104,8 +104,12 @@ static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64
     return rc < 0 || !x->o.progress ? rc : x->o.progress(x->o.ctx, stage, done, total, err);
 }
 
-static prophet_code begin(prophet_db *db, const char *other, const prophet_exchange *o,
-                          const char *what, exchange *x, prophet_error *err)
+/* What the other side may be. */
+typedef enum other_side { FILE_HERE, ANY_PLACE, NEW_PLACE } other_side;
+
+static prophet_code begin(prophet_db *db, const char *other, other_side kind,
+                          const prophet_exchange *o, const char *what, exchange *x,
+                          prophet_error *err)
 {
     *x = (exchange){ .db = db };
     if (o) {
@@ -117,7 +121,12 @@ static prophet_code begin(prophet_db *db, const char *other, const prophet_excha
     if (ph_replica_is_past(db->r))
         return ph_replica_refuse_write(db->r, err);
     prophet_code rc = api_not_inside(db, what, err);
-    return rc < 0 ? rc : api_place_find(db, other, x->o.seal, x->o.net, &x->at, err);
+    if (rc >= 0)
+        rc = api_place_find(db, kind == FILE_HERE ? NULL : other, kind == NEW_PLACE, x->o.seal,
+                            x->o.net, &x->at, err);
+    if (kind == FILE_HERE)
+        x->at.place = other;
+    return rc;
 }
 
 static void end(exchange *x)
@@ -182,7 +191,7 @@ prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exch
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, source, o, "a pull", &x, err);
+    prophet_code rc = begin(db, source, ANY_PLACE, o, "a pull", &x, err);
     if (rc >= 0 && (rc = pull(&x, &rep, err)) >= 0 && report)
         rc = one_report(db, &rep, x.asked, report, err);
     end(&x);
@@ -195,7 +204,7 @@ prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_excha
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, path, o, "applying a bundle", &x, err);
+    prophet_code rc = begin(db, path, FILE_HERE, o, "applying a bundle", &x, err);
     if (rc >= 0 && (rc = pull_by(&x, ph_sync_apply, &rep, err)) >= 0 && report)
         rc = one_report(db, &rep, x.asked, report, err);
     end(&x);
@@ -217,7 +226,7 @@ prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since,
     api_place at = { .place = since };
     prophet_code rc = api_not_inside(db, "bundling", err);
     if (rc >= 0 && since && !is_point(since))
-        rc = api_place_find(db, since, NULL, NULL, &at, err);
+        rc = api_place_find(db, since, false, NULL, NULL, &at, err);
     if (rc >= 0 && (rc = ph_sync_bundle(db->r, path, at.place, &rep, err)) >= 0 && report)
         rc = api_report_doc(&rep, report, err);
     api_place_clear(&at);
@@ -230,7 +239,7 @@ prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exch
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, target, o, "a push", &x, err);
+    prophet_code rc = begin(db, target, ANY_PLACE, o, "a push", &x, err);
     if (rc >= 0 && (rc = push(&x, &rep, err)) >= 0 && report)
         rc = api_report_doc(&rep, report, err);
     end(&x);
@@ -243,7 +252,7 @@ prophet_code prophet_publish(prophet_db *db, const char *depot, const prophet_ex
 {
     ph_sync_report rep = { 0 };
     exchange x;
-    prophet_code rc = begin(db, depot, o, "publishing", &x, err);
+    prophet_code rc = begin(db, depot, NEW_PLACE, o, "publishing", &x, err);
     if (rc >= 0) {
         const ph_sync_options so = options(&x);
         db->busy = true;
@@ -284,7 +293,7 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
 {
     ph_sync_report in = { 0 }, there = { 0 };
     exchange x;
-    prophet_code rc = begin(db, other, o, "a sync", &x, err);
+    prophet_code rc = begin(db, other, ANY_PLACE, o, "a sync", &x, err);
     if (rc >= 0 && (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
     if (rc >= 0 && (rc = push(&x, &there, err)) >= 0 && report)

@@ -225,7 +225,7 @@ static prophet_code begin(live *l, const char *other, const prophet_exchange *o,
     if (ph_replica_is_past(l->db->r) || ph_replica_readonly(l->db->r))
         return ph_replica_refuse_write(l->db->r, err);
     if ((rc = api_not_inside(l->db, "a live sync", err)) < 0 ||
-        (rc = api_place_find(l->db, other, l->x.seal, l->x.net, &l->at, err)) < 0)
+        (rc = api_place_find(l->db, other, false, l->x.seal, l->x.net, &l->at, err)) < 0)
         return rc;
     l->at.net.retries = PROPHET_NO_RETRY; /* we try again ourselves */
     l->o = (ph_sync_options){ false, tick, l, l->at.seal, &l->at.net };

@@ -92,14 +92,19 @@ static void take(api_place *p, const prophet_remote *r)
     p->net.proxy = p->net.proxy ? p->net.proxy : r->proxy;
 }
 
-static prophet_code no_such(const char *text, const prophet_remote *at, size_t count,
-                            prophet_error *err)
+static const char *closest(const char *text, const prophet_remote *at, size_t count)
 {
     const char *names[64];
     size_t n = count < 64 ? count : 64;
     for (size_t i = 0; i < n; i++)
         names[i] = at[i].name;
-    const char *near = ph_closest(text, names, n);
+    return ph_closest(text, names, n);
+}
+
+static prophet_code no_such(const char *text, const prophet_remote *at, size_t count,
+                            prophet_error *err)
+{
+    const char *near = closest(text, at, count);
     prophet_code rc =
         ph_fail(err, PROPHET_ENOTFOUND, "%s does not exist, and no remote is called that", text);
     if (near)
@@ -110,7 +115,7 @@ static prophet_code no_such(const char *text, const prophet_remote *at, size_t c
     return rc;
 }
 
-prophet_code api_place_find(prophet_db *db, const char *place, const char *seal,
+prophet_code api_place_find(prophet_db *db, const char *place, bool new, const char *seal,
                             const prophet_net_options *net, api_place *out, prophet_error *err)
 {
     static const prophet_net_options defaults = PROPHET_NET_OPTIONS_INIT;
@@ -130,8 +135,10 @@ prophet_code api_place_find(prophet_db *db, const char *place, const char *seal,
             take(out, &at[i]);
             return PROPHET_OK;
         }
-    /* a depot that is to be made here */
-    return ph_sync_may_begin(place) ? PROPHET_OK : no_such(place, at, count, err);
+    /* a depot that is to be made here? A misspelt name should not make one */
+    return ph_sync_may_begin(place) || (new && !closest(place, at, count))
+               ? PROPHET_OK
+               : no_such(place, at, count, err);
 }
 
 void api_place_clear(api_place *p)

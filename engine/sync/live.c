@@ -109,12 +109,23 @@ static prophet_code digest_of(ph_replica *r, uint8_t out[32], bool *whole, proph
     return rc;
 }
 
+/* What libcurl would make of "http:///x" is a host x. */
+static prophet_code check_host(const char *url, prophet_error *err)
+{
+    const char *host = strstr(url, "://");
+    return host && host[3] && !strchr("/?#:@", host[3])
+               ? PROPHET_OK
+               : ph_fail(err, PROPHET_EUSAGE, "%.100s names no host", url);
+}
+
 prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_options *o,
                             sync_live **out, prophet_error *err)
 {
     uint8_t digest[32];
     bool whole = false;
-    prophet_code rc = r ? digest_of(r, digest, &whole, err) : PROPHET_OK;
+    prophet_code rc = check_host(url, err);
+    if (rc >= 0 && r)
+        rc = digest_of(r, digest, &whole, err);
     sync_live *l = rc < 0 ? NULL : ph_zalloc(sizeof *l);
     if (!l)
         return rc < 0 ? rc : ph_nomem(err);

@@ -307,7 +307,7 @@ local function exchange(verb)
   return function(db, other, options)
     local s = state_of(db)
     if type(other) ~= "string" then
-      e.raise { code = "usage", message = ("%s wants the path of a replica, not a %s"):format(verb, type(other)), value = other }
+      e.raise { code = "usage", message = ("%s wants a place or the name of a remote, not a %s"):format(verb, type(other)), value = other }
     end
     local said = s.handle[verb](s.handle, other, strict.options(verb, options, exchange_options))
     types.refresh(s)
@@ -343,7 +343,7 @@ function methods.sync(db, other, options)
   strict.options("sync", options, live_options)
   if options and options.live then
     if type(other) ~= "string" then
-      e.raise { code = "usage", message = ("sync wants the path of a replica, not a %s"):format(type(other)), value = other }
+      e.raise { code = "usage", message = ("sync wants a place or the name of a remote, not a %s"):format(type(other)), value = other }
     end
     return sync_live(db, other, options)
   end

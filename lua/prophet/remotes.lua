@@ -116,6 +116,12 @@ end
 -- ---- peers -------------------------------------------------------------------------------------------------
 
 local peer_mt = { __name = "prophet.peer" }
+local peer_members = { name = true, url = true, replica = true, last_seen = true, ahead = true, behind = true }
+
+function peer_mt.__index(_, name)
+  if not peer_members[name] then return strict.unknown("a peer", name, { peer_members }) end
+  return nil
+end
 
 function peer_mt.__tostring(p)
   local how = p.ahead and ("%d ahead, %d behind"):format(p.ahead, p.behind) or "never met"

@@ -12,7 +12,7 @@ end
 
 local exchange_mt = { __name = "prophet.report" }
 
-local function one_way(r)
+local function one_way(r, said)
   local parts = {}
   if (r.changesets or 0) == 0 then
     parts[1] = not r.mended and "nothing new" or nil
@@ -30,11 +30,12 @@ local function one_way(r)
   if (r.forks or 0) > 0 then parts[#parts + 1] = count(r.forks, "fork") end
   if (r.unsigned or 0) > 0 then parts[#parts + 1] = r.unsigned .. " unsigned" end
   if r.seconds then parts[#parts + 1] = ("%.1f s"):format(r.seconds) end
-  return (r.dry_run and "would bring " or "") .. table.concat(parts, ", ") .. (r.notice and "; " .. r.notice or "")
+  return (r.dry_run and not said and "would bring " or "") .. table.concat(parts, ", ") .. (r.notice and "; " .. r.notice or "")
 end
 
 function exchange_mt.__tostring(r)
   if r.pull or r.push then
+    if r.pull and r.pull.dry_run then return "would pull " .. one_way(r.pull, true) .. "; would push " .. one_way(r.push, true) end
     return "pulled " .. tostring(r.pull or "nothing") .. "; pushed " .. tostring(r.push or "nothing")
   end
   return one_way(r)

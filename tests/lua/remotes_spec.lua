@@ -139,6 +139,14 @@ describe("remotes", function()
     assert.truthy(err.hint:find("origin", 1, true))
     bob.remotes.other = place.path "nowhere"
     raises("not_found", bob.pull, bob, "other")
+    raises("usage", bob.pull, bob, "http:///bugs")
+    raises("usage", function() return peer(bob, "origin").last_sen end)
+    raises("not_found", bob.apply, bob, "origin") -- a file, never a remote
+    local r = run("publish", "orign") -- a misspelt name makes no depot, another new one does
+    assert.equal(3, r.status)
+    assert.truthy(r.err:find("did you mean origin?", 1, true), r.err)
+    assert.equal(0, run("publish", "depot").status)
+    assert.equal(0, bob:pull(place.path "depot").changesets)
   end)
 
   it("are read from a file that makes no sense as corrupt, without a word of it", function()
@@ -208,6 +216,8 @@ describe("remotes", function()
     bob.remotes.a_broken = nil
     assert.equal(0, run("pull", "--all").status)
     assert.equal(2, run("pull", "--all", "carol").status)
+    assert.truthy(run("pull").out:find("^origin: nothing new"))
+    assert.truthy(run("sync", "--dry-run").out:find("^origin: would pull nothing new, [%d.]+ s; would push 1 changeset"))
   end)
 end)
 

@@ -69,10 +69,11 @@ describe("a report", function()
       assert.equal("", ran.err)
       return ran.out
     end
-    local dry = run("pull", "--dry-run")
+    local dry = run("pull", "origin", "--dry-run")
     assert.truthy(dry:find("^would bring 13 changesets from 2 replicas, 1 new writer"), dry)
     assert.truthy(dry:find("\n  new writer " .. carol.replica:sub(1, 8) .. "\n", 1, true), dry)
-    local out = run "pull"
+    assert.is_nil(dry:find("a second", 1, true))
+    local out = run("pull", "origin")
     assert.truthy(out:find("^13 changesets from 2 replicas, 12 conflicts, 1 new writer, %d+%.%d s\n"), out)
     assert.truthy(out:find("\n  new writer " .. carol.replica:sub(1, 8) .. " carol@example.org\n", 1, true), out)
     assert.equal(10, select(2, out:gsub("\n  conflict ticket #%d+ status: ", "")), out)

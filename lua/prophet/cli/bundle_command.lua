@@ -11,7 +11,7 @@ history that is in it, deleted values and authors' addresses as well.]],
   },
   run = function(ctx)
     local db = ctx:open()
-    if ctx.options.dry_run then return ctx:say("would write a bundle to " .. ctx.args[1]) end
+    if ctx.options.dry_run then return ctx:result({ path = ctx.args[1], dry_run = true }, "would write a bundle to " .. ctx.args[1]) end
     local report = db:bundle(ctx.args[1], { since = ctx.options.since })
     ctx:result(report, not ctx.options.quiet and ("%s: %s"):format(ctx.args[1], tostring(report)) or nil)
   end,

@@ -12,7 +12,9 @@ return {
   },
   run = function(ctx)
     local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
-    if ctx.options.dry_run then return ctx:say(("would clone %s into %s"):format(source, path)) end
+    if ctx.options.dry_run then
+      return ctx:result({ source = source, path = path, dry_run = true }, ("would clone %s into %s"):format(source, path))
+    end
     local db, report = progress.run(ctx, function(tell)
       return ctx.prophet.clone(source, path, exchange.way(ctx, { user = ctx:user(), voting = ctx.options.voting, progress = tell }))
     end)

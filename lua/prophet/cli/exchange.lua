@@ -53,7 +53,7 @@ end
 function M.run(ctx, db, verb, other)
   return M.finish(ctx, db, progress.run(ctx, function(tell)
     return db[verb](db, other, M.way(ctx, { progress = tell }))
-  end))
+  end), not ctx.args[1] and other or nil)
 end
 
 --- The other side: what is given, else the remote `origin`, else the only one.
@@ -130,9 +130,9 @@ function M.status(ctx, db)
   return open > 0 and exit.strict or exit.done
 end
 
---- Shows the report and gives the exit status.
-function M.finish(ctx, db, report)
-  M.show(ctx, db, report)
+--- Shows the report and gives the exit status. name: of the remote, where it was not given.
+function M.finish(ctx, db, report, name)
+  M.show(ctx, db, report, name)
   return M.status(ctx, db)
 end
 

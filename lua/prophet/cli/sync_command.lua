@@ -16,6 +16,7 @@ local function live(ctx, db, other)
   function options.lost(err, seconds)
     if tostring(err) == said and seconds < 5 then return end -- once, and then now and then
     said = tostring(err)
+    if ctx.options.json then return ctx:fail(err, other) end
     ctx:warn(("%s; again in %.1f s"):format(said, seconds))
   end
   ctx:until_signal(function() db:sync(other, options) end, "stopped")
