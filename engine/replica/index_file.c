@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define CONDEMNED UINT32_MAX /* for the number of an index, in the evidence */
+
 static const char *const table_names[] = PH_TABLE_NAMES;
+static prophet_code mark_clean(ph_replica *r, prophet_error *err);
 
 static ph_store_options store_options(bool readonly, bool nolock)
 {
@@ -148,7 +151,7 @@ prophet_code ph_index_rebuild(ph_replica *r, prophet_error *err)
         return rc;
     sweep(r, number + 1);
     r->index_number = number + 1;
-    return ph_index_make_clean(r, err);
+    return mark_clean(r, err); /* also where the one before was condemned */
 }
 
 /* ---- trust ---------------------------------------------------------------------------------------------------- */
@@ -349,11 +352,10 @@ prophet_code ph_index_unclean(ph_replica *r, prophet_error *err)
 {
     ph_log_evidence said, here;
     prophet_code rc;
-    if (r->marked_unclean) {
-        ph_log_evidence_get(r->log, &said);
-        if (!said.clean && said.index == r->index_number)
-            return PROPHET_OK;
-    }
+    ph_log_evidence_get(r->log, &said);
+    if (said.index == CONDEMNED ||
+        (r->marked_unclean && !said.clean && said.index == r->index_number))
+        return PROPHET_OK;
     if ((rc = ph_log_evidence_here(r->log, &here, err)) < 0)
         return rc;
     here.clean = false;
@@ -364,8 +366,24 @@ prophet_code ph_index_unclean(ph_replica *r, prophet_error *err)
     return rc;
 }
 
-/* With the write lock, or exclusively: log first, then the index, then the mark. */
-prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
+/* After a sync that failed nobody knows what of the index is on disk, and the next sync says nothing of it: it is used
+ * by those who have it open, and by nobody after them. */
+static void condemn(ph_replica *r)
+{
+    ph_log_evidence none = { .index = CONDEMNED };
+    (void)ph_log_evidence_set(r->log, &none, NULL); /* the sync's error is the one to tell */
+}
+
+static prophet_code sync_index(ph_replica *r, prophet_error *err)
+{
+    prophet_code rc = ph_store_sync(r->store, err);
+    if (rc < 0)
+        condemn(r);
+    return rc;
+}
+
+/* Log first, then the index, then the mark. */
+static prophet_code mark_clean(ph_replica *r, prophet_error *err)
 {
     ph_log_evidence here;
     ph_mark applied, end;
@@ -373,8 +391,7 @@ prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
     prophet_code rc;
     ph_log_end(r->log, &end);
     if ((rc = applied_mark(r, &applied, &stale, err)) < 0 ||
-        (rc = ph_log_flush(r->log, end.position, err)) < 0 ||
-        (rc = ph_store_sync(r->store, err)) < 0 ||
+        (rc = ph_log_flush(r->log, end.position, err)) < 0 || (rc = sync_index(r, err)) < 0 ||
         (rc = ph_log_evidence_here(r->log, &here, err)) < 0)
         return rc;
     if (applied.position != end.position)
@@ -385,4 +402,11 @@ prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
     if ((rc = ph_log_evidence_set(r->log, &here, err)) >= 0)
         r->wrote = r->marked_unclean = false;
     return rc;
+}
+
+prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err)
+{
+    ph_log_evidence said;
+    ph_log_evidence_get(r->log, &said);
+    return said.index == CONDEMNED ? PROPHET_OK : mark_clean(r, err);
 }

@@ -135,7 +135,7 @@ static prophet_code open_writable(ph_replica *r, prophet_error *err)
 {
     bool alone, lost = false;
     prophet_code rc;
-    if ((rc = take_part(r, &alone, err)) < 0 ||
+    if ((rc = check_filesystem(r->path, err)) < 0 || (rc = take_part(r, &alone, err)) < 0 ||
         (alone && (rc = ph_identity_restore(r, &lost, err)) < 0) ||
         (rc = ph_identity_load(r, err)) < 0 || (rc = ph_index_open(r, alone, err)) < 0 || !alone)
         return rc;
@@ -200,22 +200,24 @@ prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_re
 
 /* ---- close ------------------------------------------------------------------------------------------------------- */
 
-static prophet_code clean_up(ph_replica *r, prophet_error *err)
+static prophet_code clean_up(ph_replica *r, uint32_t wait_ms, prophet_error *err)
 {
     prophet_code rc;
-    if ((rc = ph_log_lock(r->log, 1000, err)) < 0)
+    if ((rc = ph_log_lock(r->log, wait_ms, err)) < 0)
         return rc;
     rc = ph_index_make_clean(r, err);
     ph_log_unlock(r->log);
     return rc;
 }
 
-prophet_code ph_replica_idle(ph_replica *r, prophet_error *err)
+void ph_replica_idle(ph_replica *r)
 {
     if (!r->wrote || r->session || r->options.readonly ||
         ph_monotonic_us() - r->last_write_us < 1000000)
-        return PROPHET_OK;
-    return clean_up(r, err);
+        return;
+    r->last_write_us =
+        ph_monotonic_us(); /* what fails, or waits for another writer, is tried again in a second */
+    (void)clean_up(r, 0, NULL);
 }
 
 void ph_replica_close(ph_replica *r)
@@ -227,7 +229,7 @@ void ph_replica_close(ph_replica *r)
         if (r->wrote)
             (void)ph_replica_sign(r, NULL);
         if (r->wrote || r->marked_unclean)
-            (void)clean_up(r, NULL);
+            (void)clean_up(r, 1000, NULL);
     }
     ph_view_free(r);
     if (r->reader)

@@ -39,8 +39,8 @@ prophet_code ph_replica_flush(ph_replica *r,
                               prophet_error *err); /* everything committed is on disk */
 prophet_code ph_replica_sign(
     ph_replica *r, prophet_error *err); /* flushes and signs the own tail if it is not signed */
-prophet_code ph_replica_idle(ph_replica *r,
-                             prophet_error *err); /* a second without writes: index made clean */
+/* After a second without writes of this handle the index is made clean, unless somebody writes just now. Each view asks. */
+void ph_replica_idle(ph_replica *r);
 /* For what goes through much of the index once: its pages do not stay in memory. Taken back by a second call; may be nested. */
 void ph_replica_frugal(ph_replica *r, bool yes);
 /* Signs a message of another kind than a changeset, which `message` begins with. EREADONLY: there is no key to sign with. */

@@ -18,6 +18,7 @@ prophet_code ph_view_begin(ph_replica *r, ph_view **out, prophet_error *err)
         *out = r->view;
         return PROPHET_OK;
     }
+    ph_replica_idle(r);
     if (!r->view && !(r->view = ph_zalloc(sizeof *r->view)))
         return ph_nomem(err);
     ph_view *v = r->view;

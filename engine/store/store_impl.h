@@ -23,6 +23,7 @@ typedef struct ph_env {
     pid_t pid;       /* who opened it: LMDB does not survive a fork */
     bool readonly;
     atomic_int frugal; /* how many want it */
+    atomic_uint writes; /* write transactions begun */
     MDB_env *env;
     MDB_dbi *tables;
     size_t table_count;

@@ -4,11 +4,16 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { LOOK_FOR_DEAD = 256 }; /* write transactions */
+
 /* ---- begin and end --------------------------------------------------------------------------------- */
 
+/* Slots of killed readers keep old pages from being used again: they are looked for at open, when none is free, and now and then. */
 static int txn_start(ph_env *e, bool write, MDB_txn **out)
 {
     int dead = 0;
+    if (write && atomic_fetch_add(&e->writes, 1) % LOOK_FOR_DEAD == LOOK_FOR_DEAD - 1)
+        (void)mdb_reader_check(e->env, &dead); /* what fails now is done later */
     int rc = mdb_txn_begin(e->env, NULL, write ? 0 : MDB_RDONLY, out);
 
     if (rc == MDB_READERS_FULL && mdb_reader_check(e->env, &dead) == 0 && dead > 0)

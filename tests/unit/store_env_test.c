@@ -220,10 +220,9 @@ TEST(a_child_after_fork_is_told_to_open_again)
     ph_store_close(s);
 }
 
-TEST(a_killed_reader_is_cleared_at_the_next_open)
+/* A process that reads, and is killed while it does. */
+static void kill_reader(const char *path, ph_store *s)
 {
-    const char *path = place_make("i.mdb");
-    ph_store *s = place_open(path);
     ph_store_stats stats;
     int pipes[2];
     char c;
@@ -244,12 +243,46 @@ TEST(a_killed_reader_is_cleared_at_the_next_open)
     REQUIRE_OK(ph_store_stats_get(s, &stats, &err), &err);
     CHECK_EQ_UINT(stats.readers, 1);
     REQUIRE(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+    REQUIRE(close(pipes[0]) == 0 && close(pipes[1]) == 0);
+}
+
+TEST(a_killed_reader_is_cleared_at_the_next_open)
+{
+    const char *path = place_make("i.mdb");
+    ph_store *s = place_open(path);
+    ph_store_stats stats;
+
+    kill_reader(path, s);
     ph_store_close(s);
     s = place_open(path);
     REQUIRE_OK(ph_store_stats_get(s, &stats, &err), &err);
     CHECK_EQ_UINT(stats.readers, 0);
     ph_store_close(s);
-    REQUIRE(close(pipes[0]) == 0 && close(pipes[1]) == 0);
+}
+
+TEST(a_killed_reader_is_cleared_by_who_goes_on_writing)
+{
+    const char *path = place_make("i.mdb");
+    ph_store *s = place_open(path);
+    ph_store_stats stats;
+
+    kill_reader(path, s);
+    for (uint8_t i = 0; i < 255; i++) {
+        ph_txn *t;
+        REQUIRE_OK(ph_txn_begin(s, true, &t, &err), &err);
+        REQUIRE_OK(ph_txn_put(t, 0, ph_slice_str("k"), ph_slice(&i, 1), &err), &err);
+        REQUIRE_OK(ph_txn_commit(t, &err), &err);
+        REQUIRE_OK(ph_store_stats_get(s, &stats, &err), &err);
+    }
+    CHECK_EQ_UINT(stats.readers, 1);
+    for (uint8_t i = 0; i < 10; i++) {
+        ph_txn *t;
+        REQUIRE_OK(ph_txn_begin(s, true, &t, &err), &err);
+        ph_txn_abort(t);
+    }
+    REQUIRE_OK(ph_store_stats_get(s, &stats, &err), &err);
+    CHECK_EQ_UINT(stats.readers, 0);
+    ph_store_close(s);
 }
 
 TEST(a_thousand_readers_fit_and_one_more_is_busy)
