@@ -1,6 +1,7 @@
 /* Which changesets no segment of a depot holds. Segments tell runs: stretches of chains. Of a chain without branches they are intervals, so that
  * the cost follows what is missing; a forked chain is walked down from the end of each run. Called by depot_publish.c. */
 #include "sync/depot_impl.h"
+#include "sync/pick_impl.h"
 #include <stdlib.h>
 
 enum { BRANCHES = 64 };
@@ -139,7 +140,7 @@ static prophet_code plain_chain(gap *g, uint32_t ridx, size_t first, size_t end,
 }
 
 static prophet_code forked_chain(gap *g, uint32_t ridx, size_t first, size_t end, uint64_t top,
-                                 prophet_error *err)
+                                 const sync_versions *unproven, prophet_error *err)
 {
     depot_versions there = { 0 };
     uint64_t at[BRANCHES];
@@ -150,6 +151,8 @@ static prophet_code forked_chain(gap *g, uint32_t ridx, size_t first, size_t end
         rc = depot_run_versions(g->v, &g->spans.at[i].run, &there, err);
     for (size_t i = 0; i < there.count && rc >= 0; i++)
         covered[there.at[i] / 8] |= (uint8_t)(1u << there.at[i] % 8);
+    for (size_t i = 0; i < unproven->count && rc >= 0; i++) /* stays behind */
+        covered[unproven->at[i] / 8] |= (uint8_t)(1u << unproven->at[i] % 8);
     for (uint64_t seq = 1; seq <= top && rc >= 0; seq++) {
         rc = ph_chains_at(g->v->txn, ridx, seq, at, BRANCHES, &n, err);
         for (size_t i = 0; rc >= 0 && i < n; i++)
@@ -176,13 +179,15 @@ static prophet_code chain(gap *g, uint32_t ridx, size_t *at, prophet_error *err)
             top = row.seq;
     if (rc < 0)
         return rc;
-    /* of others too: what was proven by a signature that never came in can be proven to nobody else */
-    if (top > rep.signed_seq) {
-        g->left += top - rep.signed_seq;
-        top = rep.signed_seq;
-    }
-    return rep.forked || rep.tip_count > 1 ? forked_chain(g, ridx, first, *at, top, err)
-                                           : plain_chain(g, ridx, first, *at, top, err);
+    sync_versions unproven = { 0 };
+    bool forked = rep.forked || rep.tip_count > 1;
+    if ((rc = sync_unproven(g->v, &rep, &unproven, err)) >= 0)
+        rc = forked ? forked_chain(g, ridx, first, *at, top, &unproven, err)
+                    : plain_chain(g, ridx, first, *at, top < rep.signed_seq ? top : rep.signed_seq,
+                                  err);
+    g->left += unproven.count;
+    ph_free(unproven.at);
+    return rc;
 }
 
 prophet_code depot_gap(ph_view *v, depot *d, depot_versions *out, uint64_t *left,

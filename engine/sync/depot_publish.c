@@ -222,7 +222,9 @@ static prophet_code heads_of(publish *p, const ph_id **out, size_t *count, proph
     *count = 0;
     for (size_t i = 0; i < n && rc >= 0; i++) {
         ids[*count] = heads[i].id;
-        if (heads[i].seq > heads[i].signed_seq) {
+        bool forked = (i > 0 && ph_id_eq(&heads[i].replica, &heads[i - 1].replica)) ||
+                      (i + 1 < n && ph_id_eq(&heads[i].replica, &heads[i + 1].replica));
+        if (heads[i].seq > heads[i].signed_seq && !forked) {
             size_t found = 0;
             if ((rc = ph_replicas_find(p->v->txn, &heads[i].replica, &ridx, err)) == PROPHET_OK)
                 rc = ph_chains_at(p->v->txn, ridx, heads[i].signed_seq, at, 2, &found, err);

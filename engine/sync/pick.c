@@ -1,5 +1,5 @@
 /* Which changesets go into a segment, as spans of this replica's versions: everything, or everything since some heads. What this replica
- * has not signed yet stays behind: its signature was made a moment ago, so it is what another process is writing right now. */
+ * has not signed yet stays behind: its signature was made a moment ago, so it is what another process is writing right now (unproven.c). */
 #include "sync/pick_impl.h"
 #include <stdlib.h>
 
@@ -44,40 +44,22 @@ static prophet_code leave_out(sync_spans *s, uint64_t version, bool *was, prophe
     return rc;
 }
 
-/* Behind the last signature of this replica's chain. */
-static prophet_code leave_tail(ph_view *v, uint32_t ridx, sync_spans *spans, uint64_t *left,
-                               prophet_error *err)
-{
-    enum { BRANCHES = 64 };
-    uint64_t versions[BRANCHES], top = 0;
-    ph_replica_row rep;
-    size_t n = 1;
-    bool was;
-    prophet_code rc = ph_replicas_get(v->txn, ridx, &v->arena, &rep, err);
-    if (rc < 0)
-        return rc;
-    for (uint32_t i = 0; i < rep.tip_count && rc >= 0; i++) {
-        ph_changeset_row row;
-        if ((rc = ph_changesets_get(v->txn, rep.tips[i].version, &row, err)) >= 0 && row.seq > top)
-            top = row.seq;
-    }
-    for (uint64_t seq = rep.signed_seq + 1; seq <= top && n && rc >= 0; seq++) {
-        rc = ph_chains_at(v->txn, ridx, seq, versions, BRANCHES, &n, err);
-        for (size_t i = 0; i < n && rc >= 0; i++)
-            if ((rc = leave_out(spans, versions[i], &was, err)) >= 0)
-                *left += was;
-    }
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-/* Of others too: what was proven by a signature that never came in can be proven to nobody else. */
 static prophet_code leave_unsigned(ph_view *v, sync_spans *spans, uint64_t *left,
                                    prophet_error *err)
 {
+    sync_versions unproven = { 0 };
     prophet_code rc = PROPHET_OK;
+    bool was;
     *left = 0;
-    for (uint32_t ridx = 1; ridx <= v->state.replicas && rc >= 0; ridx++)
-        rc = leave_tail(v, ridx, spans, left, err);
+    for (uint32_t ridx = 1; ridx <= v->state.replicas && rc >= 0; ridx++) {
+        ph_replica_row rep;
+        if ((rc = ph_replicas_get(v->txn, ridx, &v->arena, &rep, err)) >= 0)
+            rc = sync_unproven(v, &rep, &unproven, err);
+    }
+    for (size_t i = 0; i < unproven.count && rc >= 0; i++)
+        if ((rc = leave_out(spans, unproven.at[i], &was, err)) >= 0)
+            *left += was;
+    ph_free(unproven.at);
     return rc;
 }
 
