@@ -1,4 +1,4 @@
-/* When the index is marked clean, and that a failed sync of it condemns it. */
+/* What is believed, and when: the index (clean, idle, condemned by a failed sync, not trusted by a reader), and what others may be served. */
 #include "replica/replica_impl.h"
 #include "support/test.h"
 #include <dirent.h>
@@ -120,5 +120,69 @@ TEST(a_failed_sync_condemns_the_index)
     REQUIRE_OK(ph_replica_check(r, NULL, NULL, &report, &err), &err);
     CHECK_EQ_UINT(report.faults, 0);
     CHECK_EQ_UINT(report.changesets, 1);
+    ph_replica_close(r);
+}
+
+/* ---- what is served -------------------------------------------------------------------------------- */
+
+static prophet_code count_frames(void *ctx, ph_frame_type type, prophet_slice frame,
+                                 const ph_id *of, prophet_error *e)
+{
+    (void)frame, (void)of, (void)e;
+    *(unsigned *)ctx += type == PH_FRAME_CHANGESET;
+    return PROPHET_OK;
+}
+
+static unsigned served(ph_replica *r, bool all)
+{
+    uint64_t versions[] = { 1, 2 };
+    unsigned count = 0;
+    ph_view *v;
+
+    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
+    REQUIRE_OK(ph_view_stream(v, versions, 2, all, count_frames, &count, &err), &err);
+    ph_view_end(v);
+    return count;
+}
+
+TEST(nothing_that_is_not_known_to_be_on_disk_is_served)
+{
+    ph_replica_options relaxed = { .relaxed = true };
+    ph_replica *r = make("relaxed");
+
+    write_one(r);
+    ph_replica_close(r);
+    REQUIRE_OK(ph_replica_open(test_path("relaxed"), &relaxed, &r, &err), &err);
+    write_one(r);
+    CHECK_EQ_UINT(served(r, true), 1);
+    CHECK_EQ_UINT(served(r, false), 1);
+    REQUIRE_OK(ph_replica_flush(r, &err), &err);
+    CHECK_EQ_UINT(served(r, true), 2);
+    CHECK_EQ_UINT(served(r, false), 2);
+    ph_replica_close(r);
+}
+
+/* ---- who only reads -------------------------------------------------------------------------------- */
+
+TEST(a_reader_that_cannot_trust_the_index_reads_the_log)
+{
+    ph_replica_options reading = { .readonly = true };
+    ph_replica *r = make("reader");
+    ph_log_evidence other;
+
+    write_one(r);
+    ph_log_evidence_get(r->log, &other);
+    other.boot[0] ^= 1; /* not clean, and of another boot */
+    REQUIRE_OK(ph_log_evidence_set(r->log, &other, &err), &err);
+    r->wrote = r->marked_unclean = false; /* as if it were killed */
+    ph_replica_close(r);
+    REQUIRE_OK(ph_replica_open(test_path("reader"), &reading, &r, &err), &err);
+    CHECK(r->temporary);
+    CHECK_EQ_UINT(served(r, true), 1);
+    ph_replica_close(r);
+    REQUIRE_OK(ph_replica_open(test_path("reader"), NULL, &r, &err), &err);
+    ph_replica_close(r);
+    REQUIRE_OK(ph_replica_open(test_path("reader"), &reading, &r, &err), &err);
+    CHECK(!r->temporary); /* clean now */
     ph_replica_close(r);
 }
