@@ -6,8 +6,7 @@
 #include <unistd.h>
 
 enum {
-    HEAD_S =
-        60, /* how long one question for the head may last: a peer that vanished is noticed then */
+    HEAD_S = 50,     /* how long one question for the head may last: less than proxies wait */
     COMMIT_MS = 150, /* from a log that was written to, to its index */
     FIRST_MS = 100,
     MOST_MS = 5000

@@ -301,9 +301,11 @@ void sync_saw(ph_replica *r, const char *place)
             ph_buf_printf(&new, "%lld %.*s\n", (long long)ms, PH_FMT(other));
     if (new.failed)
         goto done;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0) {
-        (void)ph_file_write(fd, new.data, new.len, 0, NULL);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0) { /* not cut to nothing before: file systems make a flush of that */
+        if (ph_file_write(fd, new.data, new.len, 0, NULL) < 0 ||
+            ftruncate(fd, (off_t) new.len) != 0)
+            errno = 0;
         (void)close(fd);
     }
 done:

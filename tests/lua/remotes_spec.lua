@@ -121,6 +121,15 @@ describe("remotes", function()
     assert.equal(ann:digest(), bob:digest())
   end)
 
+  it("are made by a clone, but not of a bundle, which nobody adds to", function()
+    bob:bundle(place.path "all.prophet-bundle")
+    local carol <close> = prophet.clone(place.path "all.prophet-bundle", place.path "carol")
+    assert.is_nil(carol.remotes.origin)
+    bob:publish(place.path "bugs.depot")
+    local dave <close> = prophet.clone(place.path "bugs.depot", place.path "dave")
+    assert.equal(place.path "bugs.depot", dave.remotes.origin.url)
+  end)
+
   it("give their key to depots that are sealed", function()
     prophet.new_key(place.path "key")
     bob.remotes.safe = { url = place.path "safe.depot", seal = place.path "key" }

@@ -134,6 +134,45 @@ static prophet_code clone_it(prophet_db *db, const prophet_uuid *id, prophet_err
     return rc;
 }
 
+static const char *bob_at; /* the harness keeps few paths */
+
+/* A remote in its life, what is told of peers, and an exchange by its name. */
+static prophet_code remotes_of(prophet_db *db, const prophet_uuid *id, prophet_error *e)
+{
+    prophet_remote r = PROPHET_REMOTE_INIT;
+    prophet_iter *it = NULL;
+    prophet_doc *rep;
+    (void)id;
+    r.name = "bob";
+    r.url = bob_at;
+    r.token = "secret";
+    prophet_code rc = prophet_remote_set(db, &r, e);
+    if (rc >= 0)
+        rc = prophet_remotes(db, &it, e);
+    if ((rc = walk(rc, it, e)) < 0 || (rc = prophet_push(db, "bob", NULL, &rep, e)) < 0)
+        return rc;
+    prophet_doc_free(rep);
+    rc = prophet_peers(db, &it, e);
+    if ((rc = walk(rc, it, e)) < 0)
+        return rc;
+    rc = prophet_remote_rename(db, "bob", "bobby", e);
+    if (rc >= 0 || rc == PROPHET_EEXISTS) /* an attempt before came this far */
+        rc = prophet_remote_remove(db, "bobby", e);
+    return rc;
+}
+
+static prophet_code told_once(void *ctx, const prophet_doc *event, prophet_error *e)
+{
+    (void)ctx, (void)event, (void)e;
+    return PROPHET_DONE;
+}
+
+static prophet_code live_once(prophet_db *db, const prophet_uuid *id, prophet_error *e)
+{
+    (void)id;
+    return prophet_sync_live(db, bob_at, NULL, told_once, NULL, e);
+}
+
 static void starve(const char *what, work_fn fn, prophet_db *db, const prophet_uuid *id)
 {
     prophet_code rc;
@@ -166,6 +205,10 @@ TEST(every_lack_of_memory_is_told)
     starve("read lists", read_lists, ann, &id);
     starve("poll", poll_all, ann, &id);
     starve("write", write_records, ann, &id);
+    bob_at = test_path("bob");
+    starve("remotes", remotes_of, ann, &id);
+    REQUIRE_OK(set(bob, &id, 0, "severity", prophet_int(4)), &err);
+    starve("live sync", live_once, ann, &id);
     starve("clone", clone_it, ann, &id);
     REQUIRE_OK(prophet_check(ann, &doc, &err), &err);
     CHECK_EQ_INT(int_of(doc, "faults"), 0);
@@ -175,7 +218,7 @@ TEST(every_lack_of_memory_is_told)
 #else
     (void)starve, (void)pull_all, (void)read_records, (void)read_lists, (void)poll_all,
         (void)write_records;
-    (void)clone_it;
+    (void)clone_it, (void)remotes_of, (void)live_once, (void)bob_at;
     test_skip("a build without fault points");
 #endif
 }
