@@ -60,6 +60,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     ph_http_request *r = t->c->r;
     size_t len = size * count;
 
+    t->moved_us = ph_monotonic_us(); /* who thought for long, and then answers, has not stalled */
     if ((t->header_bytes += len) > HEADERS_MAX) {
         t->rc = ph_fail(t->err, PROPHET_EREMOTE, "headers of more than %u bytes", HEADERS_MAX);
         return 0;

@@ -174,3 +174,32 @@ TEST(what_a_peer_says_is_no_code_of_this_side)
     pull_gives(&w, PROPHET_ECORRUPT);
     end(&w);
 }
+
+/* The limit is for an answer that stops halfway, not for one that was waited for as long as it was asked to take. */
+TEST(a_long_poll_may_take_longer_than_an_answer_may_stall)
+{
+    static const prophet_net_options none = PROPHET_NET_OPTIONS_INIT;
+    prophet_net_options o = none;
+    ph_replica *r = fresh("ann", NULL);
+    char hex[65], match[100], url[300];
+    running s;
+    ph_http *h;
+    const char *const headers[] = { match };
+    write_some(r, 1, 10);
+    REQUIRE_OK(ph_replica_sign(r, &err), &err);
+    digest_of(r, hex);
+    start_server(&s, "ann", NULL);
+    (void)snprintf(url, sizeof url, "%s/v1/head?wait=1", ph_serve_url(s.server));
+    (void)snprintf(match, sizeof match, "If-None-Match: \"%s\"", hex);
+    ph_http_request q = {
+        .method = "GET", .url = url, .headers = headers, .header_count = 1, .wait_ms = 20000
+    };
+    o.stall_ms = 100;
+    o.retries = PROPHET_NO_RETRY;
+    REQUIRE_OK(ph_http_open(&o, &h, &err), &err);
+    REQUIRE_OK(ph_http_send(h, &q, &err), &err);
+    CHECK_EQ_INT(q.status, 304);
+    ph_http_close(h);
+    stop_server(&s);
+    ph_replica_close(r);
+}
