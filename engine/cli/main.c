@@ -186,8 +186,11 @@ static int finish(int status)
     (void)signal(SIGTERM, SIG_DFL);
     running = NULL;
     script_program_free(p);
-    if (fflush(stdout) != 0 && status == 0)
+    /* what Lua flushed before, and could not write, shows in ferror only */
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+        (void)fputs("prophet: io: standard output could not be written\n", stderr);
         status = 13;
+    }
     return status;
 }
 

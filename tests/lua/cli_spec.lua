@@ -255,6 +255,15 @@ describe("the command line", function()
     fails(1, "log", "--author", "nobody@example.org")
   end)
 
+  it("says when what it prints is lost", function()
+    ticket_database()
+    for _, args in ipairs { "digest", "stats", "log --json", "help" } do
+      local r = cli.run(dir, "prophet-lua", { "-e", ("local _, _, n = os.execute([[%s/prophet %s >/dev/full]]) os.exit(n)"):format(cli.build, args) })
+      assert.equal(13, r.status, args .. r.err)
+      assert.truthy(r.err:find("^prophet: io: standard output"), r.err)
+    end
+  end)
+
   it("exchanges, and settles conflicts by votes and by writing", function()
     ticket_database()
     ok("create", "ticket", "summary=x")
