@@ -232,6 +232,7 @@ void ph_replica_close(ph_replica *r)
             (void)clean_up(r, 1000, NULL);
     }
     ph_view_free(r);
+    ph_kept_free(r->kept);
     if (r->reader)
         ph_txn_abort(r->reader);
     ph_past_free(r->past);

@@ -30,6 +30,7 @@ struct ph_replica {
     struct ph_session *session; /* the open write, if any */
     struct ph_session *spare;   /* the memory of one that ended */
     struct ph_schemas *schemas;
+    struct ph_kept *kept; /* the last large changesets that stories came from: story.c */
     struct ph_past *past; /* shows an earlier version: past.c */
     ph_buf scratch;
     int64_t uuid_ms; /* of the last UUIDv7 */
@@ -328,6 +329,8 @@ typedef struct ph_cell_story {
     ph_conflict_vote *votes; /* the same ones, for showing */
     size_t ballot_count;
 } ph_cell_story;
+typedef struct ph_kept ph_kept;
+void         ph_kept_free(ph_kept *k); /* NULL is fine */
 prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type,
                            prophet_slice field, ph_arena *a, ph_cell_story *out,
                            prophet_error *err);

@@ -65,6 +65,44 @@ describe("a resolver", function()
     assert.equal(0, report.votes)
   end)
 
+  -- What many records share, the changeset they were made in and those of many votes, is read once: each must get its own part of it.
+  it("answers for each of many records that came in one changeset", function()
+    local made <close> = prophet.open(dir .. "/ann", { create = true, durability = "relaxed" })
+    made:define(note())
+    local ids = {}
+    for half = 1, 2 do
+      made:change("import", function()
+        for i = 1, 20 do
+          ids[#ids + 1] = made.types.note:create({ title = ("%d %d"):format(half, i), body = ("one %d\ntwo\nthree\n"):format(#ids) }).id
+        end
+      end)
+    end
+    prophet.clone(dir .. "/ann", dir .. "/bob", { durability = "relaxed" }):close()
+    made:close()
+    ann, bob = open("ann", "ann@example.org", { "text-merge" }), open("bob", "bob@example.org", { "text-merge" })
+    for i, id in ipairs(ids) do
+      bob.types.note:must(id):set { body = ("one %d\ntwo\nthree\nfour %d\n"):format(i - 1, i) }
+    end
+    ann:change("all at once", function()
+      for i, id in ipairs(ids) do ann.types.note:must(id):set { body = ("ONE %d\ntwo\nthree\n"):format(i - 1) } end
+    end)
+    assert.equal(#ids, ann:pull(dir .. "/bob").votes)
+    bob:pull(dir .. "/ann")
+    assert.equal(ann:digest(), bob:digest())
+    local seen = 0
+    for i, id in ipairs(ids) do
+      for _, db in ipairs { ann, bob } do
+        assert.equal(("ONE %d\ntwo\nthree\nfour %d\n"):format(i - 1, i), db.types.note:must(id).body)
+        for c in db:conflicts { record = id } do
+          assert.equal(("one %d\ntwo\nthree\n"):format(i - 1), c.base)
+          assert.equal(1, #votes_of(c))
+          seen = seen + 1
+        end
+      end
+    end
+    assert.equal(2 * #ids, seen)
+  end)
+
   it("that comes after others leaves the index as the log makes it", function()
     local base = "one\ntwo\nthree\n"
     local _, t, id = clash(nil, "body", base, base, base)
