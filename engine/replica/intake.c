@@ -47,6 +47,7 @@ prophet_code ph_intake_begin(ph_replica *r, ph_intake **out, prophet_error *err)
     if (!in)
         return ph_nomem(err);
     in->r = r;
+    ph_replica_frugal(r, true); /* what comes may be all there is */
     *out = in;
     return PROPHET_OK;
 }
@@ -55,6 +56,7 @@ void ph_intake_free(ph_intake *in)
 {
     if (!in)
         return;
+    ph_replica_frugal(in->r, false);
     ph_map_clear(&in->ids);
     ph_map_clear(&in->awaited);
     ph_map_clear(&in->writer_keys);

@@ -54,6 +54,7 @@ prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_syn
     if (!s)
         return ph_nomem(err);
     s->r = r;
+    ph_replica_frugal(r, true);
     if ((rc = ph_view_begin(r, &v, err)) >= 0) {
         rc = want ? select_some(s, v, want, err) : select_all(s, v, err);
         ph_view_end(v);
@@ -151,6 +152,7 @@ void ph_sync_sender_close(ph_sync_sender *s)
 {
     if (!s)
         return;
+    ph_replica_frugal(s->r, false);
     ph_stream_end(s->stream);
     ph_arena_clear(&s->arena);
     ph_free(s);

@@ -6,10 +6,7 @@ prophet_code sync_intake_begin(ph_replica *r, const ph_sync_options *o, uint64_t
                                sync_intake *out, prophet_error *err)
 {
     *out = (sync_intake){ .r = r, .o = o, .total = total };
-    prophet_code rc = ph_intake_begin(r, &out->in, err);
-    if (rc >= 0)
-        ph_replica_frugal(r, true);
-    return rc;
+    return ph_intake_begin(r, &out->in, err);
 }
 
 prophet_code sync_intake_segment(sync_intake *t, sync_segment *s, prophet_error *err)
@@ -41,8 +38,6 @@ prophet_code sync_intake_finish(sync_intake *t, ph_sync_report *rep, prophet_err
 
 void sync_intake_end(sync_intake *t)
 {
-    if (t->in)
-        ph_replica_frugal(t->r, false);
     ph_intake_free(t->in);
     t->in = NULL;
 }

@@ -1,4 +1,4 @@
--- Bundles and depots take memory that does not grow with them: less than 64 MiB, for a log that is larger than that.
+-- Bundles, depots, directories and live peers, on both sides, take memory that does not grow with them: less than 64 MiB, for a log that is larger than that.
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
 local prophet = require "prophet"
 local f = require "prophet.fields"
@@ -24,6 +24,21 @@ local function peak(code, ...)
   return tonumber(r.out) / MIB
 end
 
+--- A server in another process; its URL, and a function that ends it and tells the most memory it had.
+local function serve(dir)
+  local pipe = assert(io.popen(("echo $$; exec env -u LUA_PATH -u LUA_CPATH '%s/prophet' --db '%s' serve --listen 127.0.0.1:0 --quiet --token t 2>&1")
+    :format(cli.build, place.path(dir))))
+  local pid = math.tointeger(pipe:read "n")
+  pipe:read "l"
+  local url = assert(pipe:read("l"):match "http://127%.0%.0%.1:%d+")
+  return url, function()
+    local kib = cli.read("/proc/" .. pid .. "/status"):match "VmHWM:%s*(%d+)"
+    os.execute("kill " .. pid)
+    pipe:close()
+    return tonumber(kib) / MIB
+  end
+end
+
 describe("the memory of an exchange", function()
   before_each(place.enter)
   after_each(place.leave)
@@ -35,22 +50,34 @@ describe("the memory of an exchange", function()
     local random = assert(io.open("/dev/urandom", "rb"))
     for i = 1, 70 do db.types.note:create { text = "large " .. i, data = prophet.bytes(random:read(1000000)) } end
     random:close()
+    prophet.clone(place.path "source", place.path "behind"):close()
     local note = db.types.note:create { text = "small" }
     for i = 1, 40000 do note = note:set { text = "edit " .. i } end
     db:close()
     collectgarbage()
+    local function within(most, what)
+      assert.is_true(most < LIMIT, ("%s took %.0f MiB"):format(what, most))
+    end
     local steps = {
       { [[prophet.open("source"):bundle "all"]] },
       { [[prophet.clone("all", "one"):close()]] },
       { [[prophet.open("one"):publish "x.depot"]] },
       { [[prophet.clone("x.depot", "two"):close()]] },
+      { [[prophet.clone("source", "three"):close()]] },
     }
-    for _, step in ipairs(steps) do
-      local most = peak(step[1])
-      assert.is_true(most < LIMIT, ("%s took %.0f MiB"):format(step[1], most))
-    end
+    for _, step in ipairs(steps) do within(peak(step[1]), step[1]) end
+    local url, stop = serve "source"
+    within(peak(([[prophet.clone("%s", "four"):close()]]):format(url)), "a clone of a live peer")
+    within(stop(), "serving a clone")
+    url, stop = serve "behind"
+    within(peak(([[prophet.open("source"):push("%s", { token = "t" })]]):format(url)), "a push to a live peer")
+    within(stop(), "taking a push")
     local a <close> = prophet.open(place.path "source")
     local b <close> = prophet.open(place.path "two")
     assert.equal(a:digest(), b:digest())
+    for _, name in ipairs { "three", "four", "behind" } do
+      local other <close> = prophet.open(place.path(name))
+      assert.equal(a:digest(), other:digest(), name)
+    end
   end)
 end)
