@@ -52,7 +52,7 @@ describe("the memory of an exchange", function()
     random:close()
     prophet.clone(place.path "source", place.path "behind"):close()
     local note = db.types.note:create { text = "small" }
-    for i = 1, 40000 do note = note:set { text = "edit " .. i } end
+    for i = 1, 150000 do note = note:set { text = "edit " .. i } end
     db:close()
     collectgarbage()
     local function within(most, what)
