@@ -113,4 +113,15 @@ double       bench_ask_ours(bench_asked *a, const char *text, const char *order,
 double       bench_ask_peer(bench_asked *a, const char *sql, size_t times, size_t *rows);
 void         bench_ask_end(bench_asked *a);
 
+/* ---- words (fulltext.c): one word that is in a fiftieth of the texts ------------------------------------------------- */
+
+typedef struct bench_texts bench_texts;
+typedef enum bench_text_ask { BENCH_COUNT, BENCH_FETCH, BENCH_TOP } bench_text_ask; /* how many; all of them; the first 20 by BM25 */
+bench_texts *bench_texts_begin(size_t records);
+double       bench_texts_ours(bench_texts *t, bench_text_ask ask, size_t times, size_t *rows);
+double       bench_texts_peer(bench_texts *t, bench_text_ask ask, size_t times, size_t *rows);
+void         bench_texts_end(bench_texts *t);
+/* Seconds for one-record commits, relaxed, with two indexes or with full text or without. */
+double       bench_texts_commits(bool ours, bool indexed, bool words, size_t commits);
+
 #endif

@@ -398,6 +398,51 @@ static void row_growth(void)
     bench_ask_end(large);
 }
 
+static void row_fulltext(void)
+{
+    static const struct {
+        const char *what;
+        bench_text_ask ask;
+        size_t times;
+        double target;
+    } asks[] = { { "full text: one word, counted", BENCH_COUNT, 200, 5 },
+                 { "full text: its 2,000 records", BENCH_FETCH, 10, 2 },
+                 { "full text: the first 20 by BM25", BENCH_TOP, 50, 1.5 } };
+    double ours[ROUNDS_MAX], peer[ROUNDS_MAX];
+    size_t found = 0, wanted = 0;
+    bench_texts *t = bench_texts_begin(scaled(100000));
+
+    for (size_t n = 0; n < 3; n++) {
+        for (int i = 0; i < rounds; i++) {
+            peer[i] = bench_texts_peer(t, asks[n].ask, asks[n].times, &wanted);
+            ours[i] = bench_texts_ours(t, asks[n].ask, asks[n].times, &found);
+        }
+        if (found != wanted)
+            bench_die("%s: %zu rows, the peer has %zu", asks[n].what, found, wanted);
+        double times = (double)asks[n].times;
+        print_rate(asks[n].what, times / median(ours), times / median(peer), asks[n].target);
+    }
+    bench_texts_end(t);
+}
+
+/* What indexes and words cost each side: reported. */
+static void row_commit_cost(void)
+{
+    double times[2][3][ROUNDS_MAX], commits = (double)scaled(5000);
+
+    for (int i = 0; i < rounds; i++)
+        for (int side = 0; side < 2; side++)
+            for (int with = 0; with < 3; with++)
+                times[side][with][i] =
+                    bench_texts_commits(side == 0, with > 0, with > 1, scaled(5000));
+    double none[2] = { median(times[0][0]), median(times[1][0]) };
+    print_rate("one-record commits without any index", commits / none[0], commits / none[1], 0);
+    print_rate("  with two indexes", commits / median(times[0][1]), commits / median(times[1][1]),
+               0);
+    print_rate("  with two indexes and full text", commits / median(times[0][2]),
+               commits / median(times[1][2]), 0);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -406,7 +451,8 @@ static const struct {
     { "bulk", row_bulk },       { "lua", row_lua },           { "reads", row_reads },
     { "pull", row_pull },       { "exchange", row_exchange }, { "bytes", row_bytes },
     { "live", row_live },       { "open", row_open },         { "queries", row_queries },
-    { "growth", row_growth },   { "past", row_past },
+    { "growth", row_growth },   { "fulltext", row_fulltext }, { "cost", row_commit_cost },
+    { "past", row_past },
 };
 
 static bool is_wanted(const char *row, char **names, int count)

@@ -54,6 +54,7 @@ struct access {
     /* ACCESS_MATCH */
     const node *match;
     const ph_text_head *head;
+    bool        total;     /* so many records as keys */
     bool        scored;    /* the query's order wants scores */
     const char *join;      /* said in explain: the path that was followed to get there */
 };

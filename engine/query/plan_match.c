@@ -46,6 +46,7 @@ prophet_code ph_plan_match(planner *p, uint32_t type, const node *n, access **ou
         a->exact = s.exact;
         a->keys = s.groups[0].keys < head->records ? s.groups[0].keys : head->records;
         a->sure = a->unique = a->by_number = true;
+        a->total = ph_search_counted(&s, &a->keys);
         *out = a;
     }
     ph_search_close(&s);

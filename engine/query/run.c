@@ -341,6 +341,10 @@ static prophet_code count_all(query_run *r, const plan *p, access_source *s, uin
     bool by_keys = p->exact && !r->q->deleted && !r->q->has_after;
     prophet_code rc = PROPHET_OK;
 
+    if (by_keys && p->access && p->access->total) {
+        *count = p->access->keys < limit ? p->access->keys : limit;
+        return PROPHET_OK;
+    }
     while (rc == PROPHET_OK && *count < limit) {
         bool counts = true;
         if (by_keys) {

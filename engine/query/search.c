@@ -513,6 +513,18 @@ prophet_code ph_search_open(search *s, query_run *r, const node *n, const ph_tex
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+bool ph_search_counted(const search *s, uint64_t *count)
+{
+    const search_term *t = s->group_count == 1 ? &s->groups[0].terms[0] : NULL;
+    const search_form *f = t && t->form_count == 1 ? &t->forms[0] : NULL;
+
+    if (!f || !s->exact || s->without_count || s->groups[0].count != 1 || f->prefix ||
+        f->count != 1 || f->slots != all_slots(s))
+        return false;
+    *count = f->words[0].records;
+    return true;
+}
+
 void ph_search_close(search *s)
 {
     for (search_form *f = s->forms; f; f = f->next) {

@@ -61,6 +61,8 @@ bool         ph_search_fits(const node *n, const ph_text_layout *layout, uint32_
 /* *possible: false: nothing that is asked for can be looked up. With plan_only nothing but groups[].keys and exact is filled in. */
 prophet_code ph_search_open(search *s, query_run *r, const node *n, const ph_text_head *head, bool plan_only, bool *possible,
                             prophet_error *err);
+/* Does one term answer it alone, so that its records need not be gone through to be counted? */
+bool         ph_search_counted(const search *s, uint64_t *count);
 void         ph_search_close(search *s);
 /* The first number from `from` on that fits; from never falls. PROPHET_DONE: no more. */
 prophet_code ph_search_next(search *s, uint64_t from, uint64_t *number, prophet_error *err);
