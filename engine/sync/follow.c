@@ -145,5 +145,7 @@ prophet_code ph_sync_follow_wait(ph_sync_follow *f, int wake, uint32_t seconds, 
     prophet_code rc =
         f->live ? sync_live_wait(f->live, wake, seconds, err) : wait_for_log(f, wake, seconds, err);
     f->news = f->news || rc == PROPHET_OK;
+    if (rc >= 0) /* it answered */
+        sync_saw(f->r, f->place);
     return rc;
 }

@@ -1,5 +1,5 @@
-/* What a replica remembers of others it exchanged with, and what follows from it: how far ahead and behind they are. There is a local note for each peer,
- * "peer <key in hex>", written when it says something new:
+/* What a replica remembers of others it exchanged with, and what follows from it: how far ahead and behind they are. There is a local note for each place where a peer
+ * was met, "peer <key in hex> <hash of the place>", written when it says something new:
  *
  *   {"path": text, "seen": time, "heads": bytes, "beyond": bytes, "digest": bytes32}
  *
@@ -16,7 +16,7 @@
 
 #define PEER  "peer "
 #define DEPOT "depot "
-enum { ROW = 32 + 8 + 32, PEER_NAME = 5 + 64, SEEN_MAX = 1 << 18 };
+enum { ROW = 32 + 8 + 32, PEER_KEY = 5 + 64, PEER_NAME = PEER_KEY + 1 + 16, SEEN_MAX = 1 << 18 };
 
 /* ---- one place has one name ------------------------------------------------------------------------------------------------- */
 
@@ -124,9 +124,41 @@ static prophet_code write_note(ph_replica *r, prophet_slice name, prophet_slice 
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+static prophet_code name_note(const ph_id *peer, const char *place, char out[PEER_NAME + 1],
+                              prophet_error *err)
+{
+    const prophet_slice text = ph_slice_str(place);
+    uint8_t hash[32];
+    char key[65], hex[17];
+    ph_hasher *h;
+    prophet_code rc = ph_hasher_new(&h, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_hash_sha256(h, &text, 1, hash, err);
+    ph_hasher_free(h);
+    ph_hex(peer->b, 32, key);
+    ph_hex(hash, 8, hex);
+    (void)snprintf(out, PEER_NAME + 1, PEER "%s %s", key, hex);
+    return rc;
+}
+
+/* Whose note it is; false: a depot's. */
+static bool peer_of(prophet_slice name, ph_id *out)
+{
+    return name.len >= PEER_KEY && memcmp(name.data, PEER, sizeof PEER - 1) == 0 &&
+           ph_unhex((const char *)name.data + sizeof PEER - 1, 64, out->b, 32);
+}
+
+/* When it was written; 0: it does not say. */
+static int64_t written_at(prophet_slice note)
+{
+    ph_item seen;
+    return sync_member(note, "seen", &seen) && seen.kind == PH_TIME ? seen.i : 0;
+}
+
 prophet_code sync_note(ph_replica *r, const sync_meeting *m, prophet_error *err)
 {
-    char name[PEER_NAME + 1] = PEER, place[PH_PATH_MAX];
+    char name[PEER_NAME + 1], place[PH_PATH_MAX];
     ph_buf value = PH_BUF_INIT;
     prophet_slice old;
     bool news = false;
@@ -134,9 +166,8 @@ prophet_code sync_note(ph_replica *r, const sync_meeting *m, prophet_error *err)
     sync_place_name(m->place, place);
     if (ph_replica_readonly(r) || !ph_utf8_valid(place, strlen(place)))
         return PROPHET_OK; /* nothing that could be shown again */
-    ph_hex(m->replica.b, 32, name + sizeof PEER - 1);
-    prophet_code rc = ph_view_begin(r, &v, err);
-    if (rc < 0)
+    prophet_code rc = name_note(&m->replica, place, name, err);
+    if (rc < 0 || (rc = ph_view_begin(r, &v, err)) < 0)
         return rc;
     if ((rc = describe(v, m, place, &value, err)) >= 0 &&
         (rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &old, err)) >= 0)
@@ -200,7 +231,9 @@ static prophet_code each_note(ph_view *v, const char *kind, note_fn fn, void *ct
 typedef struct recall {
     const char *name; /* of the place */
     ph_arena *a;
-    prophet_slice heads, key;
+    prophet_slice heads;
+    ph_id peer;
+    int64_t written;
     bool found;
 } recall;
 
@@ -209,14 +242,16 @@ static prophet_code recall_one(void *ctx, prophet_slice name, prophet_slice note
 {
     recall *r = ctx;
     ph_item path, ids;
+    int64_t written = written_at(note);
     bool ok = true;
     if (!sync_member(note, "path", &path) || !sync_member(note, "heads", &ids) ||
-        !is_place(path.s, r->name))
-        return PROPHET_OK;
+        !is_place(path.s, r->name) || (r->found && written < r->written))
+        return PROPHET_OK;         /* of another place, or of who was there before */
+    (void)peer_of(name, &r->peer); /* of a depot: nobody */
     r->heads = ph_arena_copy(r->a, ids.s, &ok);
-    r->key = ph_arena_copy(r->a, name, &ok);
+    r->written = written;
     r->found = true;
-    return ok ? PROPHET_DONE : ph_nomem(err);
+    return ok ? PROPHET_OK : ph_nomem(err);
 }
 
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
@@ -244,9 +279,8 @@ prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *er
     sync_place_name(place, name);
     rc = each_note(v, PEER, recall_one, &found, err);
     ph_view_end(v);
-    if (rc >= 0 && found.found && found.key.len == PEER_NAME &&
-        ph_unhex((const char *)found.key.data + sizeof PEER - 1, 64, m.replica.b, 32) &&
-        (rc = what_it_has(r, &a, &m, err)) >= 0)
+    m.replica = found.peer;
+    if (rc >= 0 && found.found && (rc = what_it_has(r, &a, &m, err)) >= 0)
         rc = sync_note(r, &m, err);
     ph_arena_clear(&a);
     return rc < 0 ? rc : found.found ? PROPHET_OK : PROPHET_DONE;
@@ -408,6 +442,36 @@ typedef struct listing {
     PH_LIST(ph_sync_known) all;
 } listing;
 
+/* Who was at a place last is there; and what is known of a peer is what it said last, wherever that was. */
+static prophet_code keep_latest(listing *l, prophet_error *err)
+{
+    size_t all = l->all.count, n = 0;
+    const ph_sync_known *at = l->all.at;
+    ph_sync_known *kept = ph_arena_alloc(l->a, (all + 1) * sizeof *kept);
+    if (!kept)
+        return ph_nomem(err);
+    for (size_t i = 0; i < all; i++) {
+        const ph_sync_known *latest = &at[i];
+        bool there = true;
+        for (size_t j = 0; j < all; j++) {
+            there =
+                there && (strcmp(at[j].place, at[i].place) != 0 || at[j].written < at[i].written ||
+                          (at[j].written == at[i].written && j <= i));
+            if (at[i].has_replica && at[j].has_replica &&
+                ph_id_eq(&at[j].replica, &at[i].replica) && at[j].written > latest->written)
+                latest = &at[j];
+        }
+        kept[n] = at[i];
+        kept[n].ahead = latest->ahead;
+        kept[n].behind = latest->behind;
+        n += there;
+    }
+    if (n)
+        memcpy(l->all.at, kept, n * sizeof *kept);
+    l->all.count = n;
+    return PROPHET_OK;
+}
+
 static prophet_code add_note(void *ctx, prophet_slice name, prophet_slice note, prophet_error *err)
 {
     listing *l = ctx;
@@ -423,8 +487,8 @@ static prophet_code add_note(void *ctx, prophet_slice name, prophet_slice note, 
     place[path.s.len] = 0;
     char real[PH_PATH_MAX];
     sync_place_name(place, real);
-    k.has_replica = name.len == PEER_NAME &&
-                    ph_unhex((const char *)name.data + sizeof PEER - 1, 64, k.replica.b, 32);
+    k.has_replica = peer_of(name, &k.replica);
+    k.written = written_at(note);
     if (!(k.place = ph_arena_str(l->a, ph_slice_str(real))))
         return ph_nomem(err);
     if (sync_member(note, "beyond", &more) && more.kind == PH_BYTES)
@@ -479,8 +543,9 @@ prophet_code ph_sync_peers(ph_replica *r, ph_view *v, ph_arena *a, ph_sync_known
     bool ok = true;
     prophet_code rc = read_seen(r, path, &seen, err);
     if (rc >= 0 && (rc = ph_sync_remotes_read(ph_replica_path(r), a, &remotes, &n, err)) >= 0 &&
-        (rc = each_note(v, PEER, add_note, &l, err)) >= 0)
-        rc = each_note(v, DEPOT, add_note, &l, err);
+        (rc = each_note(v, PEER, add_note, &l, err)) >= 0 &&
+        (rc = each_note(v, DEPOT, add_note, &l, err)) >= 0)
+        rc = keep_latest(&l, err);
     for (size_t i = 0; i < n && rc >= 0; i++)
         rc = add_remote(&l, &remotes[i], err);
     if (rc >= 0 && l.all.count)

@@ -125,6 +125,7 @@ typedef struct ph_sync_known { /* of a remote, or a place that was met */
     bool has_replica, met; /* met: ahead and behind are known */
     ph_id replica;
     int64_t seen; /* milliseconds; 0: never */
+    int64_t written; /* when its note was */
     uint64_t ahead;  /* changesets here that it lacked when it was met, and those since */
     uint64_t behind; /* changesets it had then that are not here */
 } ph_sync_known;

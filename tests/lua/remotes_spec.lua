@@ -278,6 +278,31 @@ describe("peers", function()
     assert.truthy(depot.last_seen)
   end)
 
+  it("have one state, by whatever way they were met", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    bob.remotes.web = server.url
+    bob:pull "web"
+    bob.types.ticket:create { summary = "bob's" }
+    bob.types.ticket:create { summary = "bob's second" }
+    bob:push "origin"
+    assert.same({ 0, 0 }, { peer(bob, "web").ahead, peer(bob, "origin").ahead })
+    ann.types.ticket:create { summary = "ann's" }
+    bob.types.ticket:create { summary = "bob's third" }
+    bob:push "origin"
+    bob.types.ticket:create { summary = "bob's fourth" }
+    for _, name in ipairs { "web", "origin" } do
+      assert.same({ 1, 1 }, { peer(bob, name).ahead, peer(bob, name).behind }, name)
+    end
+    local carol = place.clone(ann, "carol") -- somebody else is where ann was
+    os.rename(ann.path, place.path "moved")
+    os.rename(carol.path, ann.path)
+    bob:pull "origin"
+    assert.equal(carol.replica, peer(bob, "origin").replica)
+    local n = 0
+    for p in bob:peers() do n = n + (p.url == ann.path and 1 or 0) end
+    assert.equal(1, n)
+  end)
+
   it("that bring nothing new cost the log nothing, but are seen", function()
     bob:pull "origin"
     local function size()
