@@ -330,9 +330,10 @@ static prophet_code look_at_damage(checking *c, ph_view *v)
     }
     if (v->state.orphans)
         say(c, true,
-            "log: %llu changesets behind damage wait for what they name: pull from a replica that "
-            "has it",
-            (unsigned long long)v->state.orphans);
+            "log: %llu changeset%s behind damage wait%s for what %s: pull from a replica that has "
+            "it",
+            (unsigned long long)v->state.orphans, v->state.orphans == 1 ? "" : "s",
+            v->state.orphans == 1 ? "s" : "", v->state.orphans == 1 ? "it names" : "they name");
     if (v->state.stale)
         say(c, false, "the log was mended: the index is made anew by the next who opens it alone");
     return PROPHET_OK;

@@ -4,15 +4,13 @@
  * appended again at once, and so is what nobody else has, questions asked and local values. The rest stays lost until a peer gives it
  * back. Called by open, check and pulls; rare, so it takes the time that a walk through the log takes.
  *
- * Row of table local:  00 "hole" from u64 -> to u64 */
+ * Row of table local:  00 "hole" from u64 -> to u64, 1: not all of what lay there is known, else 0 */
 #include "replica/replica_impl.h"
 
 static const uint8_t hole_prefix[5] = { 0, 'h', 'o', 'l', 'e' };
-enum { HOLE_KEY = 13 };
+enum { HOLE_KEY = 13, HOLE_ROW = 9 };
 
-typedef struct range {
-    ph_position from, to;
-} range;
+typedef ph_hole range;
 
 typedef struct survey {
     ph_session *s;
@@ -23,13 +21,20 @@ typedef struct survey {
 
 /* ---- rows of noted ranges ---------------------------------------------------------------------------------------- */
 
-prophet_code ph_damage_keep(ph_txn *t, ph_position from, ph_position to, prophet_error *err)
+prophet_code ph_damage_keep(ph_txn *t, const ph_hole *hole, prophet_error *err)
 {
-    uint8_t key[HOLE_KEY], value[8];
+    uint8_t key[HOLE_KEY], value[HOLE_ROW];
     memcpy(key, hole_prefix, sizeof hole_prefix);
-    ph_u64be_put(key + sizeof hole_prefix, from);
-    ph_u64be_put(value, to);
+    ph_u64be_put(key + sizeof hole_prefix, hole->from);
+    ph_u64be_put(value, hole->to);
+    value[8] = hole->more;
     return ph_txn_put(t, PH_T_LOCAL, ph_slice(key, sizeof key), ph_slice(value, sizeof value), err);
+}
+
+static bool is_hole(prophet_slice key, prophet_slice value)
+{
+    return key.len == HOLE_KEY && value.len == HOLE_ROW &&
+           memcmp(key.data, hole_prefix, sizeof hole_prefix) == 0;
 }
 
 prophet_code ph_damage_noted(ph_txn *t, ph_position from, ph_position to, bool *yes,
@@ -42,8 +47,7 @@ prophet_code ph_damage_noted(ph_txn *t, ph_position from, ph_position to, bool *
     if (rc < 0)
         return rc;
     rc = ph_cursor_seek(cur, ph_slice(hole_prefix, sizeof hole_prefix), &key, &value, err);
-    for (; rc == PROPHET_OK && key.len == HOLE_KEY && value.len == 8 &&
-           memcmp(key.data, hole_prefix, sizeof hole_prefix) == 0 && !*yes;
+    for (; rc == PROPHET_OK && is_hole(key, value) && !*yes;
          rc = ph_cursor_next(cur, &key, &value, err))
         *yes = ph_u64be((const uint8_t *)key.data + sizeof hole_prefix) <= from &&
                to <= ph_u64be(value.data);
@@ -92,7 +96,7 @@ static prophet_code saw_signature(survey *v, const ph_frame *f, prophet_error *e
 static prophet_code saw_damage(survey *v, const ph_frame *f, const ph_item m[8], prophet_error *err)
 {
     ph_session scratch = { .r = v->s->r };
-    range r = { (ph_position)m[2].i, (ph_position)m[3].i };
+    range r = { (ph_position)m[2].i, (ph_position)m[3].i, m[5].raw.len > 0 };
     prophet_code rc = ph_mend_damage(&scratch, f->bytes, NULL);
     ph_free(scratch.mends.at);
     if (rc < 0) /* damaged itself */
@@ -165,12 +169,15 @@ static void drop_noted(survey *v)
 
 /* ---- noting ------------------------------------------------------------------------------------------------------- */
 
-/* The versions around the hole that lie where they always lay: those between them were in it, also what was mended since. */
-static prophet_code neighbours(ph_session *s, const range *at, uint64_t *low, uint64_t *high,
-                               prophet_error *err)
+/* The changesets around a hole that lie where they always lay. */
+typedef struct around {
+    uint64_t low, high; /* versions */
+    ph_position high_at;
+} around;
+
+static prophet_code neighbours(ph_session *s, const range *at, around *out, prophet_error *err)
 {
-    *low = 0;
-    *high = s->state.version + 1;
+    *out = (around){ 0, s->state.version + 1, UINT64_MAX };
     for (uint64_t version = 1; version <= s->state.version; version++) {
         ph_changeset_row row;
         prophet_code rc = ph_changesets_get(s->txn, version, &row, err);
@@ -179,32 +186,68 @@ static prophet_code neighbours(ph_session *s, const range *at, uint64_t *low, ui
         if (row.flags & (PH_CS_AGAIN | PH_CS_LOST))
             continue;
         if (row.position < at->from)
-            *low = version;
-        else if (row.position >= at->to && version < *high)
-            *high = version;
+            out->low = version;
+        else if (row.position >= at->to && version < out->high) {
+            out->high = version;
+            out->high_at = row.position;
+        }
     }
     return PROPHET_OK;
 }
 
-static bool was_in(const ph_changeset_row *row, uint64_t version, const range *at, uint64_t low,
-                   uint64_t high)
+/* Did it lie there? What was appended again, or lost before this index was made, is told by its version alone: between those of the neighbours. Then
+ * *sure says whether it can have been nowhere else. */
+static bool was_in(const ph_changeset_row *row, uint64_t version, const range *at, const around *n,
+                   bool *sure)
 {
+    *sure = true;
     if (row->position >= at->from && row->position < at->to)
-        return !(row->flags & PH_CS_LOST);
-    return (row->flags & (PH_CS_AGAIN | PH_CS_LOST)) && low < version && version < high;
+        return true;
+    if (version <= n->low || version >= n->high)
+        return false;
+    if (row->flags & PH_CS_AGAIN) {
+        *sure = row->position >= n->high_at;
+        return row->position >= at->to;
+    }
+    *sure = false;
+    return row->flags & PH_CS_GAP;
+}
+
+/* Does it overlap an earlier hole of which not all was known? */
+static prophet_code grew(ph_session *s, const range *at, bool *yes, prophet_error *err)
+{
+    prophet_slice key, value;
+    ph_cursor *cur;
+    *yes = false;
+    prophet_code rc = ph_cursor_open(s->txn, PH_T_LOCAL, &cur, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_cursor_seek(cur, ph_slice(hole_prefix, sizeof hole_prefix), &key, &value, err);
+    for (; rc == PROPHET_OK && is_hole(key, value) && !*yes;
+         rc = ph_cursor_next(cur, &key, &value, err)) {
+        const uint8_t *p = value.data;
+        *yes = p[8] && ph_u64be((const uint8_t *)key.data + sizeof hole_prefix) < at->to &&
+               at->from < ph_u64be(p);
+    }
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
 static prophet_code note_range(survey *v, const range *at, prophet_error *err)
 {
     ph_session *s = v->s;
     PH_LIST(ph_mend) lost = { 0 };
-    uint64_t low, high;
-    prophet_code rc = neighbours(s, at, &low, &high, err);
+    around near = { 0, 0, 0 };
+    bool sure, more;
+    prophet_code rc = grew(s, at, &more, err);
+    if (rc >= 0)
+        rc = neighbours(s, at, &near, err);
+    more = more || s->state.forgot;
     for (uint64_t version = 1; version <= s->state.version && rc >= 0; version++) {
         ph_changeset_row row;
         ph_replica_row rep;
         if ((rc = ph_changesets_get(s->txn, version, &row, err)) < 0 ||
-            !was_in(&row, version, at, low, high) ||
+            !was_in(&row, version, at, &near, &sure) ||
             (rc = ph_replicas_get(s->txn, row.ridx, &s->arena, &rep, err)) < 0)
             continue;
         bool inside = row.position >= at->from && row.position < at->to;
@@ -215,11 +258,13 @@ static prophet_code note_range(survey *v, const range *at, prophet_error *err)
                       .time = row.time,
                       .id = row.id,
                       .replica = rep.key };
+        more = more || !sure;
         if (!PH_PUSH(lost, m))
             rc = ph_nomem(err);
     }
-    if (rc >= 0)
-        rc = ph_mend_note(s, at->from, at->to, lost.at, lost.count, s->state.forgot, err);
+    if (rc >=
+        0) /* a frame behind it must not be read as going on from what may have lain elsewhere */
+        rc = ph_mend_note(s, at->from, at->to, lost.at, lost.count, more, err);
     ph_free(lost.at);
     return rc;
 }

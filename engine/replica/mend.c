@@ -113,7 +113,8 @@ prophet_code ph_mend_damage(ph_session *s, prophet_slice frame, prophet_error *e
         return ph_fail(err, PROPHET_ECORRUPT, "a local frame of kind 4 is malformed");
     s->state.holes++;
     s->mended = true;
-    prophet_code rc = s->txn ? ph_damage_keep(s->txn, (ph_position)m[2].i, (ph_position)m[3].i, err)
+    const ph_hole hole = { (ph_position)m[2].i, (ph_position)m[3].i, m[5].raw.len > 0 };
+    prophet_code rc = s->txn ? ph_damage_keep(s->txn, &hole, err)
                              : PROPHET_OK; /* a replay that only looks ahead */
     if (rc < 0)
         return rc;

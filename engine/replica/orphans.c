@@ -33,38 +33,61 @@ static prophet_code take_frame(ph_intake *in, prophet_slice frame, ph_frame_cont
     return ph_intake_own(in, &cs, err);
 }
 
+typedef struct taking {
+    ph_intake *in;
+    ph_log_cursor *cur;
+    ph_holes holes;
+    ph_frame_context stream;
+    ph_arena a;
+} taking;
+
+static prophet_code take(taking *t, const ph_frame *f, prophet_error *err)
+{
+    ph_frame_context none = { .has_last = false };
+    prophet_slice again; /* it was mended before what it names */
+    uint64_t version;
+    ph_id id;
+    if (f->type == PH_FRAME_CHANGESET)
+        return take_frame(t->in, f->bytes, &t->stream, &t->a, err);
+    if (f->type == PH_FRAME_LOCAL)
+        return ph_mend_open(f->bytes, &version, &again)
+                   ? take_frame(t->in, again, &none, &t->a, err)
+                   : PROPHET_OK;
+    if (f->bytes.len != 96)
+        return PROPHET_OK;
+    memcpy(id.b, f->bytes.data, sizeof id.b);
+    return ph_intake_signature(t->in, &id, (const uint8_t *)f->bytes.data + 32, err);
+}
+
+static prophet_code take_all(taking *t, prophet_error *err)
+{
+    ph_position from, to;
+    ph_frame f;
+    for (;;) {
+        prophet_code rc = ph_log_cursor_next(t->cur, &f, err);
+        if (rc == PROPHET_OK)
+            rc = take(t, &f, err);
+        else if (rc == PROPHET_ECORRUPT &&
+                 (rc = ph_log_cursor_skip(t->cur, &from, &to, err)) == PROPHET_OK) {
+            ph_arena_reset(&t->a);
+            rc = ph_holes_behind(&t->holes, from, to, &t->a, &t->stream, err);
+        }
+        if (rc != PROPHET_OK)
+            return rc;
+    }
+}
+
 prophet_code ph_orphans_take(ph_intake *in, prophet_error *err)
 {
     static const ph_mark start;
-    ph_arena a = PH_ARENA_INIT;
-    ph_frame_context stream = { .has_last = false };
-    ph_position from, to;
-    ph_log_cursor *cur;
-    ph_frame f;
-    prophet_slice again; /* inside a local frame: it was mended before what it names */
-    uint64_t version;
-    prophet_code rc = ph_log_cursor_open(ph_intake_replica(in)->log, &start, &cur, err);
-    if (rc < 0)
-        return rc;
-    for (;;) {
-        if ((rc = ph_log_cursor_next(cur, &f, err)) == PROPHET_ECORRUPT) {
-            stream.has_last = false;
-            rc = ph_log_cursor_skip(cur, &from, &to, err);
-        } else if (rc == PROPHET_OK && f.type == PH_FRAME_CHANGESET)
-            rc = take_frame(in, f.bytes, &stream, &a, err);
-        else if (rc == PROPHET_OK && f.type == PH_FRAME_LOCAL &&
-                 ph_mend_open(f.bytes, &version, &again)) {
-            ph_frame_context none = { .has_last = false };
-            rc = take_frame(in, again, &none, &a, err);
-        } else if (rc == PROPHET_OK && f.type == PH_FRAME_SIGNATURE && f.bytes.len == 96) {
-            ph_id id;
-            memcpy(id.b, f.bytes.data, sizeof id.b);
-            rc = ph_intake_signature(in, &id, (const uint8_t *)f.bytes.data + 32, err);
-        }
-        if (rc != PROPHET_OK)
-            break;
-    }
-    ph_log_cursor_close(cur);
-    ph_arena_clear(&a);
+    taking t = { .in = in, .holes = PH_HOLES_INIT, .a = PH_ARENA_INIT };
+    ph_replica *r = ph_intake_replica(in);
+    prophet_code rc;
+    if ((rc = ph_holes_load(r, &t.holes, err)) >= 0 &&
+        (rc = ph_log_cursor_open(r->log, &start, &t.cur, err)) >= 0)
+        rc = take_all(&t, err);
+    ph_log_cursor_close(t.cur);
+    ph_holes_clear(&t.holes);
+    ph_arena_clear(&t.a);
     return rc < 0 ? rc : PROPHET_OK;
 }

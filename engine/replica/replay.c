@@ -4,19 +4,12 @@
 #include "replica/replica_impl.h"
 #include <stdlib.h>
 
-typedef struct range {
-    ph_position from, to;
-    bool more; /* what lay there is not all known */
-} range;
-
 struct ph_replay {
     ph_session *s;
     ph_log_cursor *cur;
-    bool loaded;            /* mends and noted are filled: the first damage was met */
-    bool damaged;           /* what frames name may be missing */
-    PH_LIST(ph_mend) mends; /* in the order of the log */
-    ph_map back;            /* id -> the last of these that brings it back */
-    PH_LIST(range) noted;
+    bool loaded;  /* holes are: the first damage was met */
+    bool damaged; /* what frames name may be missing */
+    ph_holes holes;
     PH_LIST(ph_id) orphans; /* passed over: they name what was not there then */
 };
 
@@ -42,63 +35,6 @@ static prophet_code commit(struct ph_replay *p, const ph_mark *mark, bool last, 
     rc = ph_session_start(s, err);
     s->stream = stream;
     return rc;
-}
-
-/* ---- what is known of damage: all local frames that tell of it, wherever they lie ----------------------------------- */
-
-static prophet_code load_frame(struct ph_replay *p, const ph_frame *f, prophet_error *err)
-{
-    ph_session scratch = { .r = p->s->r }; /* collects what the frame says */
-    ph_item m[8];
-    prophet_code rc = PROPHET_OK;
-    if (!ph_local_open(f->bytes, m) || m[1].kind != PH_INT)
-        return PROPHET_OK;
-    if (m[1].i == PH_LOCAL_DAMAGE && m[2].kind == PH_INT && m[3].kind == PH_INT) {
-        range r = { (ph_position)m[2].i, (ph_position)m[3].i, m[5].raw.len > 0 };
-        rc = ph_mend_damage(&scratch, f->bytes, err);
-        if (rc >= 0 && !PH_PUSH(p->noted, r))
-            rc = ph_nomem(err);
-    } else if (m[1].i == PH_LOCAL_CHANGESET)
-        rc = ph_mend_changeset(&scratch, f->bytes, 0, f->position, err);
-    if (rc == PROPHET_ECORRUPT) /* damaged as well: as if it were not there */
-        rc = PROPHET_OK;
-    for (size_t i = 0; i < scratch.mends.count && rc >= 0; i++)
-        if (!PH_PUSH(p->mends, scratch.mends.at[i]))
-            rc = ph_nomem(err);
-    ph_free(scratch.mends.at);
-    return rc;
-}
-
-static prophet_code map_mends(struct ph_replay *p, prophet_error *err)
-{
-    for (size_t i = 0; i < p->mends.count; i++) {
-        ph_mend *m = &p->mends.at[i];
-        if (!m->told && !ph_map_put(&p->back, ph_slice(m->id.b, sizeof m->id.b), m))
-            return ph_nomem(err);
-    }
-    return PROPHET_OK;
-}
-
-static prophet_code load_mends(struct ph_replay *p, prophet_error *err)
-{
-    ph_log_cursor *cur;
-    ph_position from, to;
-    ph_frame f;
-    prophet_code rc = ph_log_cursor_open(p->s->r->log, NULL, &cur, err);
-    if (rc < 0)
-        return rc;
-    for (;;) {
-        rc = ph_log_cursor_next(cur, &f, err);
-        if (rc == PROPHET_ECORRUPT)
-            rc = ph_log_cursor_skip(cur, &from, &to, err);
-        else if (rc == PROPHET_OK && f.type == PH_FRAME_LOCAL)
-            rc = load_frame(p, &f, err);
-        if (rc != PROPHET_OK)
-            break;
-    }
-    ph_log_cursor_close(cur);
-    p->loaded = p->damaged = true;
-    return rc < 0 ? rc : map_mends(p, err);
 }
 
 /* ---- in the place of what was there ------------------------------------------------------------------------------------- */
@@ -215,34 +151,17 @@ static prophet_code has_version(ph_session *s, const ph_id *id, bool *yes, proph
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static bool overlap(const ph_mend *m, ph_position from, ph_position to)
-{
-    return m->told && m->from < to && from < m->to;
-}
-
-static int by_version(const void *a, const void *b)
-{
-    const ph_mend *x = *(const ph_mend *const *)a, *y = *(const ph_mend *const *)b;
-    return (x->version > y->version) - (x->version < y->version);
-}
-
 /* All that is known to have been in this hole, in its order: as it was mended, or empty. A frame behind it may leave out what the last
  * changeset in it says. */
 static prophet_code fill_hole(struct ph_replay *p, ph_position from, ph_position to,
                               prophet_error *err)
 {
     ph_session *s = p->s;
-    size_t n = 0;
-    prophet_code rc = PROPHET_OK;
-    const ph_mend **at = ph_arena_alloc(&s->arena, (p->mends.count + 1) * sizeof(ph_mend *));
-    if (!at)
-        return ph_nomem(err);
-    for (size_t i = 0; i < p->mends.count; i++)
-        if (overlap(&p->mends.at[i], from, to))
-            at[n++] = &p->mends.at[i];
-    ph_sort(at, n, sizeof *at, by_version);
+    const ph_mend **at;
+    size_t n;
+    prophet_code rc = ph_holes_between(&p->holes, from, to, &s->arena, &at, &n, err);
     for (size_t i = 0; i < n && rc >= 0; i++) {
-        const ph_mend *m = at[i], *back = ph_map_get(&p->back, ph_slice(m->id.b, 32));
+        const ph_mend *m = at[i], *back = ph_map_get(&p->holes.back, ph_slice(m->id.b, 32));
         ph_frame_context before = s->stream;
         bool there;
         if ((rc = has_version(s, &m->id, &there, err)) >= 0 && !there)
@@ -252,31 +171,20 @@ static prophet_code fill_hole(struct ph_replay *p, ph_position from, ph_position
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-/* Was all noted of what lay between? */
-static bool is_known(const struct ph_replay *p, ph_position from, ph_position to, bool *more)
-{
-    *more = false;
-    for (size_t i = 0; i < p->noted.count; i++)
-        if (p->noted.at[i].from <= from && p->noted.at[i].to >= to) {
-            *more = p->noted.at[i].more;
-            return true;
-        }
-    return false;
-}
-
 /* PROPHET_DONE: nothing follows the damage. */
 static prophet_code around(struct ph_replay *p, prophet_error *err)
 {
     ph_position from, to;
     prophet_code rc, next;
     bool more;
-    if (!p->loaded && (rc = load_mends(p, err)) < 0)
+    if (!p->loaded && (rc = ph_holes_load(p->s->r, &p->holes, err)) < 0)
         return rc;
+    p->loaded = p->damaged = true;
     if ((next = ph_log_cursor_skip(p->cur, &from, &to, err)) < 0)
         return next;
     if ((rc = fill_hole(p, from, to, err)) < 0)
         return rc;
-    if (!is_known(p, from, to, &more)) {
+    if (!ph_holes_know(&p->holes, from, to, &more)) {
         p->s->r->suspect = p->s->r->forgot = more = true;
         p->s->state.forgot = 1;
     }
@@ -477,7 +385,7 @@ prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
     prophet_code rc;
     if (!s)
         return ph_nomem(err);
-    struct ph_replay p = { .s = s, .back = PH_MAP_INIT };
+    struct ph_replay p = { .s = s, .holes = PH_HOLES_INIT };
     s->replaying = true;
     ph_session *outer = r->session;
     r->session = s;
@@ -486,9 +394,7 @@ prophet_code ph_session_replay(ph_replica *r, prophet_error *err)
     if (s->txn)
         ph_txn_abort(s->txn);
     r->session = outer;
-    ph_map_clear(&p.back);
-    ph_free(p.mends.at);
-    ph_free(p.noted.at);
+    ph_holes_clear(&p.holes);
     ph_free(p.orphans.at);
     ph_session_free(s);
     return rc < 0 ? rc : PROPHET_OK;

@@ -85,6 +85,12 @@ typedef struct ph_new_signature {
     ph_position position;
 } ph_new_signature;
 
+/* A damaged range of the log. */
+typedef struct ph_hole {
+    ph_position from, to;
+    bool more; /* what lay there is not all known */
+} ph_hole;
+
 /* A changeset that damage took, or that was appended again (mend.c). */
 typedef struct ph_mend {
     uint64_t version, seq, lamport;
@@ -247,6 +253,24 @@ prophet_code ph_mend_note(ph_session *s, ph_position from, ph_position to, const
 /* Changes the rows; before the state is stored. */
 prophet_code ph_mend_store(ph_session *s, ph_position batch, prophet_error *err);
 
+/* holes.c: what the local frames of the log tell of damage. */
+typedef struct ph_holes {
+    PH_LIST(ph_mend) mends; /* in the order of the log */
+    ph_map back;            /* id -> the last of these that brings it back */
+    PH_LIST(ph_hole) noted;
+} ph_holes;
+#define PH_HOLES_INIT { .back = PH_MAP_INIT }
+prophet_code ph_holes_load(ph_replica *r, ph_holes *h, prophet_error *err);
+void ph_holes_clear(ph_holes *h);
+/* All that is known to have lain in this range, by version. */
+prophet_code ph_holes_between(const ph_holes *h, ph_position from, ph_position to, ph_arena *a,
+                              const ph_mend ***out, size_t *count, prophet_error *err);
+/* Was it noted? more: not all of what lay there is known. */
+bool ph_holes_know(const ph_holes *h, ph_position from, ph_position to, bool *more);
+/* What a frame behind it may leave out; *ctx is what the frame before it says. */
+prophet_code ph_holes_behind(const ph_holes *h, ph_position from, ph_position to, ph_arena *a,
+                             ph_frame_context *ctx, prophet_error *err);
+
 /* replay.c: what the log has beyond the index, around its damage. With the lock held (or the index exclusively owned). */
 prophet_code ph_session_replay(ph_replica *r, prophet_error *err);
 prophet_code ph_session_start(ph_session *s, prophet_error *err); /* session.c: its transaction and state */
@@ -259,7 +283,7 @@ prophet_code ph_session_store_rows(ph_session *s, ph_position batch, prophet_err
 /* damage.c: looks through the whole log for damage that was not noted yet and notes it: what it took is lost until somebody gives
  * it back. What only this replica knew (questions asked, local values) is appended again from the index. */
 prophet_code ph_damage_survey(ph_replica *r, prophet_error *err);
-prophet_code ph_damage_keep(ph_txn *t, ph_position from, ph_position to, prophet_error *err); /* its row */
+prophet_code ph_damage_keep(ph_txn *t, const ph_hole *hole, prophet_error *err); /* its row */
 /* Was this damaged range noted? */
 prophet_code ph_damage_noted(ph_txn *t, ph_position from, ph_position to, bool *yes,
                              prophet_error *err);

@@ -277,6 +277,7 @@ describe("damage in a log", function()
     bob:pull(place.path "ann")
     for _, note in ipairs(ann:check().notes or {}) do
       assert.truthy(not note.fault or note.text:find "lost to damage", what .. "\n" .. note.text)
+      assert.falsy(note.text:find "is forked", what .. "\n" .. note.text) -- what it read as another changeset than it was
     end
     sound(bob)
     for i = 1, 40 do assert.truthy(ann.types.ticket:get(ids[i]), what) end
