@@ -407,6 +407,11 @@ PROPHET_API prophet_code prophet_parse(prophet_db *db, prophet_value spec, proph
 /* How a query is run: a map {plan ("scan" "numbers" "ids" "index" "union" "intersect" "match"), text, index?, order ("index" "number" "sort" "top"),
  * scans, tests, estimated? (keys), help? (fields)}; run: it is, and {keys, tested, rows, ms} say what that took. */
 PROPHET_API prophet_code prophet_explain(prophet_db *db, prophet_value spec, bool run, prophet_doc **out, prophet_error *err);
+/* Where the words of a spec's matches stand in a record it gave: a map {field, pieces}, about `words` words of the text that shows most of them;
+ * the second, fourth, .. of the pieces are what was found. Each stretch of white space is one space, and what is left out is an ellipsis.
+ * PROPHET_DONE: no text of the record's own has one. */
+PROPHET_API prophet_code prophet_snippet(prophet_db *db, prophet_value spec, const prophet_doc *row, uint32_t words, prophet_doc **out,
+                                         prophet_error *err);
 
 /* ---- history ------------------------------------------------------------------------------------------- */
 

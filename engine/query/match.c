@@ -31,14 +31,16 @@ static prophet_code see_word(void *ctx, const ph_word *w, prophet_error *err)
 {
     word_list *l = ctx;
     bool ok = true;
-    match_word word = { .folded = ph_arena_copy(l->a, w->folded, &ok) };
+    match_word word = { .folded = ph_arena_copy(l->a, w->folded, &ok),
+                        .start = w->start,
+                        .end = w->end };
 
     word.term = ph_slice_eq(w->term, w->folded) ? word.folded : ph_arena_copy(l->a, w->term, &ok);
     return ok && add_word(l, word) ? PROPHET_OK : ph_nomem(err);
 }
 
-static prophet_code cut(ph_words *w, unsigned language, prophet_slice text, ph_arena *a,
-                        match_words *out, prophet_error *err)
+prophet_code ph_query_match_cut(ph_words *w, unsigned language, prophet_slice text, ph_arena *a,
+                                match_words *out, prophet_error *err)
 {
     word_list l = { .a = a };
     prophet_code rc = ph_words_cut(w, language, text, 0, see_word, &l, err);
@@ -56,7 +58,7 @@ static bool begins(prophet_slice word, prophet_slice with)
     return word.len >= with.len && memcmp(word.data, with.data, with.len) == 0;
 }
 
-static bool words_at(const match_words *want, bool prefix, const match_word *at)
+bool ph_query_match_at(const match_words *want, bool prefix, const match_word *at)
 {
     for (size_t i = 0; i < want->count; i++) {
         bool open = prefix && i + 1 == want->count;
@@ -73,7 +75,7 @@ static bool term_in(const match_term *t, const match_text *texts, size_t count)
     for (size_t i = 0; i < count; i++) {
         const match_words *want = &t->words[texts[i].path];
         for (size_t at = 0; at + want->count <= texts[i].words.count; at++)
-            if (want->count > 0 && words_at(want, t->prefix, texts[i].words.at + at))
+            if (want->count > 0 && ph_query_match_at(want, t->prefix, texts[i].words.at + at))
                 return true;
     }
     return false;
@@ -87,8 +89,8 @@ prophet_code ph_query_match_texts(query_run *r, const node *n, match_text *texts
 
     *holds = false;
     for (size_t i = 0; i < count && rc >= 0; i++)
-        rc = cut(r->words, n->path[texts[i].path].language, texts[i].text, &r->row_arena,
-                 &texts[i].words, err);
+        rc = ph_query_match_cut(r->words, n->path[texts[i].path].language, texts[i].text,
+                                &r->row_arena, &texts[i].words, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < n->term_count; i++) {
@@ -135,7 +137,7 @@ static prophet_code cut_term(compiler *c, ph_words *w, prophet_slice text, const
         if (i > 0 && n->path[i].language == n->path[i - 1].language)
             words[i] = words[i - 1];
         else
-            rc = cut(w, n->path[i].language, text, c->a, &words[i], err);
+            rc = ph_query_match_cut(w, n->path[i].language, text, c->a, &words[i], err);
     t->words = words;
     return rc;
 }

@@ -134,6 +134,18 @@ typedef struct ph_query_plan {
     ph_query_stats stats;
 } ph_query_plan;
 prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run, ph_query_plan *out, prophet_error *err);
+/* What a match found in these texts of a record, about so many words of the best of them: pieces[0], [2], .. as they stand, [1], [3], .. what was
+ * found. White space is one space; what is left out is an ellipsis. Slices live in `a`. PROPHET_DONE: none of the texts has a word of it. */
+typedef struct ph_snippet_text {
+    prophet_slice field, text; /* of a set each element */
+} ph_snippet_text;
+typedef struct ph_snippet {
+    prophet_slice  field;
+    prophet_slice *pieces;
+    size_t         count;
+} ph_snippet;
+prophet_code ph_query_snippet(const ph_query *q, const ph_snippet_text *texts, size_t count, size_t width, ph_arena *a, ph_snippet *out,
+                              prophet_error *err);
 /* Does this one row fit? (Watching, policies.) */
 prophet_code ph_query_test(const ph_query *q, ph_txn *t, const ph_row *row, bool *fits, prophet_error *err);
 

@@ -36,6 +36,7 @@ typedef enum node_op {
 
 typedef struct match_word {
     prophet_slice term, folded; /* stemmed, and not */
+    size_t        start, end;   /* where it stands in its text, bytes */
 } match_word;
 typedef struct match_words {
     const match_word *at;
@@ -173,6 +174,9 @@ typedef struct match_text {
     match_words   words;
 } match_text;
 prophet_code ph_query_match_texts(query_run *r, const node *n, match_text *texts, size_t count, bool *holds, prophet_error *err);
+/* The words of a text in a language; do those from `at` on (as many as wanted are there) hold a term? */
+prophet_code ph_query_match_cut(ph_words *w, unsigned language, prophet_slice text, ph_arena *a, match_words *out, prophet_error *err);
+bool         ph_query_match_at(const match_words *want, bool prefix, const match_word *at);
 /* The value a path has in the order: of several the least, descending the greatest. Copied into a. */
 prophet_code ph_query_order_value(query_run *r, const order_term *o, const ph_row *row, ph_arena *a, prophet_slice *out,
                                   prophet_error *err);

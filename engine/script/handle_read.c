@@ -189,6 +189,24 @@ static int l_explain(lua_State *L)
     return 1;
 }
 
+/* (handle, spec, record, words) -> { field =, pieces = } or nil */
+static int l_snippet(lua_State *L)
+{
+    prophet_error err = { 0 };
+    l_handle *h = script_handle(L, 1);
+    const prophet_doc *row = script_record_doc(L, 3, script_record(L, 3));
+    uint32_t words = (uint32_t)luaL_checkinteger(L, 4);
+    script_doc_box *box = script_doc_box_push(L);
+    prophet_code rc = prophet_snippet(h->db, read_spec(L, h, 2), row, words, &box->doc, &err);
+    if (rc < 0)
+        return script_raise(L, &err);
+    if (rc == PROPHET_DONE)
+        lua_pushnil(L);
+    else
+        script_push_doc(L, box->doc);
+    return 1;
+}
+
 /* (handle, record, wrap) */
 static int l_history(lua_State *L)
 {
@@ -268,12 +286,21 @@ static int l_log_json(lua_State *L)
 }
 
 const luaL_Reg script_handle_reads[] = {
-    { "types", l_types },           { "schema", l_schema },
-    { "get", l_handle_get },        { "locate", l_locate },
-    { "natural_id", l_natural_id }, { "query", l_query },
-    { "count", l_count },           { "log", l_log },
-    { "parse", l_parse },           { "explain", l_explain },
-    { "conflicts", l_conflicts },   { "history", l_history },
-    { "blame", l_blame },           { "export", l_export },
-    { "log_json", l_log_json },     { NULL, NULL },
+    { "types", l_types },
+    { "schema", l_schema },
+    { "get", l_handle_get },
+    { "locate", l_locate },
+    { "natural_id", l_natural_id },
+    { "query", l_query },
+    { "count", l_count },
+    { "log", l_log },
+    { "parse", l_parse },
+    { "explain", l_explain },
+    { "conflicts", l_conflicts },
+    { "history", l_history },
+    { "blame", l_blame },
+    { "export", l_export },
+    { "log_json", l_log_json },
+    { "snippet", l_snippet },
+    { NULL, NULL },
 };

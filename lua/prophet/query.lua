@@ -2,6 +2,7 @@
 
 local core = require "prophet.core"
 local e = require "prophet.error"
+local snippet = require "prophet.snippet"
 local strict = require "prophet.strict"
 local types = require "prophet.types"
 local watch = require "prophet.watch"
@@ -380,6 +381,12 @@ function methods.explain(query, options)
   end
   local plan = q.ts[HANDLE]:explain(spec_of(q, q.limit), options and options.run or false)
   return setmetatable(plan, plan_mt)
+end
+
+--- Where the words of a match stand in a row: a part of the text that shows most of them, and the name of its field (snippet.lua).
+function methods.snippet(query, record, options)
+  local q = own(query)
+  return snippet.of(q.ts, { type = q.ts[NAME], where = q.where, text = q.text, params = q.params }, record, options)
 end
 
 -- ---- groups -----------------------------------------------------------------------------------------------------

@@ -211,6 +211,19 @@ function query:using(index) end
 ---@return prophet.Plan
 function query:explain(options) end
 
+---@class prophet.SnippetOptions
+---@field before? string   in front of each find; "["
+---@field after? string    behind it; "]"
+---@field words? integer   about so many are shown; 24
+---@field escape? fun(text: string): string   what becomes of the text itself, as for HTML
+
+--- What the query's matches found in a row: the part of a text that shows most of it, and the field's name.
+---@param record prophet.Record
+---@param options? prophet.SnippetOptions
+---@return string? text     nil: no text of the record's own has a word of them
+---@return string? field
+function query:snippet(record, options) end
+
 --- How many rows each value of a field has; `pairs` gives them by value.
 ---@param field string
 ---@return table<any, integer>
