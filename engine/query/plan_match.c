@@ -53,12 +53,16 @@ prophet_code ph_plan_match(planner *p, uint32_t type, const node *n, access **ou
     return rc;
 }
 
+static const node *first_match(const node *n)
+{
+    const node *found = n->op == OP_MATCH ? n : NULL;
+
+    for (size_t i = 0; n->op == OP_AND && i < n->kid_count && !found; i++)
+        found = first_match(n->kids[i]);
+    return found;
+}
+
 const node *ph_query_scored(const ph_query *q)
 {
-    const node *n = q->where;
-
-    for (size_t i = 0; n && n->op == OP_AND && i < n->kid_count; i++)
-        if (n->kids[i]->op == OP_MATCH)
-            return n->kids[i];
-    return n && n->op == OP_MATCH ? n : NULL;
+    return q->where ? first_match(q->where) : NULL;
 }
