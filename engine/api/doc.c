@@ -42,8 +42,8 @@ static prophet_code gather(ph_view *v, const ph_row *row, gathering *g, prophet_
 
 static prophet_doc *place(const ph_row *row, const gathering *g)
 {
-    size_t cells = sizeof(prophet_doc), raw = cells + g->count * sizeof(doc_cell),
-           more = raw + row->raw.len;
+    size_t cells = sizeof(prophet_doc), room = cells + g->count * sizeof(doc_cell),
+           raw = room + g->count * sizeof(prophet_field), more = raw + row->raw.len;
     uint8_t *p = ph_alloc(more + g->outside);
     prophet_doc *d = (prophet_doc *)(void *)p;
     if (!d)
@@ -52,6 +52,7 @@ static prophet_doc *place(const ph_row *row, const gathering *g)
     d->size = more + g->outside;
     d->cells = (doc_cell *)(void *)(p + cells);
     d->cell_count = g->count;
+    d->room = (prophet_field *)(void *)(p + room);
     d->row = p + raw;
     d->row_len = row->raw.len;
     memcpy(d->row, row->raw.data, row->raw.len);
@@ -180,14 +181,31 @@ static int by_rank(const void *a, const void *b)
     return ph_slice_cmp(x->name, y->name);
 }
 
+/* Records have few fields, and cells are nearly in order. */
+static void sort_few(ordered *at, size_t count)
+{
+    enum { FEW_FIELDS = 32 };
+
+    if (count > FEW_FIELDS) {
+        ph_sort(at, count, sizeof *at, by_rank);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        ordered one = at[i];
+        size_t k = i;
+        for (; k > 0 && by_rank(&at[k - 1], &one) > 0; k--)
+            at[k] = at[k - 1];
+        at[k] = one;
+    }
+}
+
 /* All fields in declared order, those nobody declared behind them by name. */
 static bool open_all(prophet_doc *d)
 {
     const api_shape *s = d->shape;
-    ordered *at = ph_arena_alloc(&d->arena, (d->cell_count + 1) * sizeof *at);
-    prophet_field *fields = ph_arena_alloc(&d->arena, (d->cell_count + 1) * sizeof *fields);
+    ordered few[FEW], *at = few;
     size_t n = 0;
-    if (!at || !fields)
+    if (d->cell_count > FEW && !(at = ph_arena_alloc(&d->arena, d->cell_count * sizeof *at)))
         return false;
     for (size_t i = 0; i < d->cell_count; i++) {
         uint32_t id = d->cells[i].field;
@@ -197,12 +215,12 @@ static bool open_all(prophet_doc *d)
         at[i] =
             (ordered){ rank, id <= s->names_count ? s->names[id] : ph_slice("", 0), &d->cells[i] };
     }
-    qsort(at, d->cell_count, sizeof *at, by_rank);
+    sort_few(at, d->cell_count);
     for (size_t i = 0; i < d->cell_count; i++) {
-        fields[n].name = at[i].name;
-        n += decode_cell(d, at[i].cell, &fields[n].value);
+        d->room[n].name = at[i].name;
+        n += decode_cell(d, at[i].cell, &d->room[n].value);
     }
-    d->fields = fields;
+    d->fields = d->room;
     d->count = n;
     d->opened = true;
     return true;
@@ -236,6 +254,7 @@ static prophet_code copy_record(const prophet_doc *d, prophet_doc **out, prophet
     c->opened = false;
     c->cells = (doc_cell *)(void *)(p + sizeof *c);
     c->row = p + (d->row - from);
+    c->room = (prophet_field *)(void *)(p + ((const uint8_t *)d->room - from));
     for (size_t i = 0; i < c->cell_count; i++)
         c->cells[i].value = p + (d->cells[i].value - from);
     c->shape->refs++;

@@ -22,7 +22,8 @@ struct prophet_doc {
     uint32_t type_id;
     size_t cell_count;
     doc_cell
-        *cells; /* behind this struct, then the row, then values that lay in rows of their own */
+        *cells; /* behind this struct, then room for fields, the row, values that lay in rows of their own */
+    prophet_field *room; /* for `fields`, as many as cells */
     uint8_t *row;
     size_t row_len;
 };

@@ -146,6 +146,7 @@ typedef struct query_run {
     bool            scans;     /* what is read counts against options.reads */
     bool            counts;    /* the order of rows does not matter */
     ph_words       *words;     /* cuts texts; NULL until a text is looked at */
+    ph_cursor      *numbers;   /* where the id of a number was looked up last; NULL: none was */
     double          score;     /* of the row at hand */
     const prophet_slice *after; /* q->after, with the score of that record */
     const char     *plan_text; /* said when too much is read */

@@ -24,6 +24,7 @@ void ph_query_run_end(query_run *r)
     for (size_t i = 0; r->reverse && i < r->q->reverse_count; i++)
         ph_free(r->reverse[i].entries);
     ph_free(r->reverse);
+    ph_cursor_close(r->numbers);
     ph_words_free(r->words);
     ph_arena_clear(&r->row_arena);
     r->words = NULL;
@@ -60,17 +61,39 @@ static prophet_code test_row(query_run *r, const ph_row *row, bool sure, bool *f
     return ph_query_eval(r, r->q->where, row, fits, err);
 }
 
+/* The cursor stays where it found the last number: the next one is often on the same page. */
+static prophet_code id_of(query_run *r, uint64_t number, ph_uuid *out, prophet_error *err)
+{
+    uint8_t at[8];
+    prophet_slice key, value;
+    ph_named named;
+    uint32_t type;
+
+    if (ph_txn_is_overlay(r->t)) /* a cursor would want all of it */
+        return ph_numbers_get(r->t, number, &type, out, err);
+    prophet_code rc =
+        r->numbers ? PROPHET_OK : ph_cursor_open(r->t, PH_T_HISTORY, &r->numbers, err);
+    if (rc < 0)
+        return rc;
+    ph_number_key(at, number);
+    rc = ph_cursor_seek(r->numbers, ph_slice(at, sizeof at), &key, &value, err);
+    if (rc != PROPHET_OK || key.len != sizeof at || memcmp(key.data, at, sizeof at) != 0)
+        return rc < 0 ? rc : PROPHET_DONE;
+    rc = ph_numbers_decode(key, value, &named, err);
+    *out = named.uuid;
+    return rc;
+}
+
 /* By its id, or where that is all zero by its number. */
 static prophet_code row_by(query_run *r, const ph_uuid *uuid, uint64_t number, ph_row *row,
                            prophet_error *err)
 {
     static const ph_uuid none;
-    uint32_t type;
     ph_uuid found;
 
     r->stats.keys++;
     if (memcmp(uuid, &none, sizeof none) == 0) {
-        prophet_code rc = ph_numbers_get(r->t, number, &type, &found, err);
+        prophet_code rc = id_of(r, number, &found, err);
         if (rc != PROPHET_OK)
             return rc;
         uuid = &found;
