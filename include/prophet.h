@@ -496,8 +496,9 @@ typedef struct prophet_exchange {
     void    *ctx;
     const char *seal; /* the key file of a sealed depot: what is published is encrypted with it, what is pulled must be */
     const prophet_net_options *net; /* of the way to it: token, certificates, proxy; its progress is not used. NULL: defaults */
+    bool     check;   /* of a publish: read all segments of the depot; what damaged ones held is published again */
 } prophet_exchange;
-#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL, NULL, NULL }
+#define PROPHET_EXCHANGE_INIT { sizeof(prophet_exchange), false, NULL, NULL, NULL, NULL, false }
 /* source: the directory of a replica (read-only ones too) or of a depot, a bundle, a URL, or the name of a remote. Brings what is missing, then lets the policies vote. report (NULL is fine):
  * {changesets, replicas, writers (list of hex), new_writers (list of hex), conflicts, decided, votes, forks, unsigned, bytes, seconds (float), dry_run?, notice?};
  * where policies were asked, also abstained and notes as prophet_poll gives them.

@@ -137,7 +137,7 @@ static void end(exchange *x)
 
 static ph_sync_options options(exchange *x)
 {
-    return (ph_sync_options){ x->o.dry_run, progress, x, x->at.seal, &x->at.net };
+    return (ph_sync_options){ x->o.dry_run, progress, x, x->at.seal, &x->at.net, x->o.check };
 }
 
 typedef prophet_code (*pull_fn)(ph_replica *r, const char *source, const ph_sync_options *o,

@@ -52,12 +52,12 @@ void script_way(lua_State *L, int idx, prophet_net_options *way)
     way->proxy = script_text_option(L, idx, "proxy");
 }
 
-/* The arguments (handle, other, {dry_run, progress, seal, token, cacert, proxy}), checked; their texts stay on the stack. */
+/* The arguments (handle, other, {dry_run, progress, seal, token, cacert, proxy, check}), checked; their texts stay on the stack. */
 static l_handle *arguments(lua_State *L, const char *what, prophet_exchange *o,
                            prophet_net_options *way)
 {
-    static const char *const known[] = { "dry_run", "progress", "seal", "token",
-                                         "cacert",  "proxy",    NULL };
+    static const char *const known[] = { "dry_run", "progress", "seal",  "token",
+                                         "cacert",  "proxy",    "check", NULL };
     script_require_unsealed(L, what);
     l_handle *h = script_handle(L, 1);
     (void)script_text(L, 2, NULL, "the other replica");
@@ -70,6 +70,7 @@ static l_handle *arguments(lua_State *L, const char *what, prophet_exchange *o,
     script_table(L, 3, "options");
     script_known_options(L, 3, what, known);
     o->dry_run = script_flag(L, 3, "dry_run");
+    o->check = script_flag(L, 3, "check");
     o->seal = script_text_option(L, 3, "seal");
     script_way(L, 3, way);
     if (script_has_progress(L)) {

@@ -103,6 +103,7 @@ typedef struct depot {
     sync_seal seal;
     size_t opened, unopened; /* files that could be read with the key, and not */
     PH_LIST(depot_file) files;
+    PH_LIST(depot_file) rotten; /* found damaged by a check */
     uint64_t bytes;    /* read */
     prophet_code failed; /* the first manifest or segment that was refused; the others are used all the same */
     prophet_error why;
@@ -147,6 +148,8 @@ prophet_code depot_gap(ph_view *v, depot *d, depot_versions *out, uint64_t *left
 
 /* Looks, and brings all that is missing here; `rep` is added to. */
 prophet_code depot_take(depot *d, ph_sync_report *rep, prophet_error *err);
+/* Reads every segment that the manifests name: those that are not what they should be are `rotten`, and are not there for depot_has. */
+prophet_code depot_check(depot *d, prophet_error *err);
 /* Writes the root until it tells what the manifests say. */
 prophet_code depot_root_write(depot *d, prophet_error *err);
 

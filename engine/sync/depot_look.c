@@ -36,6 +36,7 @@ void depot_close(depot *d)
     ph_buf_clear(&d->root_bytes);
     ph_free(d->publishers.at);
     ph_free(d->files.at);
+    ph_free(d->rotten.at);
     ph_arena_clear(&d->arena);
     *d = (depot){ .r = NULL };
 }
@@ -176,6 +177,9 @@ bool depot_lists(const depot *d, const ph_id *folder, const depot_segment *s)
 
 bool depot_has(const depot *d, const ph_id *folder, const depot_segment *s)
 {
+    for (size_t i = 0; i < d->rotten.count; i++)
+        if (ph_id_eq(&d->rotten.at[i].folder, folder) && ph_id_eq(&d->rotten.at[i].name, &s->file))
+            return false;
     const depot_file *f = d->listed ? find_file(d, folder, &s->file) : NULL;
     return !d->listed ||
            (f && (f->size == sync_seal_size(&d->seal, s->size) || f->size == PROPHET_WHOLE));

@@ -408,6 +408,13 @@ static prophet_code publish_locked(depot *d, ph_sync_report *rep, prophet_error 
         if (rc < 0 || (rc = ph_replica_sign(d->r, err)) < 0 || (rc = depot_look(d, true, err)) < 0)
             return rc;
     }
+    if (d->o && d->o->check && (rc = depot_check(d, err)) < 0)
+        return rc;
+    if (d->rotten.count)
+        (void)snprintf(
+            rep->notice, sizeof rep->notice,
+            "%.200s: %zu damaged segments: what is here of what they held is published again",
+            ph_net_shown(d->net), d->rotten.count);
     rep->dry_run = dry;
     bool is_new = !d->has_root && d->opened == 0;
     if ((rc = publish_once(d, rep, err)) < 0 || dry)

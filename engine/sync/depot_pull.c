@@ -21,10 +21,12 @@ typedef struct take {
     int spool;
     uint64_t used;
     PH_LIST(part) parts;
-    PH_LIST(ph_id) failed; /* names of segments that are not there, or not what they should be */
+    PH_LIST(depot_file) failed; /* segments that are not there, or not what they should be */
     sync_intake in;
     ph_sync_report *rep;
-    size_t missing; /* segments with what nobody else has there */
+    size_t missing;    /* segments with what nobody else has there */
+    size_t refused;    /* of the failed: they are there, but are not what they should be */
+    prophet_error why; /* of the first of these */
 } take;
 
 /* ---- which segments -------------------------------------------------------------------------------------------------- */
@@ -56,8 +58,9 @@ static prophet_code is_needed(const take *t, ph_view *v, const depot_segment *s,
 static bool is_there(const take *t, const depot_publisher *p, const depot_segment *s)
 {
     for (size_t i = 0; i < t->failed.count; i++)
-        if (memcmp(t->failed.at[i].b, s->name, SEGMENT_SUM) == 0)
-            return false;
+        if (ph_id_eq(&t->failed.at[i].folder, &p->folder) &&
+            ph_id_eq(&t->failed.at[i].name, &s->file))
+            return false; /* another publisher may have the same one, and whole */
     return depot_lists(t->d, &p->folder, s);
 }
 
@@ -201,7 +204,8 @@ static prophet_code fetch(take *t, part *p, prophet_error *err)
     }
     if (!is_refusal(rc))
         return rc;
-    depot_refuse(t->d, rc, err);
+    if (t->refused++ == 0 && err)
+        t->why = *err;
     return PROPHET_DONE;
 }
 
@@ -214,11 +218,10 @@ static prophet_code fetch_all(take *t, bool *all, prophet_error *err)
         prophet_code rc = fetch(t, &p, err);
         if (rc < 0)
             return rc;
-        ph_id name;
-        memcpy(name.b, p.s->name, SEGMENT_SUM);
+        const depot_file f = { .folder = p.p->folder, .name = p.s->file };
         if (rc == PROPHET_OK)
             t->parts.at[kept++] = p;
-        else if (!PH_PUSH(t->failed, name))
+        else if (!PH_PUSH(t->failed, f))
             return ph_nomem(err);
     }
     *all = kept == t->parts.count;
@@ -366,7 +369,13 @@ static prophet_code rounds(take *t, prophet_error *err)
         if (rc >= 0 && !dry)
             rc = ph_intake_apply(t->in.in, err);
     }
-    if (rc >= 0 && t->missing)
+    bool whole = t->missing == 0 && (all || t->parts.count == 0);
+    if (rc >= 0 && t->refused && !whole) /* nobody else has what was in it */
+        depot_refuse(t->d, t->why.code, &t->why);
+    else if (rc >= 0 && t->refused)
+        depot_warn(t->d, "%zu damaged segments; others had what is in them (publish --check)",
+                   t->refused);
+    else if (rc >= 0 && t->missing)
         depot_warn(
             t->d,
             "%zu segments with what is missing here are not there: who has it may publish it again",
@@ -416,6 +425,34 @@ prophet_code depot_take(depot *d, ph_sync_report *rep, prophet_error *err)
     ph_free(t.parts.at);
     ph_free(t.failed.at);
     return rc;
+}
+
+/* ---- a check ----------------------------------------------------------------------------------------------------------------- */
+
+static prophet_code check_one(take *t, const depot_publisher *p, const depot_segment *s,
+                              prophet_error *err)
+{
+    const depot_file f = { .folder = p->folder, .name = s->file };
+    part one = { p, s, 0, 0 };
+    t->used = 0;
+    prophet_code rc = fetch(t, &one, err);
+    return rc == PROPHET_DONE && !PH_PUSH(t->d->rotten, f) ? ph_nomem(err) : rc;
+}
+
+prophet_code depot_check(depot *d, prophet_error *err)
+{
+    take t = { .d = d, .spool = -1 };
+    prophet_code rc = open_spool(d->r, &t.spool, err);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < d->publishers.count; i++) {
+        const depot_publisher *p = &d->publishers.at[i];
+        for (size_t k = 0; p->read && k < p->m.segment_count && rc >= 0; k++)
+            if (depot_has(d, &p->folder, &p->m.segments[k]))
+                rc = check_one(&t, p, &p->m.segments[k], err);
+    }
+    close(t.spool);
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
 static prophet_code pull(depot *d, ph_sync_report *rep, prophet_error *err)

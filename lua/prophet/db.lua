@@ -303,13 +303,16 @@ end
 
 local exchange_options = { dry_run = true, progress = true, seal = true, token = true, cacert = true, proxy = true }
 
+local publish_options = { check = true }
+for name in pairs(exchange_options) do publish_options[name] = true end
+
 local function exchange(verb)
   return function(db, other, options)
     local s = state_of(db)
     if type(other) ~= "string" then
       e.raise { code = "usage", message = ("%s wants a place or the name of a remote, not a %s"):format(verb, type(other)), value = other }
     end
-    local said = s.handle[verb](s.handle, other, strict.options(verb, options, exchange_options))
+    local said = s.handle[verb](s.handle, other, strict.options(verb, options, verb == "publish" and publish_options or exchange_options))
     types.refresh(s)
     return report.new(said)
   end

@@ -189,9 +189,12 @@ function db:serve(options) end
 ---@param readonly? boolean
 function db:serve_pipe(readonly) end
 
+---@class prophet.PublishOptions: prophet.ExchangeOptions
+---@field check? boolean  read all segments of the depot; what damaged ones held is published again
+
 --- Into a depot, which any number of replicas publish into and pull from; a new one if there is none.
 ---@param depot string
----@param options? prophet.ExchangeOptions
+---@param options? prophet.PublishOptions
 ---@return prophet.Report
 function db:publish(depot, options) end
 

@@ -50,6 +50,47 @@ describe("a depot", function()
     bob:close()
   end)
 
+  --- Turns a bit in the middle of a segment: its length stays.
+  local function rot(which)
+    local find = assert(io.popen(("find '%s' -type f -path '*/*' -name '%s' | sort"):format(depot, ("[0-9a-f]"):rep(64))))
+    local path = find:read "a":match(("[^\n]+\n"):rep(which - 1) .. "([^\n]+)")
+    find:close()
+    local file = assert(io.open(path, "r+b"))
+    local middle = file:seek "end" // 2
+    file:seek("set", middle)
+    local byte = file:read(1):byte()
+    file:seek("set", middle)
+    file:write(string.char(byte ~ 1))
+    file:close()
+  end
+
+  it("is mended by a check of who published what is damaged there", function()
+    ann:publish(depot)
+    rot(1)
+    raises("corrupt", prophet.clone, depot, place.path "bob")
+    assert.equal(0, ann:publish(depot).changesets) -- nobody looked
+    raises("usage", ann.pull, ann, depot, { check = true })
+    local said = ann:publish(depot, { check = true, dry_run = true })
+    assert.equal(2, said.changesets)
+    raises("corrupt", prophet.clone, depot, place.path "bob")
+    said = ann:publish(depot, { check = true })
+    assert.equal(2, said.changesets)
+    assert.truthy(said.notice:find("1 damaged", 1, true))
+    local bob <close> = prophet.clone(depot, place.path "bob")
+    assert.equal(ann:digest(), bob:digest())
+    said = ann:publish(depot, { check = true })
+    assert.same({ 0, nil }, { said.changesets, said.notice })
+  end)
+
+  it("is mended by a check of anybody who has what is damaged there", function()
+    ann:publish(depot)
+    local bob <close> = prophet.clone(depot, place.path "bob")
+    rot(1)
+    assert.equal(2, bob:publish(depot, { check = true }).changesets)
+    local carol <close> = prophet.clone(depot, place.path "carol") -- the damaged one is still named
+    assert.equal(ann:digest(), carol:digest())
+  end)
+
   it("knows what was there: a bundle since then", function()
     ann:publish(depot)
     ann.types.ticket:create { summary = "Second" }

@@ -38,7 +38,7 @@ end
 function M.way(ctx, more)
   local o = ctx.options
   local all = {
-    dry_run = o.dry_run, seal = o.seal, cacert = o.cacert, proxy = o.proxy, token = o.token_file and M.read_token(o.token_file) or nil,
+    dry_run = o.dry_run, check = o.check, seal = o.seal, cacert = o.cacert, proxy = o.proxy, token = o.token_file and M.read_token(o.token_file) or nil,
   }
   for name, value in pairs(more or {}) do all[name] = value end
   return all

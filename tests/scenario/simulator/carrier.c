@@ -190,6 +190,12 @@ static bool ends_in(const char *path, const char *name)
     return len >= n && strcmp(path + len - n, name) == 0;
 }
 
+static bool ends_in_hex(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && strlen(slash + 1) == 64 && strspn(slash + 1, "0123456789abcdef") == 64;
+}
+
 static bool tells_what_it_is(const char *path)
 {
     static paths found;
@@ -199,6 +205,33 @@ static bool tells_what_it_is(const char *path)
         if (ends_in(found.at[i], "/prophet-depot") || ends_in(found.at[i], "/manifest"))
             return true;
     return false;
+}
+
+/* A bit turns in a segment, whose length stays: the next check finds it, and who has what was in it publishes it again. */
+static void rot(sim *s, sim_node *n, const char *path)
+{
+    static paths found;
+    ph_sync_report rep;
+    const ph_sync_options check = { .check = true };
+    struct stat st;
+    found.count = 0;
+    find_files(path, &found);
+    qsort(found.at, found.count, sizeof found.at[0], by_name);
+    const char *file = found.count ? found.at[sim_below(s, found.count)] : NULL;
+    if (!file || !ends_in_hex(file) || stat(file, &st) != 0 || st.st_size == 0)
+        return;
+    flip(s, file, (size_t)st.st_size);
+    sim_note(s, "%s: a bit", file + strlen(s->dir));
+    prophet_code rc = pull_from(s, n, path);
+    if (rc < 0 && !is_refusal(rc))
+        MUST(s, rc);
+    for (size_t i = 0; i < s->node_count; i++) {
+        MUST(s, ph_sync_publish(s->nodes[i].r, path, &check, &rep, &s->err));
+        sim_note(s, "%s looks through %s: %llu new there %s", s->nodes[i].dir,
+                 path + strlen(s->dir), (unsigned long long)rep.changesets, rep.notice);
+        ph_sync_report_clear(&rep);
+        sim_watch(s, &s->nodes[i]);
+    }
 }
 
 /* Whole files vanish, or are cut: what is not of its length is published again. */
@@ -234,8 +267,10 @@ void sim_depot(sim *s)
         MUST(s, pull_from(s, n, path));
     else if (what < 15)
         publish_and_fail(s, n, path);
-    else if (what < 17)
+    else if (what == 15)
         pull_damaged(s, n, path);
+    else if (what == 16)
+        rot(s, n, path);
     else if (what == 17)
         go_back(s, path);
     else if (what == 18)
