@@ -269,8 +269,9 @@ typedef struct prophet_options {
     const prophet_net_options *net; /* of prophet_clone: as in prophet_exchange */
     prophet_code     (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err); /* the same; what was cloned so far is removed */
     void              *progress_ctx;
+    bool               dry_run;     /* of prophet_clone: says what would come; *out is NULL, and nothing stays */
 } prophet_options;
-#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL }
+#define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, false }
 
 /* Opens the replica in the directory `path`; options NULL: all defaults. ENOTFOUND (no replica there, and not create), EBUSY, ECORRUPT, EVERSION,
  * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. */

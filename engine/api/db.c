@@ -151,11 +151,18 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
     prophet_code rc = read_options(o, &opt, err);
     if (rc < 0)
         return rc;
-    const ph_sync_options so = {
-        .progress = opt.progress, .ctx = opt.progress_ctx, .seal = opt.seal, .net = opt.net
-    };
+    const ph_sync_options so = { .dry_run = opt.dry_run,
+                                 .progress = opt.progress,
+                                 .ctx = opt.progress_ctx,
+                                 .seal = opt.seal,
+                                 .net = opt.net };
     if ((rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
         goto done;
+    *out = NULL;
+    if (opt.dry_run) {
+        rc = report ? api_report_doc(&rep, report, err) : PROPHET_OK;
+        goto done;
+    }
     if ((rc = report ? api_report_doc(&rep, &doc, err) : PROPHET_OK) >= 0 &&
         (rc = api_remote_origin(path, source, &opt, err)) >= 0 &&
         (rc = open_at(path, &opt, out, err)) >= 0) {

@@ -233,6 +233,7 @@ static int l_clone(lua_State *L)
     read_options(L, 3, h, &o);
     if (!lua_isnoneornil(L, 3)) {
         script_way(L, 3, &way);
+        o.dry_run = script_flag(L, 3, "dry_run");
         if (script_has_progress(L)) {
             o.progress = script_progress;
             o.progress_ctx = L;
@@ -242,8 +243,12 @@ static int l_clone(lua_State *L)
     if (prophet_clone(source, path, &o, &h->db, &report, &err) < 0)
         return script_raise(L, &err);
     box->doc = report;
-    script_handle_opened(L, h);
-    lua_pushvalue(L, 4);
+    if (h->db) {
+        script_handle_opened(L, h);
+        lua_pushvalue(L, 4);
+    } else { /* a dry run */
+        lua_pushnil(L);
+    }
     script_push_doc(L, report);
     return 2;
 }

@@ -46,7 +46,7 @@ static prophet_code fill(const sync_source *from, const ph_uuid *database, const
     if ((rc = ph_replica_open(tmp, &o, &to, err)) >= 0) {
         if ((rc = sync_source_pull(to, from, so, rep, err)) >= 0)
             rc = ph_replica_flush(to, err);
-        if (rc >= 0 && from->kind != SYNC_BUNDLE)
+        if (rc >= 0 && from->kind != SYNC_BUNDLE && !(so && so->dry_run))
             sync_saw(to, from->text);
         ph_replica_close(to);
     }
@@ -89,7 +89,7 @@ prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_o
         (rc = sync_source_resolve(source, false, &from, err)) < 0 ||
         (rc = sync_source_database(&from, o, &database, err)) < 0)
         return rc;
-    if ((rc = fill(&from, &database, tmp, o, rep, err)) >= 0)
-        rc = put_in_place(tmp, path, err);
-    return rc;
+    if ((rc = fill(&from, &database, tmp, o, rep, err)) < 0)
+        return rc;
+    return o && o->dry_run ? ph_dir_remove(tmp, err) : put_in_place(tmp, path, err);
 }

@@ -68,7 +68,7 @@ local known_options = {
   create = true, readonly = true, user = true, schemas = true, resolvers = true, durability = true, reads = true, voting = true,
   clock = true, lock_timeout = true, change_timeout = true,
 }
-local clone_options = { seal = true, token = true, cacert = true, proxy = true, progress = true }
+local clone_options = { seal = true, token = true, cacert = true, proxy = true, progress = true, dry_run = true }
 for name in pairs(known_options) do clone_options[name] = true end
 
 local function make(handle, path, options, info)
@@ -126,6 +126,7 @@ function M.clone(source, path, options)
   check_path(path, "the path of the clone")
   local all, given = open_options("clone", options)
   local handle, said = core.clone(source, path, given)
+  if not handle then return nil, report.new(said) end -- a dry run
   return set_up(handle, path, all), report.new(said)
 end
 

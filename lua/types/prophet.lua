@@ -38,12 +38,13 @@ function prophet.open(path, options) end
 ---@field cacert? string
 ---@field proxy? string
 ---@field progress? fun(stage: string, done: integer, total: integer)
+---@field dry_run? boolean  says what would come: nil and the report
 
 --- Makes a replica of another one, in `path`, which must not exist.
 ---@param source string
 ---@param path string
 ---@param options? prophet.CloneOptions
----@return prophet.db
+---@return prophet.db?   nil for a dry run
 ---@return prophet.Report
 function prophet.clone(source, path, options) end
 

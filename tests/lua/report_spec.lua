@@ -1,5 +1,6 @@
 -- What an exchange reports: in the table, and on the command line for people.
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local prophet = require "prophet"
 local place = require "place"
 local cli = require "cli_support"
 
@@ -49,6 +50,33 @@ describe("a report", function()
     assert.same({ 1, 1 }, { report.conflicts, report.decided })
     assert.equal(1, report.votes)
     assert.equal(0, #(bob:pull "origin".opened or {}))
+  end)
+
+  it("of a dry clone says what would come, and nothing stays", function()
+    for i = 1, 5 do ann.types.ticket:create { summary = "number " .. i } end
+    ann:sign()
+    local n = ann:version()
+    ann:bundle(place.path "all.prophet-bundle")
+    ann:publish(place.path "bugs.depot")
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    local function listing()
+      local pipe = io.popen(("ls -a '%s'"):format(place.dir))
+      local text = pipe:read "a"
+      pipe:close()
+      return text
+    end
+    local before = listing()
+    for _, source in ipairs { ann.path, place.path "all.prophet-bundle", place.path "bugs.depot", server.url } do
+      local db, report = prophet.clone(source, place.path "none", { dry_run = true })
+      assert.is_nil(db)
+      assert.same({ n, true }, { report.changesets, report.dry_run }, source)
+      assert.equal(before, listing())
+    end
+    place.raises("exists", prophet.clone, ann.path, bob.path, { dry_run = true })
+    place.raises("not_found", prophet.clone, place.path "nowhere", place.path "none", { dry_run = true })
+    local ran = cli.run(place.dir, "prophet", { "clone", ann.path, "none", "--dry-run" })
+    assert.truthy(ran.out:find("would bring 6 changesets from 1 replica", 1, true), ran.out .. ran.err)
+    assert.equal(before, listing())
   end)
 
   it("has a rate, where something moved", function()

@@ -12,12 +12,10 @@ return {
   },
   run = function(ctx)
     local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
-    if ctx.options.dry_run then
-      return ctx:result({ source = source, path = path, dry_run = true }, ("would clone %s into %s"):format(source, path))
-    end
     local db, report = progress.run(ctx, function(tell)
       return ctx.prophet.clone(source, path, exchange.way(ctx, { user = ctx:user(), voting = ctx.options.voting, progress = tell }))
     end)
+    if not db then return ctx:result(report, ("would clone %s into %s, %s"):format(source, path, tostring(report))) end
     ctx:adopt(db)
     ctx:result(function()
       local all = { path = path, version = db:version(), digest = db:digest() }
