@@ -392,6 +392,7 @@ PROPHET_API prophet_code prophet_get(prophet_db *db, const char *type, prophet_v
  *           1 equals 1.0; all but "missing" and "not" fail for an absent field. field is a field's name, a path along references
  *           ("milestone.due"), or one of id, n, version if the type has no field so named.
  *   order?  list of field names, descending with a leading "-"; absent values lowest; ties by local number. Without it: by local number
+ *           score: how well a record fits the match of where, unless there is a field of that name
  *   limit?  int       after? list: the order fields' values (nil: absent) and the local number of the last row seen: rows strictly after it
  *   deleted? bool: the dead ones instead          scan? bool: no limit on keys read
  *   using?  text: the index to read, as it is declared ("status,-due")

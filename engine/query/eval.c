@@ -206,17 +206,30 @@ static bool see_text(path_visit *v, prophet_slice value, bool set)
     return false;
 }
 
-static prophet_code eval_match(query_run *r, const node *n, const ph_row *row, bool *holds,
-                               prophet_error *err)
+prophet_code ph_query_match_read(query_run *r, const node *n, const ph_row *row, match_text **texts,
+                                 size_t *count, prophet_error *err)
 {
     text_visit v = { .base = { .see = see_text }, .arena = &r->row_arena };
     prophet_code rc = PROPHET_OK;
 
     for (v.path = 0; v.path < n->path_count && rc >= 0; v.path++)
         rc = ph_query_walk(r, &n->path[v.path], row, &v.base, err);
-    if (rc < 0)
-        return rc;
-    return v.nomem ? ph_nomem(err) : ph_query_match_texts(r, n, v.texts, v.count, holds, err);
+    *texts = v.texts;
+    *count = v.count;
+    if (rc < 0 || v.nomem)
+        return rc < 0 ? rc : ph_nomem(err);
+    return ph_query_match_words(r, n, v.texts, v.count, err);
+}
+
+static prophet_code eval_match(query_run *r, const node *n, const ph_row *row, bool *holds,
+                               prophet_error *err)
+{
+    match_text *texts;
+    size_t count;
+    prophet_code rc = ph_query_match_read(r, n, row, &texts, &count, err);
+
+    *holds = rc >= 0 && ph_query_match_holds(n, texts, count);
+    return rc;
 }
 
 /* ---- conditions ------------------------------------------------------------------------------------------- */

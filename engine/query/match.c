@@ -81,27 +81,29 @@ static bool term_in(const match_term *t, const match_text *texts, size_t count)
     return false;
 }
 
-prophet_code ph_query_match_texts(query_run *r, const node *n, match_text *texts, size_t count,
-                                  bool *holds, prophet_error *err)
+prophet_code ph_query_match_words(query_run *r, const node *n, match_text *texts, size_t count,
+                                  prophet_error *err)
 {
     prophet_code rc = r->words ? PROPHET_OK : ph_words_new(&r->words, err);
-    bool group = true;
 
-    *holds = false;
     for (size_t i = 0; i < count && rc >= 0; i++)
         rc = ph_query_match_cut(r->words, n->path[texts[i].path].language, texts[i].text,
                                 &r->row_arena, &texts[i].words, err);
-    if (rc < 0)
-        return rc;
+    return rc;
+}
+
+bool ph_query_match_holds(const node *n, const match_text *texts, size_t count)
+{
+    bool group = true;
+
     for (size_t i = 0; i < n->term_count; i++) {
         const match_term *t = &n->terms[i];
         bool here = term_in(t, texts, count) != t->absent;
         if (!t->either && !group)
-            return PROPHET_OK;
+            return false;
         group = t->either ? group || here : here;
     }
-    *holds = group;
-    return PROPHET_OK;
+    return group;
 }
 
 /* ---- compiling -------------------------------------------------------------------------------------------- */

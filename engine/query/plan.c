@@ -410,23 +410,15 @@ static bool wants_scores(const query_run *r)
     return false;
 }
 
-/* Only the postings of its match tell a record's score. */
-static prophet_code scored_access(const ph_query *q, const candidates *l, access **best,
-                                  prophet_error *err)
+/* The postings of its match tell a record's score; NULL: none do. */
+static access *scored_access(const ph_query *q, const candidates *l)
 {
     for (size_t i = 0; i < l->count; i++)
         if (l->at[i]->kind == ACCESS_MATCH && l->at[i]->match == ph_query_scored(q)) {
-            *best = l->at[i];
-            (*best)->scored = true;
-            return PROPHET_OK;
+            l->at[i]->scored = true;
+            return l->at[i];
         }
-    ph_fail(err, PROPHET_EUSAGE,
-            "there is no score here: the full-text index of %.*s cannot answer this match",
-            PH_FMT(q->type_name));
-    ph_hint(err, "it takes fields declared fulltext and at least one word that must be there, and "
-                 "today's records: "
-                 "a past version has no such index");
-    return PROPHET_EUSAGE;
+    return NULL;
 }
 
 prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *err)
@@ -437,7 +429,8 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
     prophet_code rc;
 
     *out = (plan){ .access = NULL, .order = ORDER_SORT };
-    bool ordered = q->order_count > 0 && !r->counts;
+    bool ordered = q->order_count > 0 && !r->counts, scored = wants_scores(r);
+    out->reads_scores = scored && q->type != 0;
     if (q->deleted || q->type == 0)
         return no_index(&p, out, err);
     candidates *l = ph_arena_alloc(a, sizeof *l);
@@ -445,10 +438,10 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
         return ph_nomem(err);
     if ((rc = find_candidates(&p, q->type, q->where, ordered, l, err)) < 0)
         return rc;
-    bool scored = wants_scores(r);
-    rc = scored ? scored_access(q, l, &best, err)
-                : choose(&p, q->type, l, &best, &out->records, err);
-    if (rc < 0 || (!scored && (rc = intersect(&p, q->type, l, &best, &out->records, err)) < 0))
+    best = scored ? scored_access(q, l) : NULL;
+    out->reads_scores = out->scans = scored && !best;
+    if (!best && ((rc = choose(&p, q->type, l, &best, &out->records, err)) < 0 ||
+                  (rc = intersect(&p, q->type, l, &best, &out->records, err)) < 0))
         return rc;
     if (!scored)
         prefer_ordered(q, l, &best);

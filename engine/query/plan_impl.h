@@ -65,6 +65,7 @@ typedef struct plan {
     plan_order order;
     bool       ordered; /* rows come in the query's order: streamed */
     bool       exact;   /* the access covers the whole condition */
+    bool       reads_scores; /* no postings tell them: rank_read.c */
     bool       scans;   /* reads more than its conditions ask for: against options.reads */
     uint64_t   records; /* of the type, about; 0: not asked */
 } plan;
@@ -132,6 +133,17 @@ prophet_code ph_source_index(query_run *r, const access *a, plan_order order, ac
 /* Of an order by score: the score of the record that rows are to be behind, as it is now. ENOTFOUND: it does not fit. */
 prophet_code ph_match_after(query_run *r, const access *a, ph_arena *arena, prophet_error *err);
 prophet_code ph_source_match(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
+
+/* ENOTFOUND, said of that record. */
+prophet_code ph_match_gone(uint64_t number, prophet_error *err);
+
+/* rank.c: how much a term adds to a score that stands so often (by weight) in a record so long (1: as the average), and in `with` of all. */
+double       ph_rank_term(double times, double with, double all, double length);
+/* rank_read.c: scores without postings; the begin reads all records of the type. */
+typedef struct rank_read rank_read;
+prophet_code ph_rank_read_begin(query_run *r, ph_arena *a, prophet_error *err);
+prophet_code ph_rank_read_score(query_run *r, const ph_row *row, double *score, prophet_error *err);
+prophet_code ph_rank_read_after(query_run *r, uint64_t number, double *score, prophet_error *err);
 
 /* source_hits.c: found records as a list by number, each once. */
 typedef struct hit_entry {

@@ -149,6 +149,7 @@ typedef struct query_run {
     ph_cursor      *numbers;   /* where the id of a number was looked up last; NULL: none was */
     double          score;     /* of the row at hand */
     const prophet_slice *after; /* q->after, with the score of that record */
+    struct rank_read *reading; /* scores are read from the records; NULL: they are not */
     const char     *plan_text; /* said when too much is read */
 } query_run;
 
@@ -168,13 +169,16 @@ struct path_visit {
 };
 prophet_code ph_query_walk(query_run *r, const path *p, const ph_row *row, path_visit *v, prophet_error *err);
 prophet_code ph_query_eval(query_run *r, const node *n, const ph_row *row, bool *holds, prophet_error *err);
-/* Have these texts, of the node's paths, the terms? Their words are filled in. */
+/* A text of one of the node's paths. */
 typedef struct match_text {
     prophet_slice text;
     size_t        path;
     match_words   words;
 } match_text;
-prophet_code ph_query_match_texts(query_run *r, const node *n, match_text *texts, size_t count, bool *holds, prophet_error *err);
+/* The texts of a row that a match looks into, with their words; in the row arena. */
+prophet_code ph_query_match_read(query_run *r, const node *n, const ph_row *row, match_text **texts, size_t *count, prophet_error *err);
+prophet_code ph_query_match_words(query_run *r, const node *n, match_text *texts, size_t count, prophet_error *err);
+bool         ph_query_match_holds(const node *n, const match_text *texts, size_t count);
 /* The words of a text in a language; do those from `at` on (as many as wanted are there) hold a term? */
 prophet_code ph_query_match_cut(ph_words *w, unsigned language, prophet_slice text, ph_arena *a, match_words *out, prophet_error *err);
 bool         ph_query_match_at(const match_words *want, bool prefix, const match_word *at);

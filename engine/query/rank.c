@@ -8,10 +8,27 @@
 
 static const double K1 = 1.2, B = 0.75;
 
-/* How much a term tells, by how many of the records have it. Of a phrase, its rarest word; of a beginning, all words together. */
+/* How much a term tells, by how many of the records have it. */
+static double rareness(double with, double all)
+{
+    with = with > all ? all : with;
+    return log(1 + (all - with + 0.5) / (with + 0.5));
+}
+
+static double often(double times, double length)
+{
+    return times > 0 ? times * (K1 + 1) / (times + K1 * (1 - B + B * length)) : 0;
+}
+
+double ph_rank_term(double times, double with, double all, double length)
+{
+    return rareness(with, all) * often(times, length);
+}
+
+/* Of a phrase, its rarest word; of a beginning, all words together. */
 static double weight_of(const search *s, const search_term *t)
 {
-    double with = 0, all = (double)s->head->records;
+    double with = 0;
 
     for (size_t i = 0; i < t->form_count; i++) {
         const search_form *f = &t->forms[i];
@@ -21,9 +38,7 @@ static double weight_of(const search *s, const search_term *t)
                 n = f->words[w].records;
         with += (double)n;
     }
-    if (with > all)
-        with = all;
-    return log(1 + (all - with + 0.5) / (with + 0.5));
+    return rareness(with, (double)s->head->records);
 }
 
 static prophet_code times_of(search *s, search_term *t, uint64_t number, double *out,
@@ -51,14 +66,14 @@ prophet_code ph_search_score(search *s, uint64_t number, double *score, prophet_
     *score = 0;
     for (uint32_t i = 0; rc == PROPHET_OK && i < s->head->layout.slots; i++)
         length += lengths[i];
-    double norm = K1 * (1 - B + B * (s->average > 0 ? length / s->average : 1));
+    length = s->average > 0 ? length / s->average : 1;
     for (size_t i = 0; i < s->ranked_count && rc >= 0; i++) {
         search_term *t = s->ranked[i];
         double times;
         if (t->weight == 0)
             t->weight = weight_of(s, t);
-        if ((rc = times_of(s, t, number, &times, err)) >= 0 && times > 0)
-            *score += t->weight * times * (K1 + 1) / (times + norm);
+        if ((rc = times_of(s, t, number, &times, err)) >= 0)
+            *score += t->weight * often(times, length);
     }
     return rc < 0 ? rc : PROPHET_OK;
 }

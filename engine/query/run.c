@@ -129,9 +129,13 @@ static prophet_code next_fit(query_run *r, access_source *s, const plan *p, ph_r
             continue;
         if (rc < 0 || (rc = test_row(r, row, p->exact && !hit.test, &fits, err)) < 0)
             return rc;
+        if (fits && r->reading) {
+            ph_arena_reset(&r->row_arena);
+            rc = ph_rank_read_score(r, row, &r->score, err);
+        }
         if (fits) {
-            r->stats.matched++;
-            return PROPHET_OK;
+            r->stats.matched += rc >= 0;
+            return rc;
         }
     }
     return rc;
@@ -155,6 +159,8 @@ static prophet_code open_plan(query_run *r, ph_arena *a, plan *p, access_source 
         rc = ph_plan_make(r, a, p, err);
     r->scans = p->scans;
     r->plan_text = ph_plan_text(p, a);
+    if (rc >= 0 && p->reads_scores)
+        rc = ph_rank_read_begin(r, a, err);
     if (rc < 0 || r->o.source || (rc = ph_match_after(r, p->access, a, err)) < 0)
         return rc;
     return ph_source_open(r, p->access, p->ordered ? p->order : ORDER_SORT, s, err);
@@ -189,7 +195,7 @@ static prophet_code collect(ph_query_iter *it, prophet_error *err)
 {
     query_run *r = &it->run;
     const ph_query *q = r->q;
-    bool by_keys = it->plan.exact && by_score_alone(q) && !q->deleted;
+    bool by_keys = it->plan.exact && by_score_alone(q) && !q->deleted && !r->reading;
     ph_query_hit hit;
     ph_row row;
     prophet_code rc = PROPHET_OK;

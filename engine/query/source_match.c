@@ -50,6 +50,13 @@ prophet_code ph_source_match(query_run *r, const access *a, plan_order order, ac
     return rc;
 }
 
+prophet_code ph_match_gone(uint64_t number, prophet_error *err)
+{
+    return ph_fail(err, PROPHET_ENOTFOUND,
+                   "#%llu, which rows are to be behind, does not fit the match",
+                   (unsigned long long)number);
+}
+
 /* ---- pages ------------------------------------------------------------------------------------------------------------- */
 
 static prophet_code score_now(query_run *r, const access *a, uint64_t number, double *score,
@@ -65,9 +72,7 @@ static prophet_code score_now(query_run *r, const access *a, uint64_t number, do
     if (rc == PROPHET_OK && found == number)
         rc = ph_search_score(&s, number, score, err);
     else if (rc >= 0)
-        rc = ph_fail(err, PROPHET_ENOTFOUND,
-                     "#%llu, which rows are to be behind, does not fit the match",
-                     (unsigned long long)number);
+        rc = ph_match_gone(number, err);
     ph_search_close(&s);
     return rc;
 }
@@ -78,11 +83,13 @@ prophet_code ph_match_after(query_run *r, const access *a, ph_arena *arena, prop
     prophet_slice *after;
     prophet_code rc;
 
-    if (!q->has_after || a->kind != ACCESS_MATCH || !a->scored)
+    if (!q->has_after || (!r->reading && (a->kind != ACCESS_MATCH || !a->scored)))
         return PROPHET_OK;
     if (!(after = ph_arena_alloc(arena, q->order_count * sizeof *after)))
         return ph_nomem(err);
-    if ((rc = score_now(r, a, q->after_number, &r->score, err)) < 0)
+    rc = r->reading ? ph_rank_read_after(r, q->after_number, &r->score, err)
+                    : score_now(r, a, q->after_number, &r->score, err);
+    if (rc < 0)
         return rc;
     for (size_t i = 0; i < q->order_count && rc >= 0; i++) {
         after[i] = q->after[i];

@@ -172,7 +172,7 @@ local query = {}
 ---@return prophet.Query
 function query:where(where) end
 
---- Sorts: field names, descending with a leading "-".
+--- Sorts: field names, descending with a leading "-"; "-score": what fits the words of a match best comes first.
 ---@param ... string
 ---@return prophet.Query
 function query:order(...) end

@@ -98,6 +98,46 @@ describe("ranking (seed " .. SEED .. ")", function()
     end
   end)
 
+  it("is the same in the past, and where nothing but absent words is asked for", function()
+    db:change(function()
+      for _ = 1, 60 do note:create { title = text(3), body = text(20), rank = math.random(3) } end
+    end)
+    local all, version = texts(), db:version()
+    for n = 1, 60, 2 do note:get(n):set { body = text(30) } end
+    local old <close> = db:as_of(version)
+    for _, said in ipairs { "a", "a OR b", "c OR d" } do
+      local words = {}
+      for word in said:gmatch "%l" do words[#words + 1] = word end
+      check(old.types.note:find({ q.match(said) }):order "-score", scores(all, words), said)
+    end
+    local function numbers(query)
+      local out = {}
+      for r in query:each() do out[#out + 1] = r.n end
+      return table.concat(out, " ")
+    end
+    assert.equal(numbers(note:find { q.match "-a" }), numbers(note:find({ q.match "-a" }):order "-score"))
+    db:change(function() note:create { title = "a a a a", body = "x" } end)
+    db:change(function()
+      local t = note:create { title = "q q", body = "q" }
+      assert.equal(t.id, note:find({ q.match "q" }):order("-score"):first().id)
+    end)
+  end)
+
+  it("says how much it would have to read", function()
+    note:create { title = "a", body = "b" }
+    note:create { title = "b", body = "a" }
+    local path = db.path
+    db:close()
+    local few <close> = prophet.open(path, { reads = 1 })
+    note = few.types.note
+    assert.equal(2, #note:find({ q.match "a" }):order("-score"):all())
+    assert.equal("needs_scan", place.raises("needs_scan", function() return note:find({ q.match "-c" }):order("-score"):all() end).code)
+    assert.equal(2, #note:find({ q.match "-c" }):order("-score"):scan():all())
+    local one = note:get(1)
+    local behind = note:find({ q.match "-a" }):order("-score"):scan():after(one)
+    assert.equal("not_found", place.raises("not_found", function() return behind:all() end).code)
+  end)
+
   it("is of a match wherever it stands among conditions that must hold", function()
     note:create { title = "b b", body = "a", rank = 1 }
     note:create { title = "a", body = "b", rank = 1 }
