@@ -111,6 +111,7 @@ bench_asked *bench_ask_begin(size_t records, size_t groups, bool peer);
 /* Conditions in the text form; with an order also a limit. */
 double       bench_ask_ours(bench_asked *a, const char *text, const char *order, size_t limit, size_t times, size_t *rows);
 double       bench_ask_peer(bench_asked *a, const char *sql, size_t times, size_t *rows);
+const char  *bench_ask_path(const bench_asked *a); /* Prophet's, for programs */
 void         bench_ask_end(bench_asked *a);
 
 /* ---- words (fulltext.c): one word that is in a fiftieth of the texts ------------------------------------------------- */

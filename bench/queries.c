@@ -20,6 +20,7 @@ struct bench_asked {
     prophet_db *db;
     sqlite3 *peer;
     size_t records;
+    char path[4096];
 };
 
 static prophet_error err;
@@ -275,6 +276,7 @@ bench_asked *bench_ask_begin(size_t records, size_t groups, bool peer)
     if (!a)
         bench_die("out of memory");
     a->records = records;
+    (void)snprintf(a->path, sizeof a->path, "%s", path);
     a->db = ours_fill(path, records, groups);
     if (peer)
         a->peer = peer_fill(path, records, groups);
@@ -298,6 +300,11 @@ double bench_ask_peer(bench_asked *a, const char *sql, size_t times, size_t *row
     for (size_t i = 0; i < times; i++)
         *rows = peer_ask(a->peer, sql);
     return bench_now() - start;
+}
+
+const char *bench_ask_path(const bench_asked *a)
+{
+    return a->path;
 }
 
 void bench_ask_end(bench_asked *a)
