@@ -211,6 +211,8 @@ typedef struct ph_ix_job { /* work left on an index */
 } ph_ix_job;
 prophet_code ph_ix_job_put(ph_txn *t, const ph_ix_job *job, prophet_error *err);
 prophet_code ph_ix_job_del(ph_txn *t, uint32_t index, prophet_error *err);
+/* What is left of building one index: records up to job->done are in it; kinds is left out. PROPHET_DONE: nothing is. */
+prophet_code ph_ix_job_get(ph_txn *t, uint32_t index, ph_ix_job *out, prophet_error *err);
 /* The first job of an index above `after`. PROPHET_DONE: none. kinds lies in the arena. */
 prophet_code ph_ix_job_next(ph_txn *t, uint32_t after, ph_arena *a, ph_ix_job *out, prophet_error *err);
 /* The next complete index above `after`, of this type (0: any). PROPHET_DONE: none. */

@@ -167,6 +167,23 @@ static bool decode_job(prophet_slice key, prophet_slice value, ph_arena *a, ph_i
     return (!out->begun || in_raw(&in, out->done.b, sizeof out->done.b)) && in.p == in.end;
 }
 
+prophet_code ph_ix_job_get(ph_txn *t, uint32_t index, ph_ix_job *out, prophet_error *err)
+{
+    uint8_t at[8];
+    const prophet_slice key = { at, sizeof at };
+    prophet_slice row;
+    ph_arena a = PH_ARENA_INIT;
+    bool ok = true;
+
+    job_key(index, at);
+    prophet_code rc = ph_txn_get(t, PH_T_IX, key, &row, err);
+    if (rc == PROPHET_OK && !decode_job(key, row, &a, out, &ok))
+        rc = damaged(key, err);
+    out->kinds = ph_slice(NULL, 0);
+    ph_arena_clear(&a);
+    return ok ? rc : ph_nomem(err);
+}
+
 prophet_code ph_ix_job_next(ph_txn *t, uint32_t after, ph_arena *a, ph_ix_job *out,
                             prophet_error *err)
 {

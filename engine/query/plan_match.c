@@ -17,7 +17,11 @@ static prophet_code usable(planner *p, const ph_text_layout *layout, ph_text_hea
 {
     if (!layout || ph_txn_is_overlay(p->r->t))
         return PROPHET_DONE;
-    prophet_code rc = ph_text_head_get(p->r->t, layout->index, head, err);
+    ph_ix_job job;
+    prophet_code rc = ph_ix_job_get(p->r->t, layout->index, &job, err);
+    if (rc != PROPHET_DONE) /* not all records are in it yet */
+        return rc < 0 ? rc : PROPHET_DONE;
+    rc = ph_text_head_get(p->r->t, layout->index, head, err);
     return rc == PROPHET_OK && !same_layout(&head->layout, layout) ? PROPHET_DONE : rc;
 }
 

@@ -6,7 +6,8 @@
 #include "replica/schema_impl.h"
 #include <stdlib.h>
 
-#define SCAN_STEP 1024 /* records between flushes while an index is built */
+#define SCAN_STEP   1024 /* records between flushes while an index is built */
+#define BUILD_STEPS 4    /* of these in a transaction */
 
 /* ---- declarations ---------------------------------------------------------------------------------------------- */
 
@@ -254,6 +255,18 @@ static bool concerns(const ph_text_layout *layout, ph_work_record *wr)
     return false;
 }
 
+/* Is the index being built, and not yet as far as this record? Then its turn comes. */
+static prophet_code is_ahead(ph_session *s, uint32_t index, const ph_uuid *uuid, bool *ahead,
+                             prophet_error *err)
+{
+    ph_ix_job job;
+    prophet_code rc = s->r->jobs_none == s->state.schema + 1
+                          ? PROPHET_DONE
+                          : ph_ix_job_get(s->txn, index, &job, err);
+    *ahead = rc == PROPHET_OK && (!job.begun || memcmp(uuid->b, job.done.b, sizeof uuid->b) > 0);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 /* What the record had follows from the record as the store still has it. */
 prophet_code ph_fulltext_update(ph_session *s, const ph_schema *schema, ph_work_record *wr,
                                 prophet_error *err)
@@ -261,10 +274,12 @@ prophet_code ph_fulltext_update(ph_session *s, const ph_schema *schema, ph_work_
     ph_text_doc *before = NULL, *after = NULL;
     ph_text_writer *w;
     ph_record old = { 0 };
+    bool ahead;
     prophet_code rc;
     if (ph_txn_is_overlay(s->txn) || !concerns(schema->text, wr))
         return PROPHET_OK;
-    if ((rc = open_writer(s, schema, &w, err)) < 0)
+    if ((rc = open_writer(s, schema, &w, err)) < 0 ||
+        (rc = is_ahead(s, schema->text->index, &wr->rec.uuid, &ahead, err)) < 0 || ahead)
         return rc;
     ph_arena_reset(&s->row_arena);
     if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena,
@@ -331,30 +346,50 @@ static prophet_code read_some(ph_session *s, uint8_t key[20], size_t *keylen, ph
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code build(ph_session *s, const ph_schema *schema, prophet_error *err)
+/* Records behind job->done, some at a time. *more: there are others. */
+static prophet_code add_some(ph_session *s, const ph_text_layout *layout, ph_text_writer *w,
+                             ph_ix_job *job, bool *more, prophet_error *err)
 {
     ph_record *batch = ph_alloc(SCAN_STEP * sizeof *batch);
-    ph_text_head head;
-    ph_text_writer *w = NULL;
     uint8_t key[20];
-    size_t keylen = 4, count = SCAN_STEP;
-    prophet_code rc =
-        batch ? ph_text_head_get(s->txn, schema->text->index, &head, err) : ph_nomem(err);
-    if (rc >= 0)
-        rc = ph_text_writer_new(s->txn, &head, s->state.number, &w, err);
-    ph_u32be_put(key, schema->type_id);
-    while (rc >= 0 && count == SCAN_STEP) {
+    size_t keylen = job->begun ? 20 : 4, count = SCAN_STEP;
+    prophet_code rc = batch ? PROPHET_OK : ph_nomem(err);
+    ph_u32be_put(key, layout->type);
+    memcpy(key + 4, job->done.b, 16);
+    for (int step = 0; rc >= 0 && count == SCAN_STEP && step < BUILD_STEPS; step++) {
         ph_arena_reset(&s->row_arena);
         rc = read_some(s, key, &keylen, batch, &count, err);
         for (size_t i = 0; i < count && rc >= 0; i++)
-            rc = add_record(s, schema->text, w, &batch[i], err);
+            rc = add_record(s, layout, w, &batch[i], err);
         if (rc >= 0)
             rc = ph_text_writer_flush(w, err);
         ph_arena_reset(&s->text_arena);
     }
-    ph_text_writer_free(w);
+    memcpy(job->done.b, key + 4, 16);
+    job->begun = keylen == 20;
+    *more = count == SCAN_STEP;
     ph_free(batch);
-    return rc < 0 ? rc : PROPHET_OK;
+    return rc;
+}
+
+prophet_code ph_fulltext_build(ph_session *s, const ph_schema *schema, ph_ix_job *job,
+                               prophet_error *err)
+{
+    ph_text_head head;
+    ph_text_writer *w = NULL;
+    bool more;
+    if (!schema->text || schema->text->index != job->index) /* declared no more */
+        return ph_ix_job_del(s->txn, job->index, err);
+    prophet_code rc = head_of(s->txn, schema, &head, err);
+    if (rc == PROPHET_DONE) /* the words are others now */
+        return ph_fulltext_declare(s, schema, err);
+    if (rc >= 0 && (rc = ph_text_writer_new(s->txn, &head, s->state.number, &w, err)) >= 0)
+        rc = add_some(s, schema->text, w, job, &more, err);
+    ph_text_writer_free(w);
+    if (rc < 0)
+        return rc;
+    s->r->jobs_none = 0;
+    return more ? ph_ix_job_put(s->txn, job, err) : ph_ix_job_del(s->txn, job->index, err);
 }
 
 prophet_code ph_fulltext_declare(ph_session *s, const ph_schema *schema, prophet_error *err)
@@ -368,12 +403,14 @@ prophet_code ph_fulltext_declare(ph_session *s, const ph_schema *schema, prophet
         return rc;
     if ((rc = ph_index_name(s->r, schema->type, ph_slice_str(PH_TEXT_SPEC), &name, err)) >= 0) {
         uint32_t index = ph_names_find(s->r->names, ph_buf_slice(&name));
-        rc = index ? ph_text_drop(s->txn, index, err) : PROPHET_OK;
+        if (index && (rc = ph_ix_job_del(s->txn, index, err)) >= 0)
+            rc = ph_text_drop(s->txn, index, err);
     }
     ph_buf_clear(&name);
     if (rc < 0 || !schema->text)
         return rc;
     if ((rc = ph_text_create(s->txn, schema->text, err)) < 0)
         return rc;
-    return build(s, schema, err);
+    ph_ix_job job = { .index = schema->text->index, .type = schema->type_id };
+    return ph_fulltext_build(s, schema, &job, err); /* most types are small: done with it */
 }

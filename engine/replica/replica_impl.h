@@ -394,6 +394,8 @@ prophet_code ph_secondary_rows(ph_session *s, const ph_schema *schema, ph_record
  * transactions of their own behind the commit. */
 prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophet_error *err);
 /* Behind a commit, without the lock: whatever is left. What fails is done by the next writer. */
+/* One more part of a full-text index; the job is put or, at the end, removed. */
+prophet_code ph_fulltext_build(ph_session *s, const ph_schema *schema, ph_ix_job *job, prophet_error *err);
 void ph_secondary_finish(ph_replica *r);
 /* The same for an index file that nobody else sees. */
 prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err);

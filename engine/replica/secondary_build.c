@@ -1,4 +1,4 @@
-/* Building and dropping secondary indexes, a bounded part a transaction. What is left to do lies in table ix as a job, so that it
+/* Building and dropping indexes, a bounded part a transaction. What is left to do lies in table ix as a job, so that it
  * survives a kill: whoever commits next goes on with it. Until it is done the index has no mark, and no query uses it; records that
  * change meanwhile are kept in it by secondary.c, and writing a row twice does no harm.
  *
@@ -56,7 +56,7 @@ static prophet_code drop_undeclared(ph_session *s, const ph_schema *schema, prop
         return rc;
     for (uint32_t after = 0;
          (rc = ph_ix_job_next(s->txn, after, &s->arena, &at, err)) == PROPHET_OK; after = at.index)
-        if (at.type == schema->type_id && !at.drop &&
+        if (at.type == schema->type_id && !at.drop && at.kinds.len > 0 &&
             !same_kinds(declared(schema, at.index), at.kinds) &&
             (rc = start_drop(s, schema->type_id, at.index, err)) < 0)
             return rc;
@@ -219,6 +219,8 @@ static prophet_code work_on(ph_session *s, ph_ix_job *job, prophet_error *err)
     if (rc < 0)
         return rc;
     const ph_index_def *def = declared(schema, job->index);
+    if (!job->drop && job->kinds.len == 0) /* of words */
+        return ph_fulltext_build(s, schema, job, err);
     if (job->drop)
         return drop_some(s, schema, def, job, err);
     if (!same_kinds(def, job->kinds))

@@ -1,6 +1,6 @@
 /* The full-text index of a replica through edits, deletes, savepoints, pulls, conflicts and changed definitions: it has what the living
  * records show, and what an index built anew has. */
-#include "replica/replica.h"
+#include "replica/replica_impl.h"
 #include "support/test.h"
 
 static prophet_error err;
@@ -65,8 +65,8 @@ static void define(ph_replica *r, const char *type, int step)
     ph_put_map(&b, 2);
     ph_put_text(&b, ph_slice_str("name")), ph_put_text(&b, ph_slice_str(type));
     ph_put_text(&b, ph_slice_str("fields")), ph_put_list(&b, 4);
-    put_field(&b, "summary", "string", step != 4, NULL);
-    put_field(&b, "body", "text", step != 4, languages[step % 4]);
+    put_field(&b, "summary", "string", step != 4 && step != 6, NULL);
+    put_field(&b, "body", "text", step != 4 && step != 6, languages[step % 4]);
     put_field(&b, "tags", "set", step == 2 || step == 3 || step == 5, NULL);
     put_field(&b, "status", "string", false, NULL);
     REQUIRE_OK(ph_change_begin(r, ph_slice_str("types"), &c, &err), &err);
@@ -349,4 +349,86 @@ TEST(records_of_other_types_settle_an_index)
     check_index(r, true);
     ph_replica_close(r);
     ph_arena_clear(&a);
+}
+
+enum { MANY = 5000 };
+
+static void create_many(ph_replica *r, ph_uuid *ids)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_change_txn *c;
+    ph_named named;
+
+    for (int i = 0; i < MANY;) {
+        REQUIRE_OK(ph_change_begin(r, ph_slice_str("fill"), &c, &err), &err);
+        for (int n = 0; n < 500; n++) {
+            ph_edit e = { PH_E_SET, ph_slice_str("summary"), random_text(&a) };
+            REQUIRE_OK(ph_change_create(c, ph_slice_str("ticket"), NULL, &e, 1, &named, &err),
+                       &err);
+            ids[i++] = named.uuid;
+        }
+        REQUIRE_OK(ph_change_commit(c, NULL, NULL, &err), &err);
+        ph_arena_reset(&a);
+    }
+    ph_arena_clear(&a);
+}
+
+/* Of every few records one is changed, one deleted, and some are new. */
+static void change_some(ph_replica *r, const ph_uuid *ids)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_change_txn *c;
+    ph_named named;
+
+    REQUIRE_OK(ph_change_begin(r, ph_slice_str("edit"), &c, &err), &err);
+    for (int i = 0; i + 60 < MANY; i += 60) {
+        ph_edit e = { PH_E_SET, ph_slice_str("summary"), random_text(&a) };
+        CHECK_OK(ph_change_update(c, ph_slice_str("ticket"), &ids[i], &e, 1, &err), &err);
+        CHECK_OK(ph_change_delete(c, ph_slice_str("ticket"), &ids[i + 30], &err), &err);
+        if (i % 120 == 0)
+            CHECK_OK(ph_change_create(c, ph_slice_str("ticket"), NULL, &e, 1, &named, &err), &err);
+    }
+    REQUIRE_OK(ph_change_commit(c, NULL, NULL, &err), &err);
+    ph_arena_clear(&a);
+}
+
+static bool is_unfinished(ph_replica *r)
+{
+    const ph_schema *schema;
+    ph_ix_job job;
+    ph_view *v;
+
+    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
+    REQUIRE_OK(ph_view_schema(v, ph_slice_str("ticket"), &schema, &err), &err);
+    prophet_code rc =
+        schema->text ? ph_ix_job_get(v->txn, schema->text->index, &job, &err) : PROPHET_DONE;
+    ph_view_end(v);
+    CHECK(rc == PROPHET_OK || rc == PROPHET_DONE);
+    return rc == PROPHET_OK;
+}
+
+TEST(an_index_of_many_records_is_built_in_steps)
+{
+    static ph_uuid ids[MANY];
+    ph_replica *r = opened("ann", NULL);
+
+    define(r, "ticket", 4);
+    create_many(r, ids);
+    r->finishing = true; /* as if killed before what is left was done */
+    define(r, "ticket", 0);
+    CHECK(is_unfinished(r));
+    change_some(r, ids);
+    change_some(r, ids + 15);
+    CHECK(is_unfinished(r));
+    define(r, "ticket", 6); /* declared no more; an older definition would change nothing */
+    CHECK(!is_unfinished(r));
+    check_index(r, false);
+    define(r, "ticket", 1);
+    CHECK(is_unfinished(r));
+    change_some(r, ids + 7);
+    r->finishing = false;
+    change_some(r, ids + 21);
+    CHECK(!is_unfinished(r));
+    check_index(r, true);
+    ph_replica_close(r);
 }
