@@ -36,7 +36,7 @@ end
 local TICKET = [[
 local f = require "prophet.fields"
 return f.record "ticket" {
-  f.string "summary" { required = true },
+  f.string "summary" { required = true, fulltext = true },
   f.enum "status" { "new", "open", "closed", default = "new" },
   f.int "severity" { min = 1, max = 5 },
   f.set "tags",
@@ -147,6 +147,8 @@ describe("the command line", function()
     assert.equal("#1 open   Crash on save\n", ok("search", "ticket", "status!=new tags:crash sort:-summary limit:1"))
     assert.equal("#1 open   Crash on save\n", ok("search", "ticket", "summary=Crash on save"))
     assert.truthy(ok("search", "ticket", "--explain", "status=new"):find("1 rows", 1, true))
+    assert.equal("#1 open   Crash on save\n    summary: [Crash] on save\n", ok("search", "ticket", "crash", "--snippets", "--sort=-score"))
+    assert.truthy(ok("search", "ticket", "crash", "--snippets", "--json"):find('"snippet":{"field":"summary","text":"[Crash] on save"}', 1, true))
     assert.truthy(fails(3, "search", "ticket", "status=new (statsu=open)").err:find("column 13", 1, true))
     assert.truthy(fails(2, "search", "ticket", "@open").err:find("PROPHET_SCHEMAS", 1, true))
     local named = cli.run(dir, "prophet", { "search", "ticket", "@open" }, { env = "PROPHET_SCHEMAS=ticket.lua" })

@@ -4,16 +4,30 @@ local conditions = require "prophet.cli.conditions"
 local exit = require "prophet.cli.exit"
 local records = require "prophet.cli.records"
 
+-- Below the record's line, or a member of its own.
+local function show_snippet(ctx, query, record)
+  local text, field = query:snippet(record)
+  ctx:result(function()
+    local plain = records.plain(record)
+    plain.snippet = text and { field = field, text = text } or nil
+    return plain
+  end, function()
+    return tostring(record) .. (text and ("\n    %s: %s"):format(field, text) or "")
+  end, records.getter(record))
+end
+
 return {
   name = "search", past = true, args = "TYPE [QUERY ...]", min = 1, summary = "find records",
   about = [[
 A condition is field=value, field!=value, field<value, field<=value, field>value, field>=value, field~text (contains),
 field= (missing), or @name for a query that the schema names. Conditions are all to hold; field=a,b means a or b.
 A query is text, too: 'status!=closed tags:ui milestone.name=1.0 (owner=ann or owner=) sort:-severity limit:20'.
+Words alone look into the full text: 'crash "on save"'; --sort=-score puts what fits best first.
 Ends with 1 if nothing is found.]],
   options = {
     { name = "sort", value = "FIELDS", doc = "as in -severity,due" },
     { name = "limit", value = "N", kind = "int", min = 1, doc = "so many at most" },
+    { name = "snippets", doc = "also where the words stand" },
     { name = "count", doc = "only how many" },
     { name = "explain", doc = "how it would be found" },
   },
@@ -42,7 +56,7 @@ Ends with 1 if nothing is found.]],
     local found = 0
     for record in query:each() do
       found = found + 1
-      records.line(ctx, record)
+      if ctx.options.snippets then show_snippet(ctx, query, record) else records.line(ctx, record) end
     end
     return found > 0 and exit.done or exit.no
   end,
