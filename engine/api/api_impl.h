@@ -137,6 +137,7 @@ prophet_code api_unknown_field(const ph_schema *s, prophet_slice field, prophet_
 prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err);
 /* Into the arena, whose slices stay those of `value` (or of the arena). Empty: nil. */
 prophet_code api_decode(prophet_slice value, ph_arena *a, prophet_value *out, prophet_error *err);
+prophet_code api_decode_item(const ph_item *item, ph_arena *a, prophet_value *out, prophet_error *err); /* opened before */
 void api_json(ph_buf *out, const prophet_value *v);
 
 /* Specs: members of a map given by the caller. */

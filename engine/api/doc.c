@@ -143,11 +143,7 @@ static bool decode_cell(prophet_doc *d, const doc_cell *c, prophet_value *out)
     prophet_slice raw = ph_slice(c->value, c->len);
     if (!ph_value_open(raw, &item)) /* never: it was shown from a row */
         return false;
-    if (item.kind == PH_TEXT) {
-        *out = prophet_text_n(item.s.data, item.s.len);
-        return true;
-    }
-    return api_decode(raw, &d->arena, out, NULL) >= 0;
+    return api_decode_item(&item, &d->arena, out, NULL) >= 0;
 }
 
 bool prophet_doc_get(const prophet_doc *doc, const char *name, prophet_value *out)

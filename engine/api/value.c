@@ -140,9 +140,6 @@ prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err)
 
 /* ---- and back ------------------------------------------------------------------------------------------------- */
 
-static prophet_code open_item(const ph_item *item, ph_arena *a, prophet_value *out,
-                              prophet_error *err);
-
 static prophet_code open_list(const ph_item *item, ph_arena *a, prophet_value *out,
                               prophet_error *err)
 {
@@ -154,7 +151,7 @@ static prophet_code open_list(const ph_item *item, ph_arena *a, prophet_value *o
     if (!at)
         return ph_nomem(err);
     while (rc >= 0 && n < (size_t)item->i && ph_read_item(&r, &one))
-        rc = open_item(&one, a, &at[n++], err);
+        rc = api_decode_item(&one, a, &at[n++], err);
     *out = prophet_list(at, n);
     return rc;
 }
@@ -171,7 +168,7 @@ static prophet_code open_map(const ph_item *item, ph_arena *a, prophet_value *ou
         return ph_nomem(err);
     while (rc >= 0 && n < (size_t)item->i && ph_read_item(&r, &key) && ph_read_item(&r, &one)) {
         at[n].name = key.s;
-        rc = open_item(&one, a, &at[n++].value, err);
+        rc = api_decode_item(&one, a, &at[n++].value, err);
     }
     *out = prophet_map(at, n);
     return rc;
@@ -192,8 +189,8 @@ static prophet_code open_blob(const ph_item *item, ph_arena *a, prophet_value *o
     return PROPHET_OK;
 }
 
-static prophet_code open_item(const ph_item *item, ph_arena *a, prophet_value *out,
-                              prophet_error *err)
+prophet_code api_decode_item(const ph_item *item, ph_arena *a, prophet_value *out,
+                             prophet_error *err)
 {
     *out = prophet_nil();
     switch (item->kind) {
@@ -223,5 +220,5 @@ prophet_code api_decode(prophet_slice value, ph_arena *a, prophet_value *out, pr
         return PROPHET_OK;
     if (!ph_value_open(value, &item))
         return ph_fail(err, PROPHET_ECORRUPT, "a stored value is damaged");
-    return open_item(&item, a, out, err);
+    return api_decode_item(&item, a, out, err);
 }
