@@ -13,6 +13,7 @@ struct sync_live {
     const ph_sync_options *o;
     const char *stage; /* what is fetched now, for progress; NULL: nothing to tell */
     char *url, shown[256];
+    unsigned pause_ms;  /* before it is asked again, doubled each time */
     bool same;          /* its digest was the one that was known, when it was asked last */
     uint8_t digest[32]; /* of the peer, as it said last */
     bool has_offer;
@@ -118,8 +119,8 @@ static prophet_code check_host(const char *url, prophet_error *err)
                : ph_fail(err, PROPHET_EUSAGE, "%.100s names no host", url);
 }
 
-prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_options *o,
-                            sync_live **out, prophet_error *err)
+static prophet_code open_with(const live_wire *wire, const char *url, ph_replica *r,
+                              const ph_sync_options *o, sync_live **out, prophet_error *err)
 {
     uint8_t digest[32];
     bool whole = false;
@@ -133,13 +134,28 @@ prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_option
     ph_net_show(url, l->shown, sizeof l->shown);
     if (!(l->url = ph_strdup(url)))
         rc = ph_nomem(err);
-    if (rc < 0 || (rc = open_wire(l, err)) < 0 ||
+    l->pause_ms = wire ? 0 : PAUSE_MS;
+    if (rc >= 0 && wire)
+        l->wire = *wire;
+    if (rc < 0 || (!wire && (rc = open_wire(l, err)) < 0) ||
         (rc = take_head(l, whole ? digest : NULL, 0, err)) < 0) {
         sync_live_close(l);
         return rc;
     }
     *out = l;
     return PROPHET_OK;
+}
+
+prophet_code sync_live_open(const char *url, ph_replica *r, const ph_sync_options *o,
+                            sync_live **out, prophet_error *err)
+{
+    return open_with(NULL, url, r, o, out, err);
+}
+
+prophet_code sync_live_over(const live_wire *wire, const char *url, ph_replica *r,
+                            const ph_sync_options *o, sync_live **out, prophet_error *err)
+{
+    return open_with(wire, url, r, o, out, err);
 }
 
 prophet_code sync_live_wait(sync_live *l, int wake, uint32_t seconds, prophet_error *err)
@@ -275,7 +291,7 @@ static prophet_code pull_all(sync_live *l, ph_replica *r, ph_sync_report *rep, p
         tries = rep->changesets > before ? 0 : tries + 1;
         if (tries >= ATTEMPTS || (l->o && l->o->dry_run))
             return rc;
-        if ((rc = pause_a_while(l->o, (unsigned)PAUSE_MS << tries, err)) < 0 ||
+        if ((rc = pause_a_while(l->o, l->pause_ms << tries, err)) < 0 ||
             (rc = digest_of(r, digest, &whole, err)) < 0 ||
             (rc = take_head(l, whole ? digest : NULL, 0, err)) < 0 || l->same ||
             (rc = check_peer(l, r, err)) < 0)

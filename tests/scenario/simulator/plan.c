@@ -26,6 +26,7 @@ static const sim_verb verbs[] = {
     { "second handle", 2, sim_second_handle },
     { "depot", 7, sim_depot },
     { "bundle", 3, sim_bundle },
+    { "live", 9, sim_live },
 };
 
 static const sim_verb *draw(ph_rng *rng)

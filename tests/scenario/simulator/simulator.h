@@ -5,7 +5,7 @@
  * world.c   replicas opened, copied, watched; randomness    edit.c    what people write
  * judge.c   votes, resolvers, rules and weights             exchange.c  changesets on their way
  * quarrel.c several at one cell                       ghost.c     writers that keep to the format only
- * carrier.c depots and bundles
+ * carrier.c depots and bundles                        live.c      live peers
  * dump.c    everything a replica shows, as text
  * model.c   the same from the independent model             final.c   what must hold at the end
  *
@@ -137,6 +137,7 @@ void sim_exchange(sim *s);   /* exchange.c */
 void sim_partition(sim *s);
 void sim_depot(sim *s);      /* carrier.c */
 void sim_bundle(sim *s);
+void sim_live(sim *s);       /* live.c */
 void sim_carriers_come(sim *s); /* the last of them, before all is quiet */
 void sim_carriers_end(sim *s);
 void sim_ghost(sim *s);      /* ghost.c */
