@@ -186,6 +186,56 @@ TEST(what_is_lost_twice_keeps_one_version)
     ph_replica_close(r);
 }
 
+static ph_id id_of(ph_replica *r, uint64_t n)
+{
+    ph_changeset_row row;
+    ph_view *v;
+    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
+    REQUIRE_OK(ph_changesets_get(v->txn, n, &row, &err), &err);
+    ph_view_end(v);
+    return row.id;
+}
+
+/* The bytes of an id that lie in the file once: in the note. */
+static size_t find_id(const char *name, const ph_id *id)
+{
+    uint8_t *bytes;
+    size_t len = log_bytes(name, &bytes), found = 0;
+    for (size_t i = 0; i + 32 <= len && !found; i++)
+        if (memcmp(bytes + i, id->b, 32) == 0)
+            found = i;
+    ph_free(bytes);
+    REQUIRE(found > 0);
+    return found;
+}
+
+TEST(a_note_that_is_damaged_is_written_again)
+{
+    ph_replica *r = pulled_from("noted-peer", "noted", 8);
+    ph_id id = id_of(r, 3);
+    ph_replica_close(r);
+    flip("noted", find_text("noted", "note 3 of"));
+    r = open_at("noted");
+    REQUIRE(faults(r, false) > 0);
+    CHECK_EQ_UINT(lost(r), 1);
+    ph_replica_close(r);
+    flip("noted", find_id("noted", &id));
+    r = open_at("noted");
+    REQUIRE(faults(r, false) > 0);
+    CHECK_EQ_UINT(lost(r), 1);
+    REQUIRE_OK(ph_replica_rebuild(r, &err), &err);
+    CHECK_EQ_UINT(lost(r), 1);
+    CHECK_EQ_UINT(version(r), 8);
+    CHECK_EQ_UINT(notes(r), 7);
+    pull(r, "noted-peer");
+    CHECK_EQ_UINT(lost(r), 0);
+    REQUIRE_OK(ph_replica_rebuild(r, &err), &err);
+    CHECK_EQ_UINT(faults(r, true), 0);
+    CHECK_EQ_UINT(version(r), 8);
+    CHECK_EQ_UINT(notes(r), 8);
+    ph_replica_close(r);
+}
+
 /* What of the replica's directory a test may spoil. */
 typedef struct kept {
     char name[8][64];
