@@ -263,10 +263,11 @@ static bool ready(const waiting *all, const waiting *w)
     return !w->done;
 }
 
-void sim_replay(sim *s, ph_replica *to, sim_node *from)
+bool sim_replay(sim *s, ph_replica *to, sim_node *from, size_t n)
 {
     ph_view *v = sim_view(s, from);
-    size_t n = (size_t)v->state.version;
+    bool all_of_it = n == 0;
+    n = all_of_it ? (size_t)v->state.version : n;
     waiting *all = ph_arena_zalloc(&s->arena, (n + 1) * sizeof *all);
     ph_intake *in;
     ph_intake_report rep;
@@ -288,8 +289,9 @@ void sim_replay(sim *s, ph_replica *to, sim_node *from)
     }
     MUST(s, ph_intake_finish(in, &rep, &s->err));
     ph_intake_free(in);
-    if (rep.changesets != n)
+    if (rep.changesets != n && all_of_it)
         sim_fail(s, "a replay took %llu of %zu changesets: %llu held back, %llu unsigned",
                  (unsigned long long)rep.changesets, n, (unsigned long long)rep.held_back,
                  (unsigned long long)rep.unsigned_rest);
+    return rep.changesets == n;
 }

@@ -150,11 +150,42 @@ static void replay(sim *s, const ph_buf want[2])
     (void)snprintf(fresh.dir, sizeof fresh.dir, "%.400s/replay", s->dir);
     MUST(s, ph_replica_create(fresh.dir, &s->database, &s->err));
     MUST(s, ph_replica_open(fresh.dir, NULL, &fresh.r, &s->err));
-    sim_replay(s, fresh.r, sim_any(s));
+    (void)sim_replay(s, fresh.r, sim_any(s), 0);
     if (!same_digest(s, &fresh, &s->nodes[0]))
         sim_fail(s, "the digest of a replay differs");
     compare(s, "of a replay in another order", &fresh, want);
     sim_close(&fresh);
+}
+
+/* A replica as it was at some version shows what an empty one shows that was given just these changesets. */
+static void past(sim *s)
+{
+    static sim_node fresh, then;
+    ph_buf want[2] = { PH_BUF_INIT, PH_BUF_INIT };
+    sim_node *n = sim_any(s);
+    ph_view *v = sim_view(s, n);
+    ph_point point = { .kind = PH_AT_VERSION, .version = 1 + sim_below(s, v->state.version) };
+    ph_view_end(v);
+    memset(&fresh, 0, sizeof fresh);
+    memset(&then, 0, sizeof then);
+    fresh.world = then.world = s;
+    (void)snprintf(fresh.dir, sizeof fresh.dir, "%.400s/past", s->dir);
+    MUST(s, ph_replica_create(fresh.dir, &s->database, &s->err));
+    MUST(s, ph_replica_open(fresh.dir, NULL, &fresh.r, &s->err));
+    if (sim_replay(s, fresh.r, n, (size_t)point.version)) {
+        sim_note(s, "%s at version %llu", n->dir, (unsigned long long)point.version);
+        MUST(s, ph_past_open(n->r, &point, &then.r, &s->err));
+        dump(s, &fresh, &want[0], &want[1]);
+        compare(s, "of the past and of a replay up to there", &then, want);
+        if (!same_digest(s, &fresh, &then))
+            sim_fail(s, "the digest of version %llu of %s is another in the past",
+                     (unsigned long long)point.version, n->dir);
+        ph_replica_close(then.r);
+    }
+    sim_close(&fresh);
+    MUST(s, ph_dir_remove(fresh.dir, &s->err));
+    ph_buf_clear(&want[0]);
+    ph_buf_clear(&want[1]);
 }
 
 static void say(void *ctx, bool fault, const char *line)
@@ -208,6 +239,7 @@ void sim_final(sim *s)
     sim_watch(s, n);
     compare(s, "after a rebuild", n, want);
     replay(s, want);
+    past(s);
     ph_buf_clear(&want[0]);
     ph_buf_clear(&want[1]);
 }

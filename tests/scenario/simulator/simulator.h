@@ -158,7 +158,8 @@ typedef enum sim_way { /* how changesets travel */
 } sim_way;
 uint64_t sim_pull(sim *s, sim_node *to, sim_node *from, sim_way way, bool sign); /* changesets applied */
 /* Everything `from` has, into a fresh replica, in a random causal order. */
-void sim_replay(sim *s, ph_replica *to, sim_node *from);
+/* The first `n` changesets of a replica (0: all), in another causal order, into an empty one. false: not all of these are proven by a signature among them. */
+bool sim_replay(sim *s, ph_replica *to, sim_node *from, size_t n);
 void sim_digest(sim *s, sim_node *n, uint8_t out[32]);
 
 /* ---- looking ------------------------------------------------------------------------------------------------- */
