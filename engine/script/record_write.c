@@ -441,7 +441,15 @@ static size_t count_elements(lua_State *L, int element)
     if (lua_isnil(L, 3))
         script_fail(L, PROPHET_EUSAGE, "t:add(\"tags\", \"ui\")", "there is no element");
     bool several = lua_type(L, 3) == LUA_TTABLE && element != SCRIPT_LIST && element != SCRIPT_MAP;
-    return several ? (size_t)lua_rawlen(L, 3) : 0;
+    if (!several)
+        return 0;
+    size_t keys = 0, count = (size_t)lua_rawlen(L, 3);
+    for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1))
+        keys++;
+    if (keys != count) /* what a key or a gap hides would be lost without a word */
+        script_fail(L, PROPHET_EVALIDATION, "write { a, b }",
+                    "elements in a table with keys or gaps: it is no list");
+    return count;
 }
 
 static int change_set(lua_State *L, prophet_op op, const char *verb)
@@ -449,6 +457,9 @@ static int change_set(lua_State *L, prophet_op op, const char *verb)
     const l_record *r = script_record(L, 1);
     script_place place;
     int ts;
+    if (lua_gettop(L) > 3)
+        script_fail(L, PROPHET_EUSAGE, "t:add(\"tags\", { \"ui\", \"crash\" })",
+                    "%s takes one element, or a list of them", verb);
     lua_settop(L, 3);
     if (has_hooks(L, &ts))
         return by_hooks(L, ts, verb);

@@ -111,6 +111,7 @@ local function check_path(path, what)
     e.raise { code = "usage", message = ("%s is a %s"):format(what, path == "" and "text without letters" or type(path)), value = path,
       hint = 'prophet.open("bugs.prophet")' }
   end
+  if path:find("\0", 1, true) then e.raise { code = "usage", message = ("%s has a zero byte in it"):format(what), value = path } end
 end
 
 --- prophet.open
@@ -196,7 +197,12 @@ end
 --- Runs fn in one change: one changeset, or none if it raises. A change inside a change is a savepoint.
 function methods.change(db, message, fn, ...)
   local s = state_of(db)
-  if type(message) == "function" then return s.handle:change(nil, message, db, fn, ...) end
+  if type(message) == "function" then
+    if type(fn) == "string" and select("#", ...) == 0 then
+      e.raise { code = "usage", message = "the message of a change comes before its function", hint = 'db:change("why", function() .. end)' }
+    end
+    return s.handle:change(nil, message, db, fn, ...)
+  end
   if type(fn) ~= "function" then
     e.raise { code = "usage", message = ("a change runs a function, not a %s"):format(type(fn)), hint = 'db:change("why", function() .. end)' }
   end

@@ -90,7 +90,12 @@ end
 
 local function gather(record, given)
   local by_name, names = {}, {}
-  for i, field in ipairs(given) do
+  for i = 1, #given do
+    local field = given[i]
+    if field == nil then
+      e.raise { code = "schema", type = record.name, message = ("entry %d of record type %q is nil"):format(i, record.name),
+        hint = "a variable that is not set?" }
+    end
     if getmetatable(field) ~= field_mt then
       e.raise { code = "schema", type = record.name, value = field,
         message = ("entry %d of record type %q is a %s, not a field"):format(i, record.name, type(field)),

@@ -14,7 +14,8 @@ local known = {
 
 local function number(name, v)
   if math.type(v) ~= "integer" or v < 0 then
-    e.raise { code = "usage", message = ("log: %s is a %s, not a number of changesets"):format(name, type(v)), value = v }
+    local given = type(v) == "number" and tostring(v) or "a " .. type(v)
+    e.raise { code = "usage", message = ("log: %s is %s, not a number of changesets"):format(name, given), value = v }
   end
   return v
 end
@@ -48,6 +49,17 @@ function M.spec(s, filter)
   return spec
 end
 
+-- Lists of changes and of votes print what they hold, an entry a line.
+local function listing(name, describe_one)
+  return { __name = name, __tostring = function(list)
+    local lines = {}
+    for i, one in ipairs(list) do lines[i] = describe_one(one) end
+    return table.concat(lines, "\n")
+  end }
+end
+local changes_mt, votes_mt = listing("prophet.changes", describe.change), listing("prophet.votes", describe.vote)
+local steps_mt = listing("prophet.steps", describe.step)
+
 local changeset_mt = { __name = "prophet.changeset" }
 
 function changeset_mt.__tostring(c)
@@ -60,7 +72,7 @@ end
 
 --- Makes an object of an entry of the log.
 function M.wrap(c)
-  c.changes, c.votes = c.changes or {}, c.votes or {}
+  c.changes, c.votes = setmetatable(c.changes or {}, changes_mt), setmetatable(c.votes or {}, votes_mt)
   return setmetatable(c, changeset_mt)
 end
 
@@ -76,7 +88,7 @@ end
 
 --- Makes an object of an entry of a record's history.
 function M.wrap_step(v)
-  v.changes, v.votes = v.changes or {}, v.votes or {}
+  v.changes, v.votes = setmetatable(v.changes or {}, steps_mt), setmetatable(v.votes or {}, votes_mt)
   return setmetatable(v, step_mt)
 end
 

@@ -60,10 +60,27 @@ function methods.history(t)
   return ts[1]:history(t, log.wrap_step)
 end
 
+local blamed_mt = { __name = "prophet.blamed" }
+local blame_mt = { __name = "prophet.blame" }
+
+function blamed_mt.__tostring(b)
+  return ("%s  %s  %s%s"):format(format.plain(b.value), b.author or "replica " .. tostring(b.replica):sub(1, 8), tostring(b.time),
+    b.decided_by and " (" .. tostring(b.decided_by) .. ")" or "")
+end
+
+function blame_mt.__tostring(all)
+  local lines = {}
+  for name, one in pairs(all) do lines[#lines + 1] = name .. ": " .. tostring(one) end
+  table.sort(lines)
+  return table.concat(lines, "\n")
+end
+
 --- Who is behind what each field shows.
 function methods.blame(t)
   local ts = private.type(t)
-  return ts[1]:blame(t)
+  local all = ts[1]:blame(t)
+  for _, one in pairs(all) do setmetatable(one, blamed_mt) end
+  return setmetatable(all, blame_mt)
 end
 
 --- The record as it was at a version, time or changeset (as db:as_of); nil: it was not there, or deleted.

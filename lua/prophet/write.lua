@@ -100,11 +100,16 @@ is.map, is.set = is.list, is.list
 local function check_kind(ts, field, kind, value)
   local fits = is[kind]
   if not fits or fits(value) then return end
-  refuse(ts, field.name, "validation", ("field %q: %s, not %s"):format(field.name, strict.a(kind), strict.a(type(value))), nil, value)
+  local given = type(value) == "number" and kind == "int" and tostring(value) or strict.a(type(value))
+  refuse(ts, field.name, "validation", ("field %q: %s, not %s"):format(field.name, strict.a(kind), given), nil, value)
 end
 
-local function to_kind(kind, value)
-  if kind == "time" and type(value) == "string" then return core.time(value) end
+local function to_kind(ts, field, kind, value)
+  if kind == "time" and type(value) == "string" then
+    local ok, time = pcall(core.time, value)
+    if ok then return time end
+    refuse(ts, field.name, "validation", ("field %q: %s"):format(field.name, time.message), time.hint, value)
+  end
   if kind == "int" and math.type(value) == "float" then return math.tointeger(value) or value end
   return value
 end
@@ -126,17 +131,29 @@ local function one(ts, field, kind, value)
     value = ask(ts, field.name, "canon", field.canon, value)
     if value == nil then return unset end
   end
-  value = to_kind(kind, value)
+  value = to_kind(ts, field, kind, value)
   check_kind(ts, field, kind, value)
   value = check_recommended(ts, field, value)
   check_value(ts, field, value)
   return value
 end
 
+-- A set is given as a plain list: what a key or a gap hides would be lost without a word.
+local function check_list(ts, field, value)
+  local count = 0
+  for _ in pairs(value) do count = count + 1 end
+  for i = 1, count do
+    if value[i] == nil then
+      refuse(ts, field.name, "validation", ("field %q: a table with keys or gaps is no list"):format(field.name), "write { a, b }")
+    end
+  end
+end
+
 local function prepare(ts, field, value)
   if value == unset then return value end
   if field.kind ~= "set" then return one(ts, field, field.kind, value) end
   check_kind(ts, field, "set", value)
+  check_list(ts, field, value)
   local out = {}
   for _, element in ipairs(value) do
     element = one(ts, field, field.of or "string", element)
@@ -150,7 +167,8 @@ end
 local function make_context(ts, old)
   local s = ts.state
   local ctx = { user = s.user, now = types.now(s), db = s.db, old = old, type = ts[NAME] }
-  function ctx.error(field, message, hint)
+  function ctx.error(field, message, hint, more)
+    if field == ctx then field, message, hint = message, hint, more end -- ctx:error(..)
     if message == nil then field, message = nil, field end
     refuse(ts, field, "validation", field and ("field %q: %s"):format(field, message) or tostring(message), hint)
   end
@@ -201,8 +219,13 @@ end
 local function validate(ts, values, old)
   local fn = ts.local_type and ts.local_type.validate
   if not fn then return end
-  local ok, err = pcall(fn, preview(ts, values, old), make_context(ts, old))
-  if ok then return end
+  local ok, err, why = pcall(fn, preview(ts, values, old), make_context(ts, old))
+  if ok then
+    if err == false or err == nil and why ~= nil then -- as check says no
+      refuse(ts, nil, "validation", type(why) == "string" and why or "validate says no", 'ctx.error("field", "why") names the field')
+    end
+    return
+  end
   if e.is(err) then
     err.type = err.type or ts[NAME]
     error(err, 0)
@@ -267,10 +290,11 @@ function verbs.unset(ts, record, name)
   return { [name] = unset }, { { "unset", name } }, record.version
 end
 
-local function elements_of(field, value)
+local function elements_of(ts, field, value)
   local nested = field.of == "list" or field.of == "map"
-  if type(value) == "table" and not nested then return value end
-  return { value }
+  if type(value) ~= "table" or nested then return { value } end
+  check_list(ts, field, value)
+  return value
 end
 
 local function check_set(ts, name, verb)
@@ -287,7 +311,7 @@ local function change_set(verb)
     if given == nil then refuse(ts, name, "usage", "there is no element", ('t:%s("%s", ..)'):format(verb, name)) end
     local edits, list = {}, record:get(name)
     local seen = set_of(list)
-    for _, element in ipairs(elements_of(field, given)) do
+    for _, element in ipairs(elements_of(ts, field, given)) do
       if verb == "add" then
         element = one(ts, field, field.of or "string", element)
         if element ~= unset and not seen[element] then list[#list + 1] = element end

@@ -1,0 +1,119 @@
+-- Slips that would lose something without a word, or say too little: what is written wrongly is refused, and the field is named.
+package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
+local prophet = require "prophet"
+local f = require "prophet.fields"
+local place = require "place"
+
+local yes = function() return true end
+
+describe("a slip", function()
+  local db
+
+  before_each(function()
+    place.enter()
+    db = place.create "slips"
+  end)
+  after_each(place.leave)
+
+  -- The same type twice: written by the C side alone, and by way of its functions.
+  local function both(fn)
+    db:define(f.record "plain" { f.string "name", f.set "tags" { of = "string" }, f.time "due", f.int "size" })
+    db:define(f.record "hooked" { f.string "name" { check = yes }, f.set "tags" { of = "string" }, f.time "due", f.int "size", validate = function() end })
+    fn(db.types.plain)
+    fn(db.types.hooked)
+  end
+
+  it("in a set's list loses no element", function()
+    both(function(type)
+      local t = type:create { name = "x", tags = { "a" } }
+      for _, given in ipairs { { a = true }, { "b", nil, "c" }, { "b", k = "c" } } do
+        place.raises("validation", function() type:create { tags = given } end)
+        place.raises("validation", function() t:set { tags = given } end)
+        place.raises("validation", function() t:add("tags", given) end)
+        place.raises("validation", function() t:remove("tags", given) end)
+      end
+      local err = place.raises("usage", function() t:add("tags", "b", "c") end)
+      assert.truthy(tostring(err):find("a list of them", 1, true))
+      place.raises("usage", function() t:remove("tags", "a", "c") end)
+      assert.same({ "a" }, type:must(t.id).tags)
+      assert.equal(1, type:count())
+      assert.same({ "a", "b", "c" }, t:add("tags", { "b", "c" }).tags)
+      assert.same({}, t:remove("tags", {}):set({ tags = {} }, { force = true }).tags)
+    end)
+  end)
+
+  it("in a time names the field", function()
+    both(function(type)
+      local err = place.raises("validation", function() type:create { due = "tomorrow" } end)
+      assert.equal("due", err.field)
+      assert.equal(type.name, err.type)
+      assert.truthy(err.message:find("tomorrow", 1, true), err.message)
+      assert.truthy(err.hint)
+    end)
+  end)
+
+  it("in the order of change's arguments is told", function()
+    local err = place.raises("usage", function() db:change(function() end, "triage") end)
+    assert.truthy(tostring(err):find("before its function", 1, true))
+    assert.equal(7, db:change(function(_, n) return n end, 7))
+  end)
+
+  it("in the list of fields loses none", function()
+    local err = place.raises("schema", function() return f.record "x" { f.string "a", nil, f.string "b" } end)
+    assert.truthy(tostring(err):find("entry 2", 1, true), tostring(err))
+  end)
+
+  it("in a path is not cut at a zero byte", function()
+    local err = place.raises("usage", function() return prophet.open(place.path "cut\0short", { create = true }) end)
+    assert.truthy(tostring(err):find("zero byte", 1, true))
+    place.raises("usage", function() return prophet.clone(place.path "slips\0x", place.path "copy") end)
+    place.raises("not_found", function() return prophet.open(place.path "cut") end)
+  end)
+
+  it("in how validate says no still says no", function()
+    local say
+    db:define(f.record "v" { f.string "a", validate = function(_, ctx) return say(ctx) end })
+    say = function() return false, "not on Sundays" end
+    local err = place.raises("validation", function() db.types.v:create { a = "x" } end)
+    assert.equal("not on Sundays", err.message)
+    say = function() return nil, "nor on Mondays" end
+    place.raises("validation", function() db.types.v:create { a = "x" } end)
+    say = function(ctx) ctx:error("a", "why so") end
+    err = place.raises("validation", function() db.types.v:create { a = "x" } end)
+    assert.same({ "a", 'field "a": why so' }, { err.field, err.message })
+    say = function() return nil end
+    assert.truthy(db.types.v:create { a = "x" })
+    say = function() return true end
+    assert.truthy(db.types.v:create { a = "x" })
+  end)
+
+  it("in a number shows the number", function()
+    both(function(type)
+      local err = place.raises("validation", function() type:create { size = 2.5 } end)
+      assert.equal("size", err.field)
+    end)
+    local err = place.raises("usage", function() db:log { limit = -1 } end)
+    assert.truthy(err.message:find("-1", 1, true), err.message)
+  end)
+end)
+
+describe("what history gives", function()
+  before_each(place.enter)
+  after_each(place.leave)
+
+  it("prints", function()
+    local db = place.create "h"
+    db:define(f.record "t" { f.string "name", f.set "tags" })
+    local t = db.types.t:create { name = "x", tags = { "a" } }
+    local step = t:history()()
+    assert.equal('name: "x"\ntags + "a"', tostring(step.changes))
+    local entry
+    for c in db:log { type = "t" } do entry = c end
+    assert.truthy(tostring(entry.changes):find('name = "x"', 1, true), tostring(entry.changes))
+    assert.equal("", tostring(entry.votes))
+    local blame = t:blame()
+    assert.truthy(tostring(blame):find("name: x  h@example.org", 1, true), tostring(blame))
+    assert.truthy(prophet.json.encode(blame):find '"author":"h@example.org"')
+    assert.truthy(prophet.json.encode(step):find '"changes":%[')
+  end)
+end)
