@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static script_program *running; /* for the signal handler alone */
@@ -217,11 +218,27 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+/* `prophet --db DIR lua ..` is `prophet lua --db DIR ..`: options before a command belong to it. Gives where `lua` stands now; 0: nowhere. */
+static int find_lua(char **args, int count)
+{
+    int at = 1;
+    if (count > 3 && strcmp(args[1], "--db") == 0)
+        at = 3;
+    else if (count > 2 && strncmp(args[1], "--db=", 5) == 0)
+        at = 2;
+    if (at >= count || strcmp(args[at], "lua") != 0)
+        return 0;
+    char *word = args[at];
+    memmove(args + 2, args + 1, (size_t)(at - 1) * sizeof *args);
+    args[1] = word;
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 0 && ends_with(argv[0], "prophet-lua"))
         return run_lua(argv, argc);
-    if (argc > 1 && strcmp(argv[1], "lua") == 0)
+    if (find_lua(argv, argc))
         return run_lua(argv + 1, argc - 1);
     script_program_options o = { 0 };
     int status = start(&o, argv, argc, 0);

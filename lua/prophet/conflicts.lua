@@ -77,12 +77,21 @@ local function outcome_of(c)
   return ("%s [%s]"):format(shown(outcome.value, outcome.unset), state)
 end
 
+-- What a person calls the record: records of reserved types have no numbers for people, settings have names.
+local function called(c)
+  if c.type:sub(1, 1) ~= "_" then return c.n and "#" .. c.n or c.record end
+  local s = rawget(c, PRIVATE).state
+  local record = s.handle:get(s.registry:state_of(c.type), c.record, true)
+  local name = record and c.type == "_setting" and record:get "name"
+  return type(name) == "string" and format.plain(name) or c.record
+end
+
 function mt.__tostring(c)
   local parts = {}
   for i, cand in ipairs(c.candidates) do
     parts[i] = ("%s (%s)"):format(shown(cand.value, cand.unset), cand.author or tostring(cand.replica):sub(1, 8))
   end
-  return ("%s %s %s: %s -> %s"):format(c.type, c.n and "#" .. c.n or c.record, c.field, table.concat(parts, " | "), outcome_of(c))
+  return ("%s %s %s: %s -> %s"):format(c.type, called(c), c.field, table.concat(parts, " | "), outcome_of(c))
 end
 
 function mt.__eq(a, b)

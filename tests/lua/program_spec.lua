@@ -47,6 +47,11 @@ describe("prophet-lua", function()
     assert.equal(0, run({ "-e", 'prophet.open("d", { create = true }):close()' }).status)
     ok("0\n", { "--db", "d", "-e", "print(db:version())" })
     ok("0\n", { "--db=d", "--sandbox", "-e", "print(db:version())" })
+    cli.write(dir .. "/s.lua", "print(db:version(), ...)")
+    for _, args in ipairs { { "--db", "d", "lua", "s.lua", "x" }, { "--db=d", "lua", "s.lua", "x" }, { "lua", "--db", "d", "s.lua", "x" } } do
+      assert.equal("0\tx\n", cli.run(dir, "prophet", args, {}).out)
+    end
+    assert.equal(3, cli.run(dir, "prophet", { "--db", "lua", "digest" }, {}).status)
   end)
 
   it("seals what it runs in a sandbox", function()

@@ -97,6 +97,22 @@ describe("a slip", function()
   end)
 end)
 
+describe("a conflict of settings", function()
+  before_each(place.enter)
+  after_each(place.leave)
+
+  it("is called by the setting's name", function()
+    local ann = place.create "ann"
+    ann.settings.components = { "core" }
+    local bob = place.clone(ann, "bob")
+    ann.settings.components = { "core", "ui" }
+    bob.settings.components = { "core", "docs" }
+    ann:pull(bob.path)
+    local c = place.list(ann:conflicts { status = "open" })[1]
+    assert.truthy(tostring(c):find("_setting components value: ", 1, true), tostring(c))
+  end)
+end)
+
 describe("what history gives", function()
   before_each(place.enter)
   after_each(place.leave)
