@@ -188,6 +188,35 @@ TEST(any_characters_make_good_terms)
     ph_words_free(w);
 }
 
+/* Words are asked for again and again, in turns of languages, more of them than are kept. */
+TEST(a_stem_is_the_same_however_often_it_is_asked_for)
+{
+    static const char *const languages[] = { "english", "german", "french", "turkish", "none" };
+    static const char *const ends[] = { "", "s", "ing", "ed", "ungen", "eusement", "lar", "ies" };
+    ph_words *used, *fresh;
+    unsigned id;
+
+    REQUIRE_OK(ph_words_new(&used, &err), &err);
+    for (int i = 0; i < 6000; i++) {
+        ph_buf text = PH_BUF_INIT, b = PH_BUF_INIT;
+        CHECK(ph_language_find(ph_slice_str(languages[test_below(5)]), &id));
+        ph_buf_printf(&text, "%c%c%s%s%s", (char)('a' + test_below(26)),
+                      (char)('a' + test_below(26)), ends[test_below(8)],
+                      test_below(4) ? "" : "\u00fcberaus", ends[test_below(8)]);
+        if (test_below(50) == 0)
+            ph_buf_printf(&text, "andaverylongwordthatisnotkept%s", ends[test_below(8)]);
+        REQUIRE_OK(ph_words_new(&fresh, &err), &err);
+        CHECK_OK(ph_words_cut(fresh, id, ph_buf_slice(&text), 0, add, &b, &err), &err);
+        ph_words_free(fresh);
+        ph_buf_byte(&b, 0);
+        ph_buf_byte(&text, 0);
+        check_cut(used, ph_language_name(id), (const char *)text.data, (const char *)b.data);
+        ph_buf_clear(&text);
+        ph_buf_clear(&b);
+    }
+    ph_words_free(used);
+}
+
 TEST(a_fingerprint_is_of_a_language)
 {
     ph_words *w = NULL;
