@@ -260,9 +260,7 @@ static prophet_code is_ahead(ph_session *s, uint32_t index, const ph_uuid *uuid,
                              prophet_error *err)
 {
     ph_ix_job job;
-    prophet_code rc = s->r->jobs_none == s->state.schema + 1
-                          ? PROPHET_DONE
-                          : ph_ix_job_get(s->txn, index, &job, err);
+    prophet_code rc = ph_ix_job_get(s->txn, index, &job, err); /* another process may have begun */
     *ahead = rc == PROPHET_OK && (!job.begun || memcmp(uuid->b, job.done.b, sizeof uuid->b) > 0);
     return rc < 0 ? rc : PROPHET_OK;
 }

@@ -6,7 +6,7 @@ local place = require "place"
 local f, q = require "prophet.fields", prophet.q
 
 local SEED = math.tointeger(tonumber(os.getenv "PROPHET_TEST_SEED" or "")) or prophet.now().ms
-local ROUNDS, QUERIES = 4, 150
+local ROUNDS, QUERIES = 4, 75
 
 local words = {
   "save", "saved", "saving", "saves", "crash", "crashes", "crashing", "happy", "happily", "happiness", "dying", "die", "dies", "lying", "run", "runner",
