@@ -133,3 +133,17 @@ describe("what history gives", function()
     assert.truthy(prophet.json.encode(step):find '"changes":%[')
   end)
 end)
+
+describe("names that are new in a change", function()
+  before_each(place.enter)
+  after_each(place.leave)
+
+  it("are told apart by the handle that wrote them", function()
+    for i = 1, 12 do
+      local db = place.create("ann" .. i)
+      db.settings.components = { "core" }
+      assert.same({ "core" }, db.settings.components)
+      for t in db.types._setting:find({}):each() do assert.same({ name = "components", value = { "core" } }, t:fields()) end
+    end
+  end)
+end)
