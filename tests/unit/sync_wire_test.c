@@ -183,6 +183,7 @@ TEST(damaged_and_foreign_transfers_are_refused)
     ph_replica *a = fresh("a", NULL), *other = fresh("other", NULL), *b;
     ph_sync_report rep = { 0 };
     ph_buf wire = PH_BUF_INIT;
+    char name[16];
     prophet_code rc;
 
     write_some(a, 30, 100);
@@ -197,11 +198,17 @@ TEST(damaged_and_foreign_transfers_are_refused)
         uint8_t was = wire.data[at], bit = (uint8_t)(1u << test_below(8));
         wire.data[at] ^= bit;
         test_context("at byte %zu of %zu, bit %x", at, wire.len, bit);
+        rep = (ph_sync_report){ 0 };
         rc = take(b, ph_buf_slice(&wire), 5000, &rep);
         CHECK(rc < 0 || rep.changesets == 0);
-        CHECK_EQ_UINT(rep.changesets, 0);
         wire.data[at] = was;
+        if (same(a, b)) { /* the last signature had come before the flip: what it proves stays */
+            ph_replica_close(b);
+            (void)snprintf(name, sizeof name, "b%d", i);
+            b = fresh(name, ph_replica_database(a));
+        }
     }
+    rep = (ph_sync_report){ 0 };
     REQUIRE_OK(take(b, ph_buf_slice(&wire), 5000, &rep), &err);
     CHECK_EQ_UINT(rep.changesets, 30);
     CHECK(same(a, b));
