@@ -29,6 +29,7 @@ typedef struct api_shape {
     uint64_t stamp; /* state.schema it was made from */
     uint64_t generation;
     size_t names_count;
+    uint64_t names_epoch;
     api_declared *declared; /* in order */
     size_t declared_count;
     prophet_slice *names; /* by number; [0] unused */

@@ -1,5 +1,5 @@
 /* Shapes: the names of a type's fields by their numbers, shared by the documents that were read with them. Made once a schema and
- * once a new name; a point read finds its type's shape by one comparison. Types nobody knows are refused here. */
+ * once a new name, or when names got other numbers; a point read finds its type's shape by one comparison. Types nobody knows are refused here. */
 #include "api/api_impl.h"
 #include <stdlib.h>
 
@@ -80,6 +80,7 @@ static prophet_code copy_names(api_shape *s, ph_view *v, prophet_error *err)
 {
     bool ok = true;
     s->names_count = ph_names_count(v->names);
+    s->names_epoch = ph_names_epoch(v->names);
     if (!(s->names = ph_arena_zalloc(&s->arena, (s->names_count + 1) * sizeof *s->names)))
         return ph_nomem(err);
     for (size_t i = 1; i <= s->names_count && ok; i++) {
@@ -151,7 +152,7 @@ static prophet_code make(prophet_db *db, ph_view *v, prophet_slice type, api_sha
 static bool fits(const prophet_db *db, const ph_view *v, const api_shape *s)
 {
     return s->generation == db->generation && s->stamp == v->state.schema &&
-           s->names_count == ph_names_count(v->names);
+           s->names_count == ph_names_count(v->names) && s->names_epoch == ph_names_epoch(v->names);
 }
 
 prophet_code api_shape_of(prophet_db *db, ph_view *v, prophet_slice type, api_shape **out,

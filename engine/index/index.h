@@ -76,6 +76,7 @@ prophet_code ph_names_intern(ph_names *n, ph_txn *t, ph_state *s, prophet_slice 
 /* Forgets all above `count`, uncommitted ones of a part of a transaction that was rolled back. */
 void         ph_names_cut(ph_names *n, uint64_t count);
 size_t       ph_names_count(const ph_names *n);
+uint64_t     ph_names_epoch(const ph_names *n); /* another one when numbers that were given out may stand for other names now */
 
 /* ---- replicas, changesets ----------------------------------------------------------------------------------- */
 

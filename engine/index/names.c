@@ -15,6 +15,7 @@ struct ph_names {
     name_entry **entries; /* id n is entries[n - 1] */
     size_t count, cap;
     size_t sure;    /* seen in the table by a refresh */
+    uint64_t epoch; /* another one when numbers may stand for other names */
     ph_arena arena; /* texts and entries: names given out stay valid as long as the cache */
 };
 
@@ -24,6 +25,7 @@ prophet_code ph_names_new(ph_names **out, prophet_error *err)
 
     if (!n)
         return ph_nomem(err);
+    n->epoch = ph_monotonic_us();
     *out = n;
     return PROPHET_OK;
 }
@@ -63,6 +65,7 @@ static bool cache_add(ph_names *n, prophet_slice name)
 
 static void cut_back(ph_names *n, size_t count)
 {
+    n->epoch += n->count > count;
     while (n->count > count)
         (void)ph_map_remove(&n->map, n->entries[--n->count]->text);
     if (n->sure > count)
@@ -117,6 +120,11 @@ uint32_t ph_names_find(const ph_names *n, prophet_slice name)
 prophet_slice ph_names_get(const ph_names *n, uint32_t id)
 {
     return id > 0 && id <= n->count ? n->entries[id - 1]->text : ph_slice(NULL, 0);
+}
+
+uint64_t ph_names_epoch(const ph_names *n)
+{
+    return n->epoch;
 }
 
 size_t ph_names_count(const ph_names *n)
