@@ -76,7 +76,6 @@ struct prophet_txn {
     ph_buf values; /* of the call that runs */
     ph_edit *edits;
     size_t edit_cap;
-    size_t names; /* known when it began */
     bool has_created;
     ph_named created; /* by the last prophet_txn_create */
 };

@@ -22,8 +22,6 @@ prophet_code prophet_txn_begin(prophet_db *db, const char *message, prophet_txn 
         ph_free(t);
         return rc;
     }
-    ph_view *v;
-    t->names = ph_change_view(t->c, &v, NULL) < 0 ? 0 : ph_names_count(v->names);
     db->txn = t;
     *out = t;
     return PROPHET_OK;
@@ -37,23 +35,15 @@ static void end(prophet_txn *t)
     ph_free(t);
 }
 
-/* Names that are new in this change get their numbers when it is written out: those it was read with are none. */
-static bool has_new_names(prophet_txn *t)
-{
-    ph_view *v;
-    return ph_change_view(t->c, &v, NULL) < 0 || ph_names_count(v->names) != t->names;
-}
-
 prophet_code prophet_txn_commit(prophet_txn *t, prophet_hash *id, uint64_t *version,
                                 prophet_error *err)
 {
     ph_id made = { { 0 } };
     uint64_t number = 0;
     prophet_db *db = t->db;
-    bool renumbers = has_new_names(t);
     prophet_code rc = ph_change_commit(t->c, &made, &number, err);
     end(t);
-    if (rc != PROPHET_OK || renumbers)
+    if (rc != PROPHET_OK)
         db->generation++; /* numbers given to new names are taken back */
     if (rc == PROPHET_OK && id)
         memcpy(id->b, made.b, sizeof id->b);

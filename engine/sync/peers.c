@@ -442,6 +442,12 @@ typedef struct listing {
     PH_LIST(ph_sync_known) all;
 } listing;
 
+/* Two within a millisecond: a peer loses nothing, so the one that had more of what is here came later. */
+static bool is_later(const ph_sync_known *a, const ph_sync_known *b)
+{
+    return a->written != b->written ? a->written > b->written : a->ahead < b->ahead;
+}
+
 /* Who was at a place last is there; and what is known of a peer is what it said last, wherever that was. */
 static prophet_code keep_latest(listing *l, prophet_error *err)
 {
@@ -458,7 +464,7 @@ static prophet_code keep_latest(listing *l, prophet_error *err)
                 there && (strcmp(at[j].place, at[i].place) != 0 || at[j].written < at[i].written ||
                           (at[j].written == at[i].written && j <= i));
             if (at[i].has_replica && at[j].has_replica &&
-                ph_id_eq(&at[j].replica, &at[i].replica) && at[j].written > latest->written)
+                ph_id_eq(&at[j].replica, &at[i].replica) && is_later(&at[j], latest))
                 latest = &at[j];
         }
         kept[n] = at[i];
