@@ -131,6 +131,7 @@ prophet_code depot_put(depot *d, const char *name, prophet_slice bytes, prophet_
 
 /* ---- what is remembered (depot_note.c) ---------------------------------------------------------------------------------- */
 
+prophet_code depot_noted(depot *d, bool *yes, prophet_error *err); /* was this place met as a depot? */
 prophet_code depot_note_read(depot *d, prophet_error *err); /* fills best; warns of generations that went back */
 prophet_code depot_note_write(depot *d, prophet_error *err);
 

@@ -16,6 +16,20 @@ static prophet_code name_of(depot *d, char out[6 + 32 + 1], prophet_error *err)
     return rc;
 }
 
+prophet_code depot_noted(depot *d, bool *yes, prophet_error *err)
+{
+    char name[6 + 32 + 1];
+    prophet_slice value;
+    ph_view *v;
+    prophet_code rc;
+    if ((rc = name_of(d, name, err)) < 0 || (rc = ph_view_begin(d->r, &v, err)) < 0)
+        return rc;
+    rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &value, err);
+    *yes = rc == PROPHET_OK;
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 prophet_code depot_note_read(depot *d, prophet_error *err)
 {
     char name[6 + 32 + 1];

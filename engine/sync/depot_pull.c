@@ -455,14 +455,19 @@ prophet_code depot_check(depot *d, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code pull(depot *d, ph_sync_report *rep, prophet_error *err)
+/* known: it was a depot. PROPHET_DONE: nothing of that is there any more. */
+static prophet_code pull(depot *d, bool known, ph_sync_report *rep, prophet_error *err)
 {
     prophet_code rc = depot_look(d, false, err);
     if (rc < 0)
         return rc;
-    size_t read = 0;
-    for (size_t i = 0; i < d->publishers.count; i++)
+    size_t read = 0, there = d->has_root || d->failed;
+    for (size_t i = 0; i < d->publishers.count; i++) {
         read += d->publishers.at[i].read || d->publishers.at[i].best;
+        there += d->publishers.at[i].read;
+    }
+    if (known && !there)
+        return PROPHET_DONE;
     if (!d->has_root && read == 0 && !d->failed) {
         rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is neither a replica nor a depot",
                      ph_net_shown(d->net));
@@ -481,19 +486,35 @@ static prophet_code pull(depot *d, ph_sync_report *rep, prophet_error *err)
     return d->failed;
 }
 
-prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_options *o,
-                             ph_sync_report *rep, prophet_error *err)
+static prophet_code open_and_pull(ph_replica *r, const char *url, const ph_sync_options *o,
+                                  bool known, ph_sync_report *rep, prophet_error *err)
 {
     uint64_t start = ph_monotonic_us();
+    bool noted = true;
     depot d;
     prophet_code rc = depot_open(r, url, o, &d, err);
     if (rc < 0)
         return rc;
-    rc = pull(&d, rep, err);
+    if (known)
+        rc = depot_noted(&d, &noted, err);
+    if (rc >= 0)
+        rc = noted ? pull(&d, known, rep, err) : PROPHET_DONE;
     rep->bytes = d.bytes;
     rep->seconds += (double)(ph_monotonic_us() - start) / 1e6;
     depot_close(&d);
     return rc;
+}
+
+prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_options *o,
+                             ph_sync_report *rep, prophet_error *err)
+{
+    return open_and_pull(r, url, o, false, rep, err);
+}
+
+prophet_code sync_depot_pull_known(ph_replica *r, const char *url, const ph_sync_options *o,
+                                   ph_sync_report *rep, prophet_error *err)
+{
+    return open_and_pull(r, url, o, true, rep, err);
 }
 
 prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_uuid *out,

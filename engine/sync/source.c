@@ -88,8 +88,13 @@ static prophet_code pull_url(ph_replica *r, const char *url, const ph_sync_optio
                              ph_sync_report *rep, prophet_error *err)
 {
     sync_live *l = NULL;
-    prophet_code rc = open_live(url, r, o, &l, err);
-    if (rc == PROPHET_DONE)
+    prophet_code rc = PROPHET_DONE;
+    if (strncmp(url, "http", 4) ==
+        0) /* what was a depot is not asked first whether it is a live peer */
+        rc = sync_depot_pull_known(r, url, o, rep, err);
+    if (rc != PROPHET_DONE)
+        return rc;
+    if ((rc = open_live(url, r, o, &l, err)) == PROPHET_DONE)
         return sync_depot_pull(r, url, o, rep, err);
     if (rc >= 0)
         rc = sync_live_pull(l, r, rep, err);

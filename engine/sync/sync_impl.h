@@ -76,6 +76,9 @@ prophet_code sync_bundle_pull(ph_replica *r, const char *path, const ph_sync_opt
 /* depot_pull.c, depot_publish.c */
 prophet_code sync_depot_pull(ph_replica *r, const char *url, const ph_sync_options *o,
                              ph_sync_report *rep, prophet_error *err);
+/* PROPHET_DONE, and nothing was done: r did not meet this place as a depot before, or it is none any more. */
+prophet_code sync_depot_pull_known(ph_replica *r, const char *url, const ph_sync_options *o,
+                                   ph_sync_report *rep, prophet_error *err);
 prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_uuid *out,
                                  prophet_error *err);
 prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,

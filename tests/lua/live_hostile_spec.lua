@@ -1,5 +1,5 @@
 -- Live peers among rude company: sides that are killed in the middle, clients that dawdle, crowd and shout, redirects to elsewhere, certificates
--- that prove nothing. Nothing wrong is applied, and the next exchange goes on.
+-- that prove nothing; and what is a depot one day and a live peer the next. Nothing wrong is applied, and the next exchange goes on.
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
 local prophet = require "prophet"
 local place = require "place"
@@ -110,6 +110,40 @@ describe("a live peer", function()
       raises("remote", ann.push, ann, "http://127.0.0.1:" .. port)
     end
     assert.equal(before, ann:digest())
+  end)
+
+  it("is not looked for where a depot was, which takes one request if nothing is new", function()
+    local depot, log = place.path "x.depot", place.path "asked"
+    ann:publish(depot)
+    os.execute(("python3 '%s/tests/support/rude.py' files '%s' >'%s' 2>&1 & echo $! >'%s.pid'"):format(cli.source, depot, log, log))
+    started[#started + 1] = { pid = math.tointeger(tonumber(cli.read(log .. ".pid"))), pipe = assert(io.popen "true") }
+    local function asked()
+      local lines = cli.lines(cli.read(log) or "")
+      return table.move(lines, 2, #lines, 1, {}), lines[1]
+    end
+    local port
+    repeat port = select(2, asked()) until port
+    local url = "http://127.0.0.1:" .. port
+    local bob = place.open(prophet.clone(url, place.path "bob"):close() or "bob")
+    local before = #asked()
+    assert.equal(0, bob:pull(url).changesets)
+    assert.same({ "GET /prophet-depot" }, table.move(asked(), before + 1, #asked(), 1, {}))
+    ann.types.ticket:create { summary = "second" }
+    ann:publish(depot)
+    assert.equal(1, bob:pull(url).changesets)
+    os.execute("kill -9 " .. started[#started].pid)
+    ann.types.ticket:create { summary = "third" }
+    for _ = 1, 1000 do -- until the one that was killed has let go of the port
+      local ok, made = pcall(ann.serve, ann, { listen = "127.0.0.1:" .. port, background = true })
+      if ok then
+        server = made
+        break
+      end
+      assert.equal("busy", made.code)
+      os.execute "sleep 0.01"
+    end
+    assert.equal(1, bob:pull(url).changesets)
+    assert.equal(ann:digest(), bob:digest())
   end)
 
   it("over TLS is believed if its certificate fits", function()

@@ -1,10 +1,12 @@
-"""What a rude client or server does, for tests of live peers.   rude.py MODE PORT
+"""What a rude client or server does, for tests of live peers, and a plain web server that tells what it was asked.   rude.py MODE PORT
 
   drip       a request's head, a byte each 50 ms: prints "cut" and the seconds until the server ends it
   crowd      opens 12 connections that say nothing: prints how many the server keeps
   headers    a header of a mebibyte: prints the status, or "cut"
   body       says that 64 MiB will follow: prints the status, or "cut"
-  redirect   (PORT is where to: a URL) a server that sends everybody there: prints its port, ends when killed"""
+  redirect   (PORT is where to: a URL) a server that sends everybody there: prints its port, ends when killed
+  files      (PORT is a directory: its files) prints its port, then each path; ends when killed"""
+import functools
 import http.server
 import socket
 import sys
@@ -90,4 +92,15 @@ def redirect():
     server.serve_forever()
 
 
-{"drip": drip, "crowd": crowd, "headers": headers, "body": body, "redirect": redirect}[mode]()
+class Files(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        print(self.command, self.path, flush=True)
+
+
+def files():
+    server = http.server.HTTPServer(("127.0.0.1", 0), functools.partial(Files, directory=port))
+    print(server.server_port, flush=True)
+    server.serve_forever()
+
+
+{"files": files, "drip": drip, "crowd": crowd, "headers": headers, "body": body, "redirect": redirect}[mode]()
