@@ -403,6 +403,9 @@ PROPHET_API prophet_code prophet_get(prophet_db *db, const char *type, prophet_v
  * Unknown members, types and fields are errors (EUSAGE, ETYPE, EFIELD with a hint). The rows are records as they are now, whatever is
  * written while the iterator is open; inside a change: as the change sees them now. */
 PROPHET_API prophet_code prophet_query(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
+/* The same beside an open iterator of prophet_query: of the snapshot its rows come from, whatever was written since; all rows are gathered at once,
+ * so that the answer does not depend on `of`. Of an iterator that was opened inside a change: what is there now. */
+PROPHET_API prophet_code prophet_query_beside(const prophet_iter *of, prophet_value spec, prophet_iter **out, prophet_error *err);
 PROPHET_API prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, prophet_error *err);
 /* Checks a spec's type, text and params: a map of order? and limit?, as the text has them. EUSAGE, EFIELD: the message names the column. */
 PROPHET_API prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out, prophet_error *err);

@@ -79,6 +79,29 @@ prophet_code prophet_query(prophet_db *db, prophet_value spec, prophet_iter **ou
     return rc;
 }
 
+prophet_code prophet_query_beside(const prophet_iter *of, prophet_value spec, prophet_iter **out,
+                                  prophet_error *err)
+{
+    prophet_db *db = of->db;
+    const ph_query_options o = options_of(db);
+    api_read rd = { 0 };
+    running run = { 0 };
+    ph_view *v = of->read.v;
+    prophet_code rc = PROPHET_OK;
+
+    if (of->read.how == API_READ_NONE) {
+        rc = api_read_begin(db, &rd, err);
+        v = rd.v;
+    }
+    if (rc >= 0 && (rc = api_query_compile(db, v, &spec, &run.q, err)) >= 0 &&
+        (rc = ph_query_open(run.q, v->txn, &o, &run.it, err)) >= 0)
+        rc = gather(db, v, run.it, out, err);
+    ph_query_close(run.it);
+    ph_query_free(run.q);
+    api_read_end(&rd);
+    return rc;
+}
+
 prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, prophet_error *err)
 {
     api_read rd = { 0 };

@@ -138,9 +138,29 @@ static int list(lua_State *L, list_fn fn, bool records)
     return script_iterator_return(L, -1);
 }
 
+/* (handle, spec, type, kept): kept lists stay open behind their last row, for query_beside. */
 static int l_query(lua_State *L)
 {
-    return list(L, prophet_query, true);
+    const bool kept = lua_toboolean(L, 4);
+    const int count = list(L, prophet_query, true);
+    ((l_iter *)lua_touserdata(L, -1))->kept = kept;
+    return count;
+}
+
+/* (handle, spec, type, list): of the snapshot of that list. */
+static int l_query_beside(lua_State *L)
+{
+    prophet_error err = { 0 };
+    prophet_iter *rows = NULL;
+    l_handle *h = script_handle(L, 1);
+    lua_settop(L, 4);
+    const prophet_iter *of = script_iterator_check(L, 4);
+    prophet_value spec = read_spec(L, h, 2);
+    l_iter *it = script_iterator_push(L, 1, 3, true);
+    if (prophet_query_beside(of, spec, &rows, &err) < 0)
+        return script_raise(L, &err);
+    script_iterator_start(it, rows);
+    return script_iterator_return(L, -1);
 }
 
 static int l_log(lua_State *L)
@@ -292,6 +312,7 @@ const luaL_Reg script_handle_reads[] = {
     { "locate", l_locate },
     { "natural_id", l_natural_id },
     { "query", l_query },
+    { "query_beside", l_query_beside },
     { "count", l_count },
     { "log", l_log },
     { "parse", l_parse },

@@ -128,7 +128,8 @@ static int l_next(lua_State *L)
         return script_raise(L, &err);
     if (rc == PROPHET_DONE) {
         it->ended = true;
-        close_iter(it);
+        if (!it->kept)
+            close_iter(it);
         return 0;
     }
     return it->records ? push_record_row(L, 1, row, it->handle) : push_table_row(L, 1, row);
@@ -143,6 +144,15 @@ int script_iterator_return(lua_State *L, int at)
     lua_pushnil(L);
     lua_pushvalue(L, at);
     return 4;
+}
+
+const prophet_iter *script_iterator_check(lua_State *L, int at)
+{
+    const l_iter *it = luaL_checkudata(L, at, ITERATOR);
+    if (!it->it)
+        script_fail(L, PROPHET_EUSAGE, "it is read ahead while the list is open",
+                    "this list was closed");
+    return it->it;
 }
 
 void script_iterator_open(lua_State *L)

@@ -206,12 +206,14 @@ typedef struct l_iter {
     struct l_iter *next, **link;
     int            depth;   /* of the change it was opened in, 0: none */
     bool           ended, counted;
+    bool           kept;    /* its end does not close it: it is read ahead from (query_beside) */
     bool           records; /* rows are records (user value 2: the type's table), else tables (user value 2: their metatable or nil) */
 } l_iter;
 void    script_iterator_open(lua_State *L);
 /* Pushes an empty box for a list read through the handle at `handle`; `with` is the type's table or metatable (0: none). */
 l_iter *script_iterator_push(lua_State *L, int handle, int with, bool records);
 void    script_iterator_start(l_iter *it, prophet_iter *rows); /* takes rows */
+const prophet_iter *script_iterator_check(lua_State *L, int at); /* an open one, else usage */
 int     script_iterator_return(lua_State *L, int at);          /* next function, state, nil, closing value */
 void    script_iterators_close(l_handle *h, int depth);        /* all opened at this depth or deeper */
 

@@ -225,25 +225,31 @@ local function hold(record, name, value)
   types.ahead[record] = held
 end
 
-local function read_references(ts, batch, field)
+-- What a query gives, of the snapshot that an open list reads.
+local function beside(list, query)
+  local q = own(query)
+  return q.ts[HANDLE]:query_beside(spec_of(q), q.ts, list)
+end
+
+local function read_references(ts, batch, field, list)
   local ids, found = {}, {}
   for _, t in ipairs(batch) do
     local id = t:get(field.name)
     if id and found[id] == nil then ids[#ids + 1], found[id] = id, false end
   end
   if #ids == 0 then return end
-  for t in M.new(ts.state.registry:state_of(field.to), { id = ids }):each() do found[t.id] = t end
+  for t in beside(list, M.new(ts.state.registry:state_of(field.to), { id = ids })) do found[t.id] = t end
   for _, t in ipairs(batch) do
     local id = t:get(field.name)
     if id then hold(t, field.name, found[id]) end
   end
 end
 
-local function read_many(ts, batch, field)
+local function read_many(ts, batch, field, list)
   local by, groups = field.by or ts[NAME], {}
   local of = ts.state.registry:state_of(field.type)
   if of.fields[by].kind ~= "ref" then return end -- a set of them: asked one by one
-  for t in M.new(of, { [by] = batch }):each() do
+  for t in beside(list, M.new(of, { [by] = batch })) do
     local id = t:get(by)
     groups[id] = groups[id] or {}
     table.insert(groups[id], t)
@@ -255,7 +261,7 @@ local function read_many(ts, batch, field)
   end
 end
 
-local function read_ahead(q, next_row)
+local function read_ahead(q, next_row, list)
   local batch, at, done = {}, 0, false
   return function()
     at = at + 1
@@ -268,8 +274,9 @@ local function read_ahead(q, next_row)
       for _, name in ipairs(#batch > 0 and q.with or {}) do
         local field = q.ts.fields[name]
         local read = field.kind == "many" and read_many or read_references
-        read(q.ts, batch, field)
+        read(q.ts, batch, field, list)
       end
+      if done then local _ <close> = list end
     end
     return batch[at]
   end
@@ -285,8 +292,8 @@ local function rows(q, limit)
     end
   end
   local nothing = limit == 0
-  local next_row, _, _, closing = q.ts[HANDLE]:query(spec_of(q, limit and limit > 0 and limit or nil), q.ts)
-  if q.with then next_row = read_ahead(q, next_row) end
+  local next_row, _, _, closing = q.ts[HANDLE]:query(spec_of(q, limit and limit > 0 and limit or nil), q.ts, q.with ~= nil)
+  if q.with then next_row = read_ahead(q, next_row, closing) end
   if not nothing and #q.post == 0 and not q.select then return next_row, nil, nil, closing end
   local given = 0
   return function()
