@@ -69,6 +69,17 @@ static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
     return PROPHET_OK;
 }
 
+static prophet_code ask_record(void *ctx, prophet_slice type, prophet_slice name, ph_uuid *out,
+                               prophet_error *err)
+{
+    const asking *q = ctx;
+    ph_named found;
+    prophet_code rc = ph_view_find(q->v, type, name, &found, err);
+    if (rc == PROPHET_OK)
+        *out = found.uuid;
+    return rc;
+}
+
 static prophet_code ask_names(void *ctx, prophet_slice type, ph_arena *a, const char *const **names,
                               size_t *count, prophet_error *err)
 {
@@ -234,7 +245,8 @@ prophet_code api_query_compile(prophet_db *db, ph_view *v, const prophet_value *
                                ph_query **out, prophet_error *err)
 {
     asking ctx = { db, v };
-    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes, ask_text };
+    const ph_query_schema schema = { &ctx,        ask_type, ask_field, ask_names,
+                                     ask_indexes, ask_text, ask_record };
     ph_buf bytes = PH_BUF_INIT;
     prophet_code rc = encode_spec(spec, &bytes, err);
     if (rc >= 0)
@@ -288,7 +300,8 @@ prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out
         (rc = ph_query_parse(type, text, ph_buf_slice(&list), &parsed, err)) < 0)
         goto done;
     asking ctx = { db, rd.v };
-    const ph_query_schema schema = { &ctx, ask_type, ask_field, ask_names, ask_indexes, ask_text };
+    const ph_query_schema schema = { &ctx,        ask_type, ask_field, ask_names,
+                                     ask_indexes, ask_text, ask_record };
     if ((rc = ph_query_compile(ph_buf_slice(&parsed), &schema, &q, err)) < 0) {
         name_column(text, err);
         goto done;

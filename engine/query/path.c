@@ -174,8 +174,10 @@ prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_e
         out->of = f.of;
         out->language = f.language;
         out->weight = f.weight;
-        if (name.len == rest.len)
-            return PROPHET_OK;
+        if (name.len == rest.len) {
+            out->to = ph_arena_copy(c->a, f.to, &ok);
+            return ok ? PROPHET_OK : ph_nomem(err);
+        }
         if ((rc = leads_on(type, name, &f, err)) < 0)
             return rc;
         rest = ph_slice((const char *)rest.data + name.len + 1, rest.len - name.len - 1);
@@ -274,13 +276,31 @@ static bool put_as(ph_buf *b, ph_query_kind kind, const char *s, prophet_slice w
     }
 }
 
+/* A record by its number (one that is not there is nobody's) or the tail of its id. */
+static prophet_code put_record(compiler *c, const path *p, prophet_slice word, ph_buf *b,
+                               bool *fits, prophet_error *err)
+{
+    ph_uuid u = { 0 };
+    prophet_code rc = PROPHET_DONE;
+
+    if (c->schema->record && word.len > 0)
+        rc = c->schema->record(c->schema->ctx, p->to, word, &u, err);
+    if (rc < 0)
+        return rc;
+    *fits = rc == PROPHET_OK || (word.len > 1 && *(const char *)word.data == '#' &&
+                                 strspn((const char *)word.data + 1, "0123456789") == word.len - 1);
+    if (*fits)
+        ph_put_ref(b, &u);
+    return PROPHET_OK;
+}
+
 static const char *wanted(ph_query_kind kind)
 {
     switch (kind) {
     case PH_Q_BOOL: return "true or false";
     case PH_Q_TIME: return "a time, as in 2026-01-31 or 2026-01-31T10:00:00Z";
     case PH_Q_REF:
-    case PH_Q_MANY: return "a record's id";
+    case PH_Q_MANY: return "a record: its id, the end of it, or its number, as in #12";
     default: return "a number";
     }
 }
@@ -306,10 +326,15 @@ prophet_code ph_query_operand(compiler *c, const path *p, prophet_slice raw, pro
     char *s = ph_arena_str(c->a, word);
     if (!s)
         return ph_nomem(err);
+    prophet_code rc = PROPHET_OK;
     bool fits = put_as(&b, kind, s, word);
+    if (!fits && (kind == PH_Q_REF || kind == PH_Q_MANY))
+        rc = put_record(c, p, ph_slice(s, word.len), &b, &fits, err);
     *out = ph_arena_copy(c->a, ph_buf_slice(&b), &ok);
     ok = ok && !b.failed;
     ph_buf_clear(&b);
+    if (rc < 0)
+        return rc;
     if (!ok)
         return ph_nomem(err);
     if (fits)

@@ -55,6 +55,8 @@ typedef struct ph_query_schema {
     prophet_code (*indexes)(void *ctx, prophet_slice type, const ph_index_def **out, size_t *count, prophet_error *err);
     /* The declared full-text index of a type, there or not. PROPHET_DONE: none. Borrowed for the call. NULL: there are none. */
     prophet_code (*text)(void *ctx, prophet_slice type, const ph_text_layout **out, prophet_error *err);
+    /* The record of a type (empty: of any) that #12 or the tail of an id names. PROPHET_DONE: none; EAMBIGUOUS. NULL: names are ids only. */
+    prophet_code (*record)(void *ctx, prophet_slice type, prophet_slice name, ph_uuid *out, prophet_error *err);
 } ph_query_schema;
 
 /* ---- compiling ------------------------------------------------------------------------------------------------ */

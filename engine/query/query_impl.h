@@ -23,6 +23,7 @@ typedef struct path {
     const path_step *steps;
     size_t           count;
     ph_query_kind    kind, of; /* of the last step, as declared */
+    prophet_slice    to;       /* the type its references lead to; empty: any */
     unsigned         language; /* of its words */
     double           weight;   /* declared with fulltext: in scores */
 } path;

@@ -41,7 +41,9 @@ static prophet_code two_names(void *ctx, prophet_slice type, ph_arena *a, const 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const ph_query_schema schema = { NULL, any_type, any_field, two_names, NULL, NULL };
+    static const ph_query_schema schema = {
+        NULL, any_type, any_field, two_names, NULL, NULL, NULL
+    };
     static const uint8_t params[] = { 0x82, 0x01, 0x61, 'x' };
     ph_buf spec = PH_BUF_INIT;
     prophet_error err;

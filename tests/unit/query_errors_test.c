@@ -48,7 +48,9 @@ TEST(values_have_to_fit_their_field)
     refused("due<soon", PROPHET_EUSAGE,
             "due wants a time, as in 2026-01-31 or 2026-01-31T10:00:00Z, not \"soon\"", "");
     refused("unused=x", PROPHET_EUSAGE, "unused wants a number, not \"x\"", "");
-    refused("milestone=12", PROPHET_EUSAGE, "milestone wants a record's id, not \"12\"", "");
+    refused("milestone=12", PROPHET_EUSAGE,
+            "milestone wants a record: its id, the end of it, or its number, as in #12, not \"12\"",
+            "");
     refused("n=twelve", PROPHET_EUSAGE, "n wants a number, not \"twelve\"", "");
 }
 

@@ -161,7 +161,7 @@ static inline prophet_code world_indexes_of(void *ctx, prophet_slice type, const
     return PROPHET_OK;
 }
 
-static const ph_query_schema world_schema = { NULL, world_type, world_field_of, world_names, world_indexes_of, NULL };
+static const ph_query_schema world_schema = { NULL, world_type, world_field_of, world_names, world_indexes_of, NULL, NULL };
 
 /* ---- values ------------------------------------------------------------------------------------------------ */
 
