@@ -4,6 +4,7 @@
  * Called by sync; a stream in causal order with its signatures flows through in one pass. */
 #include "replica/replica_impl.h"
 
+#define FRUGAL_FROM 32768u      /* changesets; what fewer touch may stay mapped */
 #define WAITING_MAX (64u << 20) /* bytes that wait for signatures, parents or refs */
 
 typedef struct waiting {
@@ -34,6 +35,7 @@ struct ph_intake {
     ph_cell_list opened; /* cells in conflict since */
     ph_map writer_keys;
     size_t bytes;         /* waiting */
+    bool frugal;          /* much has come: pages are given back */
     size_t covered_bytes; /* of these: ready but for what they name */
     size_t covered_count;
     ph_intake_report report;
@@ -47,7 +49,6 @@ prophet_code ph_intake_begin(ph_replica *r, ph_intake **out, prophet_error *err)
     if (!in)
         return ph_nomem(err);
     in->r = r;
-    ph_replica_frugal(r, true); /* what comes may be all there is */
     *out = in;
     return PROPHET_OK;
 }
@@ -56,7 +57,8 @@ void ph_intake_free(ph_intake *in)
 {
     if (!in)
         return;
-    ph_replica_frugal(in->r, false);
+    if (in->frugal)
+        ph_replica_frugal(in->r, false);
     ph_map_clear(&in->ids);
     ph_map_clear(&in->awaited);
     ph_map_clear(&in->writer_keys);
@@ -362,6 +364,8 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     if ((rc = ph_session_commit(s, &upto, err)) < 0)
         return rc;
     in->report.changesets += count;
+    if (!in->frugal && in->report.changesets > FRUGAL_FROM)
+        ph_replica_frugal(in->r, in->frugal = true);
     return *from >= in->list.count ? ph_session_wait_durable(in->r, upto, err) : PROPHET_OK;
 }
 

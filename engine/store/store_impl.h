@@ -30,7 +30,7 @@ typedef struct ph_env {
     char *path;
 } ph_env;
 
-#define PH_STORE_FRUGAL_ROWS 256 /* between two looks at how much is mapped */
+#define PH_STORE_FRUGAL_ROWS 1024 /* between two looks at how much is mapped */
 void ph_env_trim(ph_env *e); /* trim.c */
 
 struct ph_store {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAPPED_MAX (20u << 20)
+#define MAPPED_MAX (24u << 20)
 
 /* Pages of files that this process has mapped and touched. */
 static uint64_t mapped_bytes(void)

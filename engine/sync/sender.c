@@ -8,6 +8,8 @@
 
 enum { PIECE_BYTES = 256 << 10, PIECE_COUNT = 512 };
 
+#define FRUGAL_FROM 32768u /* records; what fewer touch may stay mapped */
+
 struct ph_sync_sender {
     ph_replica *r;
     ph_arena arena;
@@ -18,6 +20,7 @@ struct ph_sync_sender {
     uint64_t records; /* sent */
     uint64_t bytes;
     bool begun, ended;
+    bool frugal; /* much was sent: pages are given back */
 };
 
 static prophet_code select_all(ph_sync_sender *s, ph_view *v, prophet_error *err)
@@ -54,7 +57,6 @@ prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_syn
     if (!s)
         return ph_nomem(err);
     s->r = r;
-    ph_replica_frugal(r, true);
     if ((rc = ph_view_begin(r, &v, err)) >= 0) {
         rc = want ? select_some(s, v, want, err) : select_all(s, v, err);
         ph_view_end(v);
@@ -136,6 +138,8 @@ prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *
     if (!s->begun)
         ph_buf_put(out, ph_replica_database(s->r)->b, sizeof(ph_uuid));
     s->begun = true;
+    if (!s->frugal && s->records > FRUGAL_FROM)
+        ph_replica_frugal(s->r, s->frugal = true);
     prophet_code rc = s->stream ? next_of_log(&p, full, err) : next_of_versions(&p, full, err);
     if (rc == PROPHET_DONE)
         rc = put_end(s, out, err);
@@ -152,7 +156,8 @@ void ph_sync_sender_close(ph_sync_sender *s)
 {
     if (!s)
         return;
-    ph_replica_frugal(s->r, false);
+    if (s->frugal)
+        ph_replica_frugal(s->r, false);
     ph_stream_end(s->stream);
     ph_arena_clear(&s->arena);
     ph_free(s);
