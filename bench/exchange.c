@@ -60,7 +60,7 @@ double ours_bundle(const char *source, const char *file)
     prophet_db *db = open_relaxed(source);
     prophet_doc *report = NULL;
 
-    MUST(prophet_bundle(db, file, NULL, &report, &err));
+    MUST(prophet_bundle(db, file, NULL, NULL, &report, &err));
     double bytes = (double)number(report, "bytes") / (double)number(report, "changesets");
     prophet_doc_free(report);
     prophet_close(db);

@@ -530,8 +530,8 @@ PROPHET_API prophet_code prophet_publish(prophet_db *db, const char *depot, cons
 PROPHET_API prophet_code prophet_key_new(const char *path, const char *passphrase, prophet_error *err);
 /* Writes a bundle, a file for prophet_apply, prophet_pull and prophet_clone: everything (since NULL), or what came after a version ("41"), after a changeset and all
  * it had seen (64 hex digits), or what a place had when it was last pulled from or pushed to. A bundle in its place is replaced, another file is EEXISTS.
- * The report counts what is in it; a bundle names first what a receiver must have. ENOTFOUND: no such point. */
-PROPHET_API prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since, prophet_doc **report, prophet_error *err);
+ * The report counts what is in it, or with dry_run (all that is looked at of `o`) what would be; a bundle names first what a receiver must have. ENOTFOUND: no such point. */
+PROPHET_API prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 /* As prophet_pull, but from a bundle only. ENOTFOUND: it needs changesets that are not here, and nothing was changed. */
 PROPHET_API prophet_code prophet_apply(prophet_db *db, const char *path, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 

@@ -107,21 +107,27 @@ static prophet_code progress(void *ctx, const char *stage, uint64_t done, uint64
 /* What the other side may be. */
 typedef enum other_side { FILE_HERE, ANY_PLACE, NEW_PLACE } other_side;
 
+static prophet_code take_options(exchange *x, const prophet_exchange *o, prophet_error *err)
+{
+    if (o && (o->size < sizeof o->size || o->size > sizeof x->o))
+        return ph_fail(err, PROPHET_EUSAGE,
+                       "the size of prophet_exchange is not one this library knows");
+    if (o)
+        memcpy(&x->o, o, o->size);
+    return PROPHET_OK;
+}
+
 static prophet_code begin(prophet_db *db, const char *other, other_side kind,
                           const prophet_exchange *o, const char *what, exchange *x,
                           prophet_error *err)
 {
+    prophet_code rc;
     *x = (exchange){ .db = db };
-    if (o) {
-        if (o->size < sizeof o->size || o->size > sizeof x->o)
-            return ph_fail(err, PROPHET_EUSAGE,
-                           "the size of prophet_exchange is not one this library knows");
-        memcpy(&x->o, o, o->size);
-    }
+    if ((rc = take_options(x, o, err)) < 0)
+        return rc;
     if (ph_replica_is_past(db->r))
         return ph_replica_refuse_write(db->r, err);
-    prophet_code rc = api_not_inside(db, what, err);
-    if (rc >= 0)
+    if ((rc = api_not_inside(db, what, err)) >= 0)
         rc = api_place_find(db, kind == FILE_HERE ? NULL : other, kind == NEW_PLACE, x->o.seal,
                             x->o.net, &x->at, err);
     if (kind == FILE_HERE)
@@ -220,14 +226,16 @@ static bool is_point(const char *since)
 }
 
 prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since,
-                            prophet_doc **report, prophet_error *err)
+                            const prophet_exchange *o, prophet_doc **report, prophet_error *err)
 {
     ph_sync_report rep = { 0 };
     api_place at = { .place = since };
-    prophet_code rc = api_not_inside(db, "bundling", err);
-    if (rc >= 0 && since && !is_point(since))
+    exchange x = { .db = db };
+    prophet_code rc = take_options(&x, o, err);
+    if (rc >= 0 && (rc = api_not_inside(db, "bundling", err)) >= 0 && since && !is_point(since))
         rc = api_place_find(db, since, false, NULL, NULL, &at, err);
-    if (rc >= 0 && (rc = ph_sync_bundle(db->r, path, at.place, &rep, err)) >= 0 && report)
+    const ph_sync_options so = options(&x);
+    if (rc >= 0 && (rc = ph_sync_bundle(db->r, path, at.place, &so, &rep, err)) >= 0 && report)
         rc = api_report_doc(&rep, report, err);
     api_place_clear(&at);
     ph_sync_report_clear(&rep);

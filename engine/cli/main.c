@@ -40,15 +40,19 @@ typedef struct options {
 
 static void show_usage(FILE *to)
 {
-    (void)fprintf(to, "usage: prophet-lua [-e CODE] [-i] [-v] [--db DIR] [--sandbox] "
-                      "[--max-instructions N] [--max-memory N[k|M|G]]\n"
-                      "                   [--timeout SECONDS] [SCRIPT | -] [ARGUMENTS]\n");
+    (void)fprintf(to, "usage: prophet-lua [-e CODE] [-i] [-v] [--db DIR] [--json] [--sandbox] "
+                      "[--max-instructions N]\n"
+                      "                   [--max-memory N[k|M|G]] [--timeout SECONDS] "
+                      "[SCRIPT | -] [ARGUMENTS]\n");
 }
 
-static int usage(const char *what, const char *given)
+static int usage(const options *o, const char *what, const char *given)
 {
-    (void)fprintf(stderr, "prophet-lua: usage: %s%s\n", what, given);
-    show_usage(stderr);
+    prophet_error err;
+    (void)ph_fail(&err, PROPHET_EUSAGE, "%s%s", what, given);
+    script_report("prophet-lua", &err, o->program.json);
+    if (!o->program.json)
+        show_usage(stderr);
     return 2;
 }
 
@@ -88,22 +92,22 @@ static int read_valued(options *o, const char *name, const char *value)
     uint64_t n;
     if (strcmp(name, "-e") == 0) {
         if (o->code_count == 64)
-            return usage("too many -e", "");
+            return usage(o, "too many -e", "");
         o->code[o->code_count++] = value;
     } else if (strcmp(name, "--db") == 0) {
         o->program.database = value;
     } else if (strcmp(name, "--max-instructions") == 0) {
         if (!read_count(value, &o->program.instructions))
-            return usage("--max-instructions wants a count, not ", value);
+            return usage(o, "--max-instructions wants a count, not ", value);
     } else if (strcmp(name, "--max-memory") == 0) {
         if (!read_count(value, &n))
-            return usage("--max-memory wants bytes, not ", value);
+            return usage(o, "--max-memory wants bytes, not ", value);
         o->program.memory = n;
     } else if (strcmp(name, "--timeout") == 0) {
         if (!read_seconds(value, &o->program.milliseconds))
-            return usage("--timeout wants seconds, not ", value);
+            return usage(o, "--timeout wants seconds, not ", value);
     } else {
-        return usage("no option ", name);
+        return usage(o, "no option ", name);
     }
     return 0;
 }
@@ -133,13 +137,18 @@ static int read_options(options *o, char **args, int count)
             o->version = true;
         } else if (strcmp(name, "--sandbox") == 0) {
             o->program.sandbox = true;
+        } else if (strcmp(name, "--json") == 0) {
+            o->program.json = true;
+        } else if (strcmp(name, "--quiet") == 0 || strcmp(name, "-q") == 0) {
+            continue; /* as with every command; nothing is remarked */
         } else {
             const char *equals = strncmp(name, "--", 2) == 0 ? strchr(name, '=') : NULL;
             char short_name[32] = "";
             if (equals && (size_t)(equals - name) < sizeof short_name)
                 memcpy(short_name, name, (size_t)(equals - name));
             if (!equals && ++i >= count)
-                return usage(takes_value(name) ? "a value is missing after " : "no option ", name);
+                return usage(o, takes_value(name) ? "a value is missing after " : "no option ",
+                             name);
             int status = read_valued(o, equals ? short_name : name, equals ? equals + 1 : args[i]);
             if (status)
                 return status;
@@ -170,8 +179,7 @@ static int start(const script_program_options *o, char **args, int count, int sc
 {
     prophet_error err = { 0 };
     if (script_program_new(o, args, count, script, &running, &err) < 0) {
-        (void)fprintf(stderr, "prophet: %s: %s%s%s%s\n", prophet_code_name(err.code), err.message,
-                      err.hint[0] ? " (" : "", err.hint, err.hint[0] ? ")" : "");
+        script_report("prophet", &err, o->json);
         return script_exit_status(err.code);
     }
     (void)signal(SIGINT, on_sigint);
@@ -218,20 +226,23 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-/* `prophet --db DIR lua ..` is `prophet lua --db DIR ..`: options before a command belong to it. Gives where `lua` stands now; 0: nowhere. */
-static int find_lua(char **args, int count)
+/* `prophet --db DIR --json lua ..` is `prophet lua --db DIR --json ..`: options before a command belong to it. */
+static bool find_lua(char **args, int count)
 {
+    static const char *const valued[] = { "--db", "--format", "--at" };
     int at = 1;
-    if (count > 3 && strcmp(args[1], "--db") == 0)
-        at = 3;
-    else if (count > 2 && strncmp(args[1], "--db=", 5) == 0)
-        at = 2;
+    for (; at < count && args[at][0] == '-' && args[at][1] && strcmp(args[at], "--") != 0; at++)
+        for (size_t i = 0; i < sizeof valued / sizeof *valued; i++)
+            if (strcmp(args[at], valued[i]) == 0) {
+                at++;
+                break;
+            }
     if (at >= count || strcmp(args[at], "lua") != 0)
-        return 0;
+        return false;
     char *word = args[at];
     memmove(args + 2, args + 1, (size_t)(at - 1) * sizeof *args);
     args[1] = word;
-    return 1;
+    return true;
 }
 
 int main(int argc, char **argv)

@@ -169,18 +169,20 @@ static int l_publish(lua_State *L)
     return exchange(L, prophet_publish, "publish");
 }
 
-/* (handle, path, since) -> report */
+/* (handle, path, since, dry_run) -> report */
 static int l_bundle(lua_State *L)
 {
     prophet_error err = { 0 };
+    prophet_exchange o = PROPHET_EXCHANGE_INIT;
     script_require_unsealed(L, "bundle");
     l_handle *h = script_handle(L, 1);
     const char *path = script_text(L, 2, NULL, "the path of the bundle");
     const char *since = lua_isnoneornil(L, 3) ? NULL : script_text(L, 3, NULL, "since");
+    o.dry_run = lua_toboolean(L, 4);
     script_no_change(L, h, "bundle");
     script_doc_box *box = script_doc_box_push(L);
     script_lazy_settle_all(h);
-    if (prophet_bundle(h->db, path, since, &box->doc, &err) < 0)
+    if (prophet_bundle(h->db, path, since, &o, &box->doc, &err) < 0)
         return script_raise(L, &err);
     script_push_doc(L, box->doc);
     return 1;

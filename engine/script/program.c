@@ -8,7 +8,7 @@
 struct script_program {
     sandbox s;
     script_state *state;
-    bool sealed;
+    bool sealed, json;
     int first; /* of the arguments after the script */
     int count;
 };
@@ -63,33 +63,65 @@ static int l_handler(lua_State *L)
     return 1;
 }
 
-static void report(const prophet_error *err)
+static prophet_code to_stderr(void *ctx, prophet_slice bytes, prophet_error *err)
 {
-    (void)fprintf(stderr, "prophet-lua: %s: %s%s%s%s\n", prophet_code_name(err->code), err->message,
-                  err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+    (void)ctx, (void)err;
+    (void)fwrite(bytes.data, 1, bytes.len, stderr);
+    return PROPHET_OK;
+}
+
+/* {"error":{code,message,hint}}. false: it is no text. */
+static bool say_json(const char *code, const char *message, const char *hint)
+{
+    const prophet_field all[] = { prophet_put("code", prophet_text(code)),
+                                  prophet_put("message", prophet_text(message)),
+                                  prophet_put("hint", prophet_text(hint)) };
+    const prophet_field one = prophet_put("error", prophet_map(all, hint[0] ? 3 : 2));
+    prophet_doc *doc = NULL;
+    prophet_error ignored;
+    bool said = prophet_doc_new(prophet_map(&one, 1), &doc, &ignored) >= 0 &&
+                prophet_doc_json(doc, to_stderr, NULL, &ignored) >= 0;
+    if (said)
+        (void)fputc('\n', stderr);
+    prophet_doc_free(doc);
+    return said;
+}
+
+void script_report(const char *who, const prophet_error *err, bool json)
+{
+    const char *code = prophet_code_name(err->code);
+    if (!json || !say_json(code, err->message, err->hint))
+        (void)fprintf(stderr, "%s: %s: %s%s%s%s\n", who, code, err->message,
+                      err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+}
+
+static void report(const script_program *p, const prophet_error *err)
+{
+    script_report("prophet-lua", err, p->json);
 }
 
 /* Prints what was raised (at the top) in full: a traceback is longer than a prophet_error holds. */
-static prophet_code report_raised(lua_State *L, int status)
+static prophet_code report_raised(const script_program *p, int status)
 {
+    lua_State *L = p->s.L;
     prophet_error err = { 0 };
     sandbox *s = sandbox_of(L);
     if (s && status == LUA_ERRMEM && s->refused)
         s->stop = SANDBOX_MEMORY;
     if (s && s->stop != SANDBOX_RUNS && sandbox_why(s, &err)) {
-        report(&err);
+        report(p, &err);
         return err.code;
     }
     if (status == LUA_ERRMEM) {
         (void)ph_nomem(&err);
-        report(&err);
+        report(p, &err);
         return err.code;
     }
     prophet_code code = script_error_at(L, -1, &err);
-    if (lua_type(L, -1) == LUA_TSTRING)
+    if (lua_type(L, -1) != LUA_TSTRING)
+        report(p, &err);
+    else if (!p->json || !say_json(prophet_code_name(code), lua_tostring(L, -1), ""))
         (void)fprintf(stderr, "prophet-lua: %s\n", lua_tostring(L, -1));
-    else
-        report(&err);
     return code;
 }
 
@@ -113,7 +145,7 @@ static int run(script_program *p, int nargs, int nresults)
     if (lua_gethook(L) == on_interrupt)
         lua_sethook(L, NULL, 0, 0);
     if (status != LUA_OK) {
-        rc = script_exit_status(report_raised(L, status));
+        rc = script_exit_status(report_raised(p, status));
         lua_settop(L, base - 1);
         return rc;
     }
@@ -202,6 +234,7 @@ prophet_code script_program_new(const script_program_options *o, char **args, in
     if (o->sandbox && !limits.memory)
         limits.memory = SEALED_MEMORY;
     p->sealed = o->sandbox;
+    p->json = o->json;
     p->first = 1;
     p->count = count - script - 1 > 0 ? count - script - 1 : 0;
     prophet_code rc = sandbox_init(&p->s, &limits, err);
@@ -262,7 +295,7 @@ static int push_args(script_program *p)
 static int run_loaded(script_program *p, int load_status)
 {
     if (load_status != LUA_OK) {
-        prophet_code code = report_raised(p->s.L, load_status);
+        prophet_code code = report_raised(p, load_status);
         lua_pop(p->s.L, 1);
         return script_exit_status(code);
     }

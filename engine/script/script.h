@@ -9,6 +9,7 @@
 typedef struct script_program script_program;
 typedef struct script_program_options {
     bool        sandbox;      /* a sealed state: no files, no loading, no clock */
+    bool        json;         /* messages of failures are {"error":{code,message,hint}} */
     uint64_t    instructions; /* 0: no limit; in a sandbox: 1,000,000,000 */
     uint64_t    memory;       /* bytes; 0: no limit; in a sandbox: 256 MiB */
     uint32_t    milliseconds; /* 0: no limit */
@@ -27,6 +28,8 @@ int script_program_repl(script_program *p);                   /* a plain loop ov
 int script_program_command(script_program *p);                /* the `prophet` command: prophet.cli.main */
 /* SIGINT arrived: what runs ends with `interrupted`. The one call allowed in a signal handler. */
 void script_program_interrupt(script_program *p);
+/* A failure on stderr, as people read it or as JSON. who: "prophet-lua". */
+void script_report(const char *who, const prophet_error *err, bool json);
 /* The exit status of a failure. */
 int script_exit_status(prophet_code code);
 

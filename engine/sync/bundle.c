@@ -72,8 +72,14 @@ prophet_code sync_report_runs(const sync_segment_head *h, ph_sync_report *rep, p
     return PROPHET_OK;
 }
 
-static prophet_code make(ph_replica *r, const char *path, const char *since, ph_sync_report *rep,
-                         prophet_error *err)
+static prophet_code to_nowhere(void *ctx, prophet_slice bytes, prophet_error *err)
+{
+    (void)ctx, (void)bytes, (void)err;
+    return PROPHET_OK;
+}
+
+static prophet_code make(ph_replica *r, const char *path, const char *since, bool dry,
+                         ph_sync_report *rep, prophet_error *err)
 {
     char tmp[PH_PATH_MAX];
     ph_arena a = PH_ARENA_INIT;
@@ -91,28 +97,33 @@ static prophet_code make(ph_replica *r, const char *path, const char *since, ph_
         rc = since ? sync_pick_since(v, needs, need_count, &spans, &rep->unsigned_rest, err)
                    : sync_pick_all(v, &spans, &rep->unsigned_rest, err);
     const sync_pick pick = { spans.at, spans.count, needs, need_count };
-    if (rc >= 0 && (rc = write_file(v, &pick, &a, tmp, path, &made, err)) >= 0)
+    if (rc >= 0)
+        rc = dry ? sync_segment_write(v, &pick, &a, to_nowhere, NULL, &made, err)
+                 : write_file(v, &pick, &a, tmp, path, &made, err);
+    if (rc >= 0)
         rc = sync_report_runs(&made.head, rep, err);
     rep->bytes = made.size;
+    rep->dry_run = dry;
     ph_view_end(v);
     ph_free(spans.at);
     ph_arena_clear(&a);
     return rc;
 }
 
-prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since, ph_sync_report *rep,
-                            prophet_error *err)
+prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since,
+                            const ph_sync_options *o, ph_sync_report *rep, prophet_error *err)
 {
     uint64_t start = ph_monotonic_us();
+    bool dry = o && o->dry_run;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
     if (!path || !*path)
         return ph_fail(err, PROPHET_EUSAGE, "a bundle is written to a file: give its path");
     if ((rc = check_place(path, err)) < 0)
         return rc;
-    if (!ph_replica_readonly(r) && (rc = ph_replica_sign(r, err)) < 0)
+    if (!dry && !ph_replica_readonly(r) && (rc = ph_replica_sign(r, err)) < 0)
         return rc;
-    rc = make(r, path, since, rep, err);
+    rc = make(r, path, since, dry, rep, err);
     rep->seconds = (double)(ph_monotonic_us() - start) / 1e6;
     return rc;
 }

@@ -99,7 +99,7 @@ void ph_sync_follow_close(ph_sync_follow *f); /* NULL is fine */
 /* Writes a bundle: everything (since NULL), or what came after a version ("41"), a changeset with all it had seen (64 hex digits), or what a place had when
  * it was met last. The report counts what is in it. ENOTFOUND: no such point; EEXISTS: a file that is no bundle is in the way. */
 prophet_code ph_sync_bundle(ph_replica *r, const char *path, const char *since,
-                            ph_sync_report *rep, prophet_error *err);
+                            const ph_sync_options *o, ph_sync_report *rep, prophet_error *err);
 /* As ph_sync_pull, from bundles only. ENOTFOUND: what it needs is not here; nothing was changed. */
 prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_options *o,
                            ph_sync_report *rep, prophet_error *err);

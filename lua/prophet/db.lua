@@ -386,7 +386,8 @@ end
 
 --- Writes a bundle: a file with everything, or what came after `since`.
 function methods.bundle(db, path, options)
-  local since = strict.options("bundle", options, { since = true }).since
+  options = strict.options("bundle", options, { since = true, dry_run = true })
+  local since = options.since
   if type(path) ~= "string" then
     e.raise { code = "usage", message = ("bundle wants the path of a file, not a %s"):format(type(path)), value = path }
   end
@@ -395,7 +396,7 @@ function methods.bundle(db, path, options)
   elseif since ~= nil and type(since) ~= "string" then
     e.raise { code = "usage", message = ("option since is a %s, not a version, an id or a place"):format(type(since)), value = since }
   end
-  return report.bundle(state_of(db).handle:bundle(path, since))
+  return report.bundle(state_of(db).handle:bundle(path, since, options.dry_run and true or false))
 end
 
 --- Answers other replicas over HTTP: until interrupted, or with background = true until the server that it gives is closed.

@@ -200,6 +200,7 @@ function db:publish(depot, options) end
 
 ---@class prophet.BundleOptions
 ---@field since? integer|string  a version, the id of a changeset, or a place that was met before; else everything
+---@field dry_run? boolean  writes nothing: the report says what would be in it
 
 --- Writes a bundle: a file that `apply`, `pull` and `clone` take.
 ---@param path string

@@ -218,7 +218,7 @@ TEST(what_no_signature_here_proves_is_not_sent_on)
     ph_intake_free(p.in);
     CHECK_EQ_UINT(publish(c, "x"), 1);
     CHECK_EQ_UINT(pull(d, "x"), 1);
-    REQUIRE_OK(ph_sync_bundle(c, place("y"), NULL, &sent, &err), &err);
+    REQUIRE_OK(ph_sync_bundle(c, place("y"), NULL, NULL, &sent, &err), &err);
     CHECK_EQ_UINT(sent.changesets, 1);
     CHECK_EQ_UINT(sent.unsigned_rest, 1);
     ph_sync_report_clear(&sent);

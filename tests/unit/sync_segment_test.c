@@ -73,7 +73,7 @@ static uint64_t version_of(ph_replica *r)
 static void bundle(ph_replica *r, const char *name, const char *since, uint64_t expected)
 {
     ph_sync_report rep;
-    REQUIRE_OK(ph_sync_bundle(r, place(name), since, &rep, &err), &err);
+    REQUIRE_OK(ph_sync_bundle(r, place(name), since, NULL, &rep, &err), &err);
     CHECK_EQ_UINT(rep.changesets, expected);
     ph_sync_report_clear(&rep);
 }
@@ -191,10 +191,11 @@ TEST(since_a_changeset_and_since_a_place)
     CHECK_OK(apply(b, "since_b", &n), &err);
     CHECK_EQ_UINT(n, 7);
     CHECK(same(a, b));
-    CHECK_CODE(ph_sync_bundle(a, place("x"), "99", &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_CODE(ph_sync_bundle(a, place("x"), "99", NULL, &rep, &err), PROPHET_ENOTFOUND, &err);
     hex[0] = hex[0] == '0' ? '1' : '0';
-    CHECK_CODE(ph_sync_bundle(a, place("x"), hex, &rep, &err), PROPHET_ENOTFOUND, &err);
-    CHECK_CODE(ph_sync_bundle(a, place("x"), "never met", &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_CODE(ph_sync_bundle(a, place("x"), hex, NULL, &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_CODE(ph_sync_bundle(a, place("x"), "never met", NULL, &rep, &err), PROPHET_ENOTFOUND,
+               &err);
     CHECK(!ph_path_exists(place("x")));
     ph_buf_clear(&text);
     ph_replica_close(a);
@@ -207,7 +208,7 @@ TEST(only_bundles_are_written_over)
     ph_sync_report rep;
     write_some(a, 1);
     spit("letter", "dear ann", 8);
-    CHECK_CODE(ph_sync_bundle(a, place("letter"), NULL, &rep, &err), PROPHET_EEXISTS, &err);
+    CHECK_CODE(ph_sync_bundle(a, place("letter"), NULL, NULL, &rep, &err), PROPHET_EEXISTS, &err);
     bundle(a, "x", NULL, 1);
     write_some(a, 1);
     bundle(a, "x", NULL, 2);

@@ -5,10 +5,10 @@ return {
   about = [[A directory that was copied goes on under a key of its own, so that two replicas never write under one name. One that was moved looks the
 same: adopt it before anything else is done with it, and it stays the replica that it was. Never adopt while the other copy is in use.]],
   run = function(ctx)
-    if ctx.options.dry_run then return ctx:say("would keep the key of " .. ctx:database()) end
-    local db = ctx:adopt(ctx.prophet.open(ctx:database(), { readonly = true }))
+    local path = ctx:database()
+    local db = ctx:adopt(ctx.prophet.open(path, { readonly = true }))
+    if ctx.options.dry_run then return ctx:told({ adopted = path }, "would keep the key of " .. path) end
     db:adopt()
-    ctx:result(function() return { adopted = ctx:database() } end,
-      not ctx.options.quiet and "it goes on under its own key" or nil)
+    ctx:told({ adopted = path }, "it goes on under its own key")
   end,
 }

@@ -29,14 +29,23 @@ local function usage(message, hint, value)
   e.raise { code = "usage", message = message, hint = hint, value = value }
 end
 
+--- All options of a command, its own first.
+---@param command table?
+---@return table[]
+function M.options(command)
+  local all = {}
+  for _, list in ipairs { command and command.options or {}, command and command.past and past or {}, M.common } do
+    table.move(list, 1, #list, #all + 1, all)
+  end
+  return all
+end
+
 local function table_of(command)
   local long, short, names = {}, {}, {}
-  for _, list in ipairs { M.common, command and command.past and past or {}, command and command.options or {} } do
-    for _, option in ipairs(list) do
-      long[option.name] = option
-      if option.short then short[option.short] = option end
-      names[#names + 1] = "--" .. option.name
-    end
+  for _, option in ipairs(M.options(command)) do
+    long[option.name] = option
+    if option.short then short[option.short] = option end
+    names[#names + 1] = "--" .. option.name
   end
   return long, short, names
 end

@@ -11,8 +11,9 @@ history that is in it, deleted values and authors' addresses as well.]],
   },
   run = function(ctx)
     local db = ctx:open()
-    if ctx.options.dry_run then return ctx:result({ path = ctx.args[1], dry_run = true }, "would write a bundle to " .. ctx.args[1]) end
-    local report = db:bundle(ctx.args[1], { since = ctx.options.since })
-    ctx:result(report, not ctx.options.quiet and ("%s: %s"):format(ctx.args[1], tostring(report)) or nil)
+    local path, dry = ctx.args[1], ctx.options.dry_run
+    local report = db:bundle(path, { since = ctx.options.since, dry_run = dry })
+    report.path = path
+    ctx:result(report, not ctx.options.quiet and ("%s: %s%s"):format(path, dry and "would hold " or "", tostring(report)) or nil)
   end,
 }

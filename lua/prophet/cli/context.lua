@@ -184,6 +184,14 @@ function Context:result(value, text, get)
   if text then self:print(text) end
 end
 
+--- What a dry run, or a command without a result of its own, has to say: an object with --json, with the command's arguments in it; else a remark.
+---@param value table
+---@param text string
+function Context:told(value, text)
+  if self.options.dry_run then value.dry_run = true end
+  return self:result(value, not self.options.quiet and text or nil)
+end
+
 --- Runs fn in one change, or only tries it with --dry-run: then nothing is written.
 ---@param db table
 ---@param message string?

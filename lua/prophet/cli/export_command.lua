@@ -8,7 +8,8 @@ return {
     { name = "output", short = "o", value = "FILE", doc = "into a file" },
   },
   run = function(ctx)
-    local db = ctx:read()
-    db:export { all = ctx.options.all, to = ctx.options.output or ctx.stdout }
+    local db, output = ctx:read(), ctx.options.output
+    if output and ctx.options.dry_run then return ctx:told({ output = output }, "would write to " .. output) end
+    db:export { all = ctx.options.all, to = output or ctx.stdout }
   end,
 }

@@ -1,17 +1,20 @@
 --- prophet info
 
 return {
-  name = "info", summary = "which database this is, and how it stands",
+  name = "info", past = true, summary = "which database this is, and how it stands",
   run = function(ctx)
     local db = ctx:read()
     local open = 0
     for _ in db:conflicts { status = "open" } do open = open + 1 end
-    local stats = db:stats()
-    local info = { path = ctx:database(), id = db.id, replica = db.replica, user = db.user, records = stats.records, replicas = stats.replicas,
-      version = db:version(), digest = db:digest(), head = db:head(), conflicts = open }
+    local info = { path = ctx:database(), id = db.id, replica = db.replica, user = db.user, version = db:version(), digest = db:digest(),
+      head = db:head(), conflicts = open }
+    if not ctx.options.at then -- these count all that was ever met here
+      local stats = db:stats()
+      info.records, info.replicas = stats.records, stats.replicas
+    end
     local lines = { info.path }
     for _, name in ipairs { "id", "replica", "user", "records", "replicas", "version", "digest" } do
-      lines[#lines + 1] = ("  %-10s %s"):format(name, info[name] or "")
+      if info[name] then lines[#lines + 1] = ("  %-10s %s"):format(name, info[name]) end
     end
     lines[#lines + 1] = ("  conflicts  %d open"):format(open)
     ctx:result(info, table.concat(lines, "\n"))

@@ -13,7 +13,7 @@ return {
       e.raise { code = "exists", message = ("there is a database in %s already"):format(path), value = path,
         hint = "prophet stats shows it" }
     end
-    if ctx.options.dry_run then return ctx:say("would make a database in " .. path) end
+    if ctx.options.dry_run then return ctx:told({ path = path }, "would make a database in " .. path) end
     local db = ctx:adopt(ctx.prophet.open(path, { create = true, user = ctx:user() }))
     ctx:result(function() return { path = path, digest = db:digest(), version = db:version() } end,
       not ctx.options.quiet and "made a database in " .. path or nil)

@@ -17,8 +17,8 @@ standard input, from which each depot's key is derived by scrypt. What is sealed
       passphrase = ctx.stdin:read "l"
       if not passphrase then e.raise { code = "usage", message = "there is no passphrase on standard input" } end
     end
-    if ctx.options.dry_run then return ctx:say("would make " .. ctx.args[2]) end
-    ctx.prophet.new_key(ctx.args[2], { passphrase = passphrase })
-    ctx:say("made " .. ctx.args[2])
+    local path = ctx.args[2]
+    if not ctx.options.dry_run then ctx.prophet.new_key(path, { passphrase = passphrase }) end
+    ctx:told({ path = path }, (ctx.options.dry_run and "would make " or "made ") .. path)
   end,
 }

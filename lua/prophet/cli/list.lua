@@ -1,5 +1,6 @@
 --- list: which commands there are. Each is a module of its own, `prophet.cli.<name>_command`, loaded when it runs.
 
+local args = require "prophet.cli.args"
 local e = require "prophet.error"
 
 local M = {}
@@ -51,6 +52,31 @@ function M.overview()
   out[#out + 1] = ""
   out[#out + 1] = "prophet COMMAND --help says more. The database is --db DIR, $PROPHET_DB, or the nearest .prophet upwards."
   return table.concat(out, "\n")
+end
+
+-- What --json prints of a command.
+local function described(group, name)
+  local command = M.load(name)
+  local options = {}
+  for i, option in ipairs(args.options(command)) do
+    options[i] = { name = option.name, short = option.short, value = option.value, doc = option.doc }
+  end
+  return { group = group, name = command.name, args = command.args, summary = command.summary, about = command.about, options = options }
+end
+
+--- Writes the help of a command, or of all (name nil): as JSON an object a command.
+---@param name string?
+---@param out file*
+---@param as_json boolean?
+function M.help(name, out, as_json)
+  if name then M.load(name) end -- raises
+  if not as_json then return out:write(name and args.help(M.load(name)) or M.overview(), "\n") end
+  local json = require("prophet").json
+  for _, group in ipairs(M.groups) do
+    for i = 2, #group do
+      if not name or name == group[i] then out:write(json.encode(described(group[1], group[i])), "\n") end
+    end
+  end
 end
 
 return M

@@ -5,7 +5,7 @@ local exit = require "prophet.cli.exit"
 
 return {
   name = "log", past = true, summary = "all changesets, oldest first",
-  about = "With --json every changeset whole, one a line: the contract of docs/formats.md. Ends with 1 if there is none.",
+  about = "With --json every changeset whole, one a line: the contract of docs/formats.md. Ends with 1 if none is what was asked for.",
   options = {
     { name = "author", value = "NAME", doc = "by this author" },
     { name = "type", value = "TYPE", doc = "that touch records of this type" },
@@ -21,12 +21,15 @@ return {
     local spec = { author = o.author, type = o.type, since = o.since, ["until"] = o["until"], after = o.after, limit = o.limit,
       newest = o.reverse }
     local found = 0
+    -- All there is may be nothing; a question that nothing answers is a "no".
+    local asked = o.author or o.type or o.since or o["until"] or o.after
+    local function status() return (found > 0 or not asked) and exit.done or exit.no end
     if o.json then
       db:log_json(spec, function(chunk)
         found = found + #chunk
         ctx.stdout:write(chunk)
       end)
-      return found > 0 and exit.done or exit.no
+      return status()
     end
     for c in db:log(spec) do
       found = found + 1
@@ -37,6 +40,6 @@ return {
         return table.concat(lines, "\n")
       end)
     end
-    return found > 0 and exit.done or exit.no
+    return status()
   end,
 }

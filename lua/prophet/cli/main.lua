@@ -53,8 +53,13 @@ local function run(argv, streams)
   local name, words, before = find_command(argv)
   if not name then
     local options = args.parse(nil, words, 1)
-    streams[options.help and "stdout" or "stderr"]:write(list.overview(), "\n")
-    return options.help and exit.done or exit.of "usage"
+    if options.help then
+      list.help(nil, streams.stdout, options.json)
+      return exit.done
+    end
+    if options.json then e.raise { code = "usage", message = "no command is given", hint = "prophet help lists them" } end
+    streams.stderr:write(list.overview(), "\n")
+    return exit.of "usage"
   end
   local command, why = e.try(list.load, name)
   if not command then
@@ -64,7 +69,7 @@ local function run(argv, streams)
   if command.raw then return command.raw(words, streams) end
   local options, rest = args.parse(command, words, 1)
   if options.help then
-    streams.stdout:write(args.help(command), "\n")
+    list.help(name, streams.stdout, options.json)
     return exit.done
   end
   args.count(command, rest)

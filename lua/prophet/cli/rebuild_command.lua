@@ -3,8 +3,8 @@
 return {
   name = "rebuild", summary = "make the index anew from the log",
   run = function(ctx)
-    if ctx.options.dry_run then return ctx:say("would rebuild the index of " .. ctx:database()) end
     local db = ctx:open()
+    if ctx.options.dry_run then return ctx:told({ database = ctx:database() }, "would rebuild the index of " .. ctx:database()) end
     db:rebuild()
     ctx:result(function() return { version = db:version(), digest = db:digest() } end,
       not ctx.options.quiet and "the index is new" or nil)

@@ -27,6 +27,12 @@ local function show(ctx, remote)
   ctx:result(all, line .. (all.token and "  with a token" or ""))
 end
 
+-- What was done: an object with --json; people are told of dry runs only.
+local function told(ctx, value, what)
+  if ctx.options.dry_run then return ctx:told(value, "would " .. what) end
+  ctx:result(value, nil)
+end
+
 local verbs = {}
 
 function verbs.add(ctx, name, url)
@@ -35,8 +41,9 @@ function verbs.add(ctx, name, url)
   if db.remotes[name] then
     e.raise { code = "exists", message = ("there is a remote %s already"):format(name), value = name, hint = "remove it first, or rename it" }
   end
-  if o.dry_run then return ctx:say(("would add %s: %s"):format(name, url)) end
-  db.remotes[name] = { url = url, token = o.token_file and exchange.read_token(o.token_file) or nil, seal = o.seal, cacert = o.cacert, proxy = o.proxy }
+  local remote = { url = url, token = o.token_file and exchange.read_token(o.token_file) or nil, seal = o.seal, cacert = o.cacert, proxy = o.proxy }
+  if not o.dry_run then db.remotes[name] = remote end
+  told(ctx, { added = name, url = url }, ("add %s: %s"):format(name, url))
 end
 
 function verbs.list(ctx)
@@ -50,15 +57,15 @@ end
 function verbs.remove(ctx, name)
   local db = ctx:open()
   must(db, name)
-  if ctx.options.dry_run then return ctx:say("would remove " .. name) end
-  db.remotes[name] = nil
+  if not ctx.options.dry_run then db.remotes[name] = nil end
+  told(ctx, { removed = name }, "remove " .. name)
 end
 
 function verbs.rename(ctx, from, to)
   local db = ctx:open()
   must(db, from)
-  if ctx.options.dry_run then return ctx:say(("would rename %s to %s"):format(from, to)) end
-  db:rename_remote(from, to)
+  if not ctx.options.dry_run then db:rename_remote(from, to) end
+  told(ctx, { renamed = from, to = to }, ("rename %s to %s"):format(from, to))
 end
 
 local wants = { add = { "NAME URL", 2 }, list = { "nothing more", 0 }, show = { "NAME", 1 }, remove = { "NAME", 1 }, rename = { "NAME NEW", 2 } }

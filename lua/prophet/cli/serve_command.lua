@@ -40,7 +40,10 @@ A token file has lines "write TOKEN" and "read TOKEN"; if there is one for readi
   run = function(ctx)
     local o = ctx.options
     local db = o.readonly and ctx:read() or ctx:open()
-    if o.dry_run then return ctx:say(("would serve %s at %s"):format(ctx:database(), o.listen or "127.0.0.1:7733")) end
+    if o.dry_run then
+      local where = o.listen or "127.0.0.1:7733"
+      return ctx:told({ database = ctx:database(), listen = where }, ("would serve %s at %s"):format(ctx:database(), where))
+    end
     if o.stdio then return ctx:until_signal(function() db:serve_pipe(o.readonly) end) end
     ctx:until_signal(function() db:serve {
       listen = o.listen, token = o.token, tokens = o.token_file and read_tokens(o.token_file) or nil, tls = o.tls, hosts = o.host,

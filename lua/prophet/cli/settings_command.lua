@@ -14,8 +14,9 @@ return {
       local db = ctx:open()
       local value = table.move(ctx.args, 2, #ctx.args, 1, {})
       if ctx.options.text then value = table.concat(value, " ") end
-      ctx:change(db, nil, function() db.settings[name] = not ctx.options.unset and value or nil end)
-      return
+      if ctx.options.unset then value = nil end
+      ctx:change(db, nil, function() db.settings[name] = value end)
+      return ctx:result({ name = name, value = value, dry_run = ctx.options.dry_run }, nil)
     end
     local db = ctx:read()
     local found = false

@@ -21,7 +21,7 @@ function M.run(ctx, db, fn)
     return exit.no
   end
   if ctx.options.dry_run then
-    ctx:say(("would take back %s"):format(tostring(done)))
+    ctx:result({ dry_run = true, changeset = done }, not ctx.options.quiet and "would take back " .. tostring(done) or nil)
   else
     ctx:result(done, not ctx.options.quiet and tostring(done) or nil)
   end

@@ -293,7 +293,7 @@ static void make_bundle(sim *s, sim_node *n, const char *path)
     uint64_t from = sim_below(s, version_of(s, n) + 1);
     bool all = sim_chance(s, 40);
     (void)snprintf(since, sizeof since, "%llu", (unsigned long long)from);
-    MUST(s, ph_sync_bundle(n->r, path, all ? NULL : since, &rep, &s->err));
+    MUST(s, ph_sync_bundle(n->r, path, all ? NULL : since, NULL, &rep, &s->err));
     sim_note(s, "%s -> %s since %s: %llu", n->dir, path + strlen(s->dir), all ? "-" : since,
              (unsigned long long)rep.changesets);
     ph_sync_report_clear(&rep);
