@@ -1,6 +1,7 @@
 /* Pulling from a depot: which segments hold what is missing here, fetching them into one spool file, and feeding them to one intake. A segment is
- * looked at as a whole before anything of it is applied. What is refused or missing keeps nothing else from coming. Several
- * publishers' segments may name each other's changesets: they are fed in turns, so that what waits for another stays small.
+ * looked at as a whole before anything of it is applied. What is refused or missing keeps nothing else from coming. Segments
+ * may name each other's changesets, those of one publisher too (what was lost and published again lies in a later one): they are fed in turns, so
+ * that what waits for another stays small.
  * Called by source.c and depot_publish.c. */
 #include "sync/depot_impl.h"
 #include <errno.h>
@@ -8,7 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { ROUNDS = 4, TURN = 512 };
+enum { ROUNDS = 4, TURN = 512, TURN_BYTES = 1 << 20 };
 
 typedef struct part { /* a segment in the spool */
     const depot_publisher *p;
@@ -231,9 +232,10 @@ static prophet_code fetch_all(take *t, bool *all, prophet_error *err)
 
 /* ---- feeding ------------------------------------------------------------------------------------------------------------- */
 
-typedef struct feed { /* of one publisher's segments, in their order */
+typedef struct feed { /* of one segment */
     take *t;
-    size_t next, end; /* parts */
+    const part *part;
+    size_t order; /* among its publisher's */
     sync_segment *segment;
     window w;
     ph_frame_context stream;
@@ -244,23 +246,16 @@ typedef struct feed { /* of one publisher's segments, in their order */
 static prophet_code next_frame(feed *f, ph_frame_type *type, prophet_slice *frame,
                                prophet_error *err)
 {
-    for (;;) {
-        if (!f->segment) {
-            if (f->next == f->end)
-                return PROPHET_DONE;
-            const part *p = &f->t->parts.at[f->next++];
-            f->w = (window){ f->t->spool, p->at, p->end };
-            f->stream = (ph_frame_context){ .has_last = false };
-            prophet_code rc = sync_segment_open(read_window, &f->w, "a segment", &f->segment, err);
-            if (rc < 0)
-                return rc;
-        }
-        prophet_code rc = sync_segment_next(f->segment, type, frame, err);
-        if (rc != PROPHET_DONE)
-            return rc;
+    prophet_code rc = PROPHET_OK;
+    if (!f->segment) {
+        f->w = (window){ f->t->spool, f->part->at, f->part->end };
+        rc = sync_segment_open(read_window, &f->w, "a segment", &f->segment, err);
+    }
+    if (rc >= 0 && (rc = sync_segment_next(f->segment, type, frame, err)) == PROPHET_DONE) {
         sync_segment_close(f->segment);
         f->segment = NULL;
     }
+    return rc;
 }
 
 /* Until it ends (PROPHET_DONE), or what waits has become too much. */
@@ -269,14 +264,16 @@ static prophet_code turn(feed *f, prophet_error *err)
     sync_intake *in = &f->t->in;
     ph_frame_type type;
     prophet_slice frame;
+    size_t n = 0, bytes = 0;
     prophet_code rc;
-    for (uint64_t n = 1; (rc = next_frame(f, &type, &frame, err)) == PROPHET_OK; n++) {
+    while ((rc = next_frame(f, &type, &frame, err)) == PROPHET_OK) {
         if ((rc = ph_intake_frame(in->in, type, frame, &f->stream, err)) < 0)
             return rc;
         if (type == PH_FRAME_CHANGESET && ++in->done % 256 == 0 &&
             (rc = sync_progress(in->o, "changesets", in->done, in->total, err)) < 0)
             return rc;
-        if (n % TURN || !ph_intake_stalled(in->in))
+        bytes += frame.len;
+        if ((++n < TURN && bytes < TURN_BYTES) || !ph_intake_stalled(in->in))
             continue;
         f->blocked = f->stream.has_last;
         return PROPHET_OK;
@@ -284,19 +281,16 @@ static prophet_code turn(feed *f, prophet_error *err)
     return rc;
 }
 
-/* The next whose last changeset waits no more; if there is none, the next at all. NULL: all ended. */
+/* The first whose last changeset waits no more; if there is none, the next at all. NULL: all ended. */
 static feed *whose_turn(feed *feeds, size_t count, size_t after, const ph_intake *in)
 {
-    feed *any = NULL;
-    for (size_t i = 1; i <= count; i++) {
-        feed *f = &feeds[(after + i) % count];
-        if (f->ended)
-            continue;
-        if (!f->blocked || !ph_intake_waits(in, &f->stream.id))
-            return f;
-        any = any ? any : f;
-    }
-    return any;
+    for (size_t i = 0; i < count; i++)
+        if (!feeds[i].ended && (!feeds[i].blocked || !ph_intake_waits(in, &feeds[i].stream.id)))
+            return &feeds[i];
+    for (size_t i = 1; i <= count; i++)
+        if (!feeds[(after + i) % count].ended)
+            return &feeds[(after + i) % count];
+    return NULL;
 }
 
 static prophet_code feed_all(take *t, feed *feeds, size_t count, prophet_error *err)
@@ -313,18 +307,28 @@ static prophet_code feed_all(take *t, feed *feeds, size_t count, prophet_error *
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+static int by_order(const void *a, const void *b)
+{
+    const feed *x = a, *y = b;
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return x->part < y->part ? -1 : x->part > y->part;
+}
+
+/* All publishers' first segments come before their second ones. */
 static prophet_code feed_parts(take *t, prophet_error *err)
 {
-    size_t count = 0;
-    feed *feeds = ph_zalloc((t->parts.count + 1) * sizeof *feeds);
+    size_t count = t->parts.count;
+    feed *feeds = ph_zalloc((count + 1) * sizeof *feeds);
     if (!feeds)
         return ph_nomem(err);
-    for (size_t i = 0; i < t->parts.count; i++) {
-        if (i == 0 || t->parts.at[i].p != t->parts.at[i - 1].p)
-            feeds[count++] = (feed){ .t = t, .next = i };
-        feeds[count - 1].end = i + 1;
-        t->in.total += t->parts.at[i].s->changesets;
+    for (size_t i = 0; i < count; i++) {
+        const part *p = &t->parts.at[i];
+        bool same = i > 0 && p->p == p[-1].p;
+        feeds[i] = (feed){ .t = t, .part = p, .order = same ? feeds[i - 1].order + 1 : 0 };
+        t->in.total += p->s->changesets;
     }
+    ph_sort(feeds, count, sizeof *feeds, by_order);
     prophet_code rc = count ? feed_all(t, feeds, count, err) : PROPHET_OK;
     for (size_t i = 0; i < count; i++)
         sync_segment_close(feeds[i].segment);

@@ -64,6 +64,22 @@ describe("a depot", function()
     file:close()
   end
 
+  it("can be read when what was lost lies behind much that builds on it", function()
+    ann:publish(depot)
+    local bob <close> = prophet.clone(depot, place.path "bob", { user = "bob@example.org" })
+    bob.types.ticket:create { summary = "what all the rest has seen" }
+    bob:publish(depot)
+    ann:pull(depot)
+    for i = 1, 70 do ann.types.ticket:create { summary = "n" .. i, body = ("x"):rep(1000000) .. i } end
+    ann:publish(depot)
+    os.execute(("rm -r '%s/%s'"):format(depot, bob.replica))
+    assert.equal(1, ann:publish(depot).changesets) -- bob's
+    local carol <close> = prophet.clone(depot, place.path "carol") -- more waits than an intake holds
+    assert.equal(ann:digest(), carol:digest())
+    bob:close()
+    carol:close()
+  end)
+
   it("is mended by a check of who published what is damaged there", function()
     ann:publish(depot)
     rot(1)
