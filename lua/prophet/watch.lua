@@ -44,11 +44,15 @@ end
 
 -- ---- queries -------------------------------------------------------------------------------------------
 
+local function ask(q, where, more)
+  more.type, more.where, more.text, more.params = q.ts[NAME], where, q.text, q.params
+  return q.ts[HANDLE]:query(more, q.ts)
+end
+
 -- The record if it fits now.
 local function fitting(w, id)
   local q = w.q
-  local where = { "and", { "eq", "id", core.ref(id) }, q.where }
-  local step, _, _, closing = q.ts[HANDLE]:query({ type = q.ts[NAME], where = where, limit = 1 }, q.ts)
+  local step, _, _, closing = ask(q, { "and", { "eq", "id", core.ref(id) }, q.where }, { limit = 1 })
   local _ <close> = closing
   local record = step()
   if not record then return nil end
@@ -58,28 +62,50 @@ local function fitting(w, id)
   return record
 end
 
--- All that fit now, by id: their versions.
+-- Ids of the records of its type that are in an open conflict: all of them, or this one.
+local function contested(w, id)
+  local q, found = w.q, {}
+  local spec = { type = q.ts[NAME], status = "open", record = id and core.ref(id) }
+  for c in q.ts[HANDLE]:conflicts(spec, function(c) return c end) do found[tostring(c.record)] = true end
+  return found
+end
+
+-- What is another one when a row is another: its version; in a conflict also what it shows, since votes, rules and weights change that alone.
+local function mark(record, contested_)
+  return contested_[record.id] and record.version .. core.json.encode(record:fields()) or record.version
+end
+
+-- All that fit now, by id: their marks.
 local function all_fitting(w)
-  local q, inside = w.q, {}
-  local step, _, _, closing = q.ts[HANDLE]:query({ type = q.ts[NAME], where = q.where, scan = true }, q.ts)
+  local q, inside, disputed = w.q, {}, contested(w)
+  local step, _, _, closing = ask(q, q.where, { scan = true })
   local _ <close> = closing
   for record in step do
     local fits = true
     for _, fn in ipairs(q.post) do fits = fits and fn(record) end
-    if fits then inside[record.id] = record.version end
+    if fits then inside[record.id] = mark(record, disputed) end
   end
   return inside
 end
 
--- Types whose records a condition looks at through references, besides the query's own; "*" where that cannot be told.
-local function looked_at(ts, where, found)
-  if type(where) ~= "table" then return found end
-  for i = 1, #where do
-    local part = where[i]
-    if type(part) == "table" then looked_at(ts, part, found)
-    elseif i == 2 and type(part) == "string" and part:find(".", 1, true) then found["*"] = true end
+-- Does a condition look at other records, through references or the other way?
+local function leads_on(ts, path)
+  return path:find(".", 1, true) ~= nil or ts.fields[path] ~= nil and ts.fields[path].kind == "many"
+end
+
+local function joins(ts, where)
+  for i, part in ipairs(where) do
+    if type(part) == "table" and joins(ts, part) or i == 2 and type(part) == "string" and leads_on(ts, part) then return true end
   end
-  return found
+  return false
+end
+
+-- The text form is not taken apart here: one name in it that leads on is enough.
+local function text_joins(ts, text)
+  for path in text:gmatch "[%w_.]+" do
+    if leads_on(ts, path) then return true end
+  end
+  return false
 end
 
 --- query:watch
@@ -94,7 +120,8 @@ function M.query(s, q, fn)
   end
   local state_ = state(s)
   M.gather(s) -- what happened before is not news
-  local w = { q = q, fn = fn, list = state_.queries, joined = looked_at(q.ts, q.where, {})["*"] or #q.post > 0 }
+  local w = { q = q, fn = fn, list = state_.queries,
+    joined = #q.post > 0 or joins(q.ts, q.where) or q.text ~= nil and text_joins(q.ts, q.text) }
   w.inside = all_fitting(w)
   table.insert(state_.queries, w)
   return setmetatable({ [WATCH] = w }, mt)
@@ -118,12 +145,13 @@ local function note(events_, w, ...)
   events_[#events_ + 1] = { w = w, ... }
 end
 
-local function step(state_, w, id, record, origin)
-  local was = w.inside[id]
-  if record and not was then note(state_.queue, w, "enter", record, origin)
-  elseif record and record.version ~= was then note(state_.queue, w, "change", record, origin)
-  elseif not record and was then note(state_.queue, w, "leave", w.q.ts[HANDLE]:get(w.q.ts, id, true), origin) end
-  w.inside[id] = record and record.version or nil
+-- now: its mark, nil: it does not fit.
+local function step(state_, w, id, now, origin)
+  local was, ts = w.inside[id], w.q.ts
+  if now ~= was then
+    note(state_.queue, w, not was and "enter" or now and "change" or "leave", ts[HANDLE]:get(ts, id, true), origin)
+  end
+  w.inside[id] = now
 end
 
 --- Looks at what came since the last time, and queues who is to be told of it.
@@ -154,10 +182,13 @@ function M.gather(s)
         for id in pairs(w.inside) do
           if not now[id] then step(state_, w, id, nil, last) end
         end
-        for id in pairs(now) do step(state_, w, id, w.q.ts[HANDLE]:get(w.q.ts, id, false), last) end
+        for id, mark_ in pairs(now) do step(state_, w, id, mark_, last) end
       else
         local of = touched[w.q.ts[NAME]]
-        for _, id in ipairs(of and of.order or {}) do step(state_, w, id, fitting(w, id), of.by[id]) end
+        for _, id in ipairs(of and of.order or {}) do
+          local record = fitting(w, id)
+          step(state_, w, id, record and mark(record, contested(w, id)), of.by[id])
+        end
       end
     end
     state_.seen = upto

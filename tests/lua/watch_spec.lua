@@ -70,6 +70,58 @@ describe("a watched query", function()
     assert.same({ "leave a by ann@example.org" }, news())
   end)
 
+  it("keeps to the text form", function()
+    local _ <close> = ticket:search("status=?1 milestone.name=1.0", "open"):watch(tell)
+    local milestone = db.types.milestone:create { name = "1.0" }
+    ticket:create { summary = "a", status = "new", milestone = milestone }
+    assert.same({}, news())
+    local b = ticket:create { summary = "b", status = "open" }
+    assert.same({}, news())
+    b:set { milestone = milestone }
+    assert.same({ "enter b by ann@example.org" }, news())
+    milestone:delete()
+    assert.same({ "leave b by ann@example.org" }, news())
+  end)
+
+  it("looks at what refers to its rows", function()
+    local a = ticket:create { summary = "a" }
+    local _ <close> = ticket:find({ children = q.present() }):watch(tell)
+    ticket:create { summary = "b", parent = a }
+    assert.same({ "enter a by ann@example.org" }, news())
+  end)
+
+  it("tells what votes and weights change in a row, and only that", function()
+    local a = ticket:create { summary = "a", status = "open" }
+    local bob = place.clone(db, "bob", { user = "bob@example.org" })
+    a:set { severity = 4 }
+    bob.types.ticket:must(a.id):set { severity = 5 }
+    db:pull(bob.path)
+    bob:pull(db.path)
+    local shown = {}
+    local _ <close> = ticket:find({ status = "open" }):watch(function(event, record) shown[#shown + 1] = event .. record.severity end)
+    local function told()
+      db:poll()
+      local out = table.concat(shown, " ")
+      shown = {}
+      return out
+    end
+    local function vote(at, value)
+      for c in at:conflicts { status = "open" } do c:vote(value) end
+    end
+    local was = ticket:must(a.id).severity
+    vote(db, 9 - was)
+    assert.equal("change" .. 9 - was, told())
+    vote(db, 9 - was)
+    assert.equal("", told())
+    db.types._voter:upsert({ replica = bob.replica }, { weight = 9 })
+    assert.equal("", told())
+    vote(bob, was)
+    db:pull(bob.path)
+    assert.equal("change" .. was, told())
+    db.types._voter:upsert({ replica = bob.replica }, { weight = 0 })
+    assert.equal("change" .. 9 - was, told())
+  end)
+
   it("costs what changed, not what there is", function()
     db:change(function()
       for i = 1, 400 do ticket:create { summary = "s" .. i } end
