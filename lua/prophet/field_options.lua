@@ -414,7 +414,6 @@ function M.record(record, given, by_name, names)
       record.queries[name] = fn
     end
   end
-  record.indexes = record.indexes or {}
 end
 
 return M

@@ -10,6 +10,9 @@ local stored = { -- options of fields that the engine keeps
   "required", "immutable", "open", "hidden", "min", "max", "values", "of", "to", "type", "by", "index", "fulltext", "language", "rule", "doc", "aliases",
 }
 
+-- Of these false is stored too: it takes back what an earlier definition said. What a definition leaves out stays as it is.
+local flags = { required = true, immutable = true, open = true, hidden = true, index = true, fulltext = true }
+
 local function as_time(kind, v)
   return kind == "time" and v ~= nil and core.time(v) or v
 end
@@ -19,7 +22,7 @@ local function describe_field(field)
   for _, option in ipairs(stored) do
     local v = field[option]
     if (option == "min" or option == "max") then v = as_time(field.kind, v) end
-    if v ~= nil and v ~= false and not (type(v) == "table" and next(v) == nil) then out[option] = v end
+    if v ~= nil and (v or flags[option]) and not (type(v) == "table" and next(v) == nil) then out[option] = v end
   end
   if field.default ~= nil and type(field.default) ~= "function" then
     local v = as_time(field.kind, field.default)
@@ -36,7 +39,7 @@ end
 function M.describe(record_type)
   local out = { name = record_type.name, fields = {}, summary = record_type.summary, doc = record_type.doc, life = record_type.life }
   for i, field in ipairs(record_type.fields) do out.fields[i] = describe_field(field) end
-  if record_type.indexes and #record_type.indexes > 0 then out.indexes = record_type.indexes end
+  if record_type.indexes then out.indexes = record_type.indexes end
   if record_type.key and #record_type.key > 0 then out.key = record_type.key end
   return out
 end

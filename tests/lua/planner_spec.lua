@@ -217,4 +217,26 @@ describe("a plan", function()
     assert.equal("index", task:find({ name = "task 007" }):explain().plan)
     assert.equal(1, #task:find({ name = "task 007" }):all())
   end)
+
+  it("does without indexes that a definition takes back", function()
+    local function plans()
+      local out = {}
+      for i, c in ipairs { { status = "open" }, { severity = 1, name = "task 001" }, { tags = "t3" } } do
+        out[i] = task:find(c):scan():explain().index or "-"
+      end
+      return table.concat(out, " ")
+    end
+    local function define(given) db:define(f.record "task"(given)) end
+    define { f.enum "status" { "new", "open", "closed" }, f.set "tags" { of = "string", fulltext = true }, doc = "what is left out stays" }
+    assert.equal("status severity,name tags", plans())
+    define { f.enum "status" { "new", "open", "closed", index = false }, f.set "tags" { of = "string", fulltext = false }, indexes = {} }
+    assert.equal("- - tags", plans())
+    raises("usage", function() return task:find { q.match "even" }:count() end)
+    assert.equal(0, db:check().faults) -- no row of them is left
+    define { f.string "name", f.int "severity", f.enum "status" { "new", "open", "closed", index = true },
+      f.set "tags" { of = "string", index = false }, indexes = { { "name", "-severity" } } }
+    assert.equal("status name,-severity -", plans())
+    assert.equal(100, task:find({ status = "open" }):count())
+    assert.equal(0, db:check().faults)
+  end)
 end)
