@@ -1,7 +1,7 @@
 /* From what point on something is bundled: a base is told as the heads of its chains, since whoever has a head has all below it.
  *   a version     the last changeset of each chain at or below it
  *   a changeset   those of all it had seen, itself included: found by walking down what it names
- *   a place       the heads it had when this replica met it last (local.c remembers them) */
+ *   a place       the heads it had when this replica met it last (meet.c remembers them) */
 #include "sync/pick_impl.h"
 #include <ctype.h>
 #include <stdlib.h>

@@ -38,7 +38,7 @@ prophet_code sync_replica_pull(ph_replica *r, const char *dir, const ph_sync_opt
 prophet_code sync_replica_push(ph_replica *r, const char *dir, const ph_sync_options *o,
                                ph_sync_report *rep, prophet_error *err);
 
-/* peers.c: what is remembered of others */
+/* meet.c: what is remembered of others */
 typedef struct sync_meeting {
     ph_id replica;
     const char *place;             /* where: a path or a URL */
@@ -56,7 +56,7 @@ prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *er
 bool         sync_member(prophet_slice map, const char *name, ph_item *out); /* of a note */
 /* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);
-void         sync_saw(ph_replica *r, const char *place); /* just now */
+void         sync_saw(ph_replica *r, const char *place); /* just now (seen.c) */
 
 prophet_code sync_local_pull(ph_replica *r, ph_replica *other, const ph_sync_options *o, ph_sync_report *rep, prophet_error *err);
 prophet_code sync_local_push(ph_replica *r, ph_replica *other, const ph_sync_options *o, ph_sync_report *rep, prophet_error *err);

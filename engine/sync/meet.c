@@ -1,0 +1,273 @@
+/* What a replica remembers of others it exchanged with. There is a local note for each place where a peer was met, "peer <key in hex> <hash of the place>", written when
+ * it says something new:
+ *
+ *   {"path": text, "seen": time, "heads": bytes, "beyond": bytes, "digest": bytes32}
+ *
+ * path is the place where it was met (a URL without secrets, or a directory), heads the ids of its chains' heads that are known here, 32 bytes each, beyond
+ * those that are not: replica 32, seq 8, id 32 bytes each. Depots have notes of their own (depot_note.c). Called by local.c, live.c, base.c and peers.c. */
+#include "sync/meet_impl.h"
+#include <stdlib.h>
+
+enum { PEER_KEY = 5 + 64, PEER_NAME = PEER_KEY + 1 + 16 };
+
+/* ---- one place has one name ------------------------------------------------------------------------------------------------- */
+
+void sync_place_name(const char *place, char out[PH_PATH_MAX])
+{
+    char scheme[32];
+    if (!ph_net_is_url(place, scheme)) {
+        if (!realpath(place, out)) /* PATH_MAX is no more */
+            (void)snprintf(out, PH_PATH_MAX, "%s", place);
+        return;
+    }
+    ph_net_show(place, out, PH_PATH_MAX);
+    for (size_t n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
+        out[n - 1] = 0;
+}
+
+/* Do the two name one thing? name was made by sync_place_name. */
+static bool is_place(prophet_slice path, const char *name)
+{
+    char known[PH_PATH_MAX], other[PH_PATH_MAX];
+    if (path.len >= sizeof known)
+        return false;
+    memcpy(known, path.data, path.len);
+    known[path.len] = 0;
+    sync_place_name(known, other);
+    return strcmp(other, name) == 0;
+}
+
+/* ---- notes -------------------------------------------------------------------------------------------------------------------- */
+
+bool sync_member(prophet_slice map, const char *name, ph_item *out)
+{
+    ph_item whole, key;
+    if (!ph_value_open(map, &whole) || whole.kind != PH_MAP)
+        return false;
+    ph_reader r = ph_reader_of(whole.s);
+    while (ph_read_item(&r, &key) && ph_read_item(&r, out))
+        if (key.kind == PH_TEXT && ph_slice_eq(key.s, ph_slice_str(name)))
+            return true;
+    return false;
+}
+
+static void put_bytes(ph_buf *out, const char *name, prophet_slice bytes)
+{
+    ph_put_text(out, ph_slice_str(name));
+    ph_put_bytes(out, bytes);
+}
+
+/* *news: the old note does not say this. */
+static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name, ph_buf *out,
+                             prophet_error *err)
+{
+    ph_buf heads = PH_BUF_INIT, beyond = PH_BUF_INIT;
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i < m->count + m->more_count && rc >= 0; i++) {
+        const ph_chain_head *h = i < m->count ? &m->has[i] : &m->more[i - m->count];
+        uint64_t version;
+        if ((rc = ph_view_version_of(v, &h->id, &version, err)) == PROPHET_OK) {
+            ph_buf_put(&heads, h->id.b, 32);
+        } else if (rc == PROPHET_DONE) {
+            ph_buf_put(&beyond, h->replica.b, 32);
+            ph_buf_u64be(&beyond, h->seq);
+            ph_buf_put(&beyond, h->id.b, 32);
+        }
+    }
+    ph_put_map(out, beyond.len ? 5 : 4);
+    ph_put_text(out, ph_slice_str("path"));
+    ph_put_text(out, ph_slice_str(name));
+    ph_put_text(out, ph_slice_str("seen"));
+    ph_put_time(out, ph_now_ms());
+    put_bytes(out, "heads", ph_buf_slice(&heads));
+    if (beyond.len)
+        put_bytes(out, "beyond", ph_buf_slice(&beyond));
+    put_bytes(out, "digest", ph_slice(m->digest, 32));
+    out->failed = out->failed || heads.failed || beyond.failed;
+    ph_buf_clear(&heads);
+    ph_buf_clear(&beyond);
+    return rc < 0 ? rc : out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+/* The time alone is no news. */
+static bool says_more(prophet_slice old, prophet_slice new)
+{
+    static const char *const members[] = { "path", "heads", "beyond", "digest" };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        ph_item a, b;
+        bool had = sync_member(old, members[i], &a), has = sync_member(new, members[i], &b);
+        if (had != has || (had && !ph_slice_eq(a.s, b.s)))
+            return true;
+    }
+    return false;
+}
+
+static prophet_code write_note(ph_replica *r, prophet_slice name, prophet_slice value,
+                               prophet_error *err)
+{
+    ph_change_txn *c;
+    prophet_code rc = ph_change_begin(r, ph_slice(NULL, 0), &c, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = ph_change_local(c, name, value, err)) < 0)
+        ph_change_abort(c);
+    else
+        rc = ph_change_commit(c, NULL, NULL, err);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code name_note(const ph_id *peer, const char *place, char out[PEER_NAME + 1],
+                              prophet_error *err)
+{
+    const prophet_slice text = ph_slice_str(place);
+    uint8_t hash[32];
+    char key[65], hex[17];
+    ph_hasher *h;
+    prophet_code rc = ph_hasher_new(&h, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_hash_sha256(h, &text, 1, hash, err);
+    ph_hasher_free(h);
+    ph_hex(peer->b, 32, key);
+    ph_hex(hash, 8, hex);
+    (void)snprintf(out, PEER_NAME + 1, NOTE_PEER "%s %s", key, hex);
+    return rc;
+}
+
+bool sync_peer_of(prophet_slice name, ph_id *out)
+{
+    return name.len >= PEER_KEY && memcmp(name.data, NOTE_PEER, sizeof NOTE_PEER - 1) == 0 &&
+           ph_unhex((const char *)name.data + sizeof NOTE_PEER - 1, 64, out->b, 32);
+}
+
+int64_t sync_written_at(prophet_slice note)
+{
+    ph_item seen;
+    return sync_member(note, "seen", &seen) && seen.kind == PH_TIME ? seen.i : 0;
+}
+
+prophet_code sync_note(ph_replica *r, const sync_meeting *m, prophet_error *err)
+{
+    char name[PEER_NAME + 1], place[PH_PATH_MAX];
+    ph_buf value = PH_BUF_INIT;
+    prophet_slice old;
+    bool news = false;
+    ph_view *v;
+    sync_place_name(m->place, place);
+    if (ph_replica_readonly(r) || !ph_utf8_valid(place, strlen(place)))
+        return PROPHET_OK; /* nothing that could be shown again */
+    prophet_code rc = name_note(&m->replica, place, name, err);
+    if (rc < 0 || (rc = ph_view_begin(r, &v, err)) < 0)
+        return rc;
+    if ((rc = describe(v, m, place, &value, err)) >= 0 &&
+        (rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &old, err)) >= 0)
+        news = rc == PROPHET_DONE || says_more(old, ph_buf_slice(&value));
+    ph_view_end(v);
+    if (news)
+        rc = write_note(r, ph_slice_str(name), ph_buf_slice(&value), err);
+    ph_buf_clear(&value);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code what_it_has(ph_replica *r, ph_arena *a, sync_meeting *m, prophet_error *err)
+{
+    ph_chain_head *heads;
+    ph_view *v;
+    prophet_code rc = ph_view_begin(r, &v, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = ph_view_digest(v, m->digest, err)) >= 0 &&
+        (rc = ph_view_chains(v, a, &heads, &m->count, err)) >= 0)
+        m->has = heads;
+    ph_view_end(v);
+    return rc;
+}
+
+prophet_code sync_met(ph_replica *r, ph_replica *peer, prophet_error *err)
+{
+    sync_meeting m = { .replica = *ph_replica_key(peer), .place = ph_replica_path(peer) };
+    ph_arena a = PH_ARENA_INIT;
+    prophet_code rc = what_it_has(peer, &a, &m, err);
+    if (rc >= 0)
+        rc = sync_note(r, &m, err);
+    ph_arena_clear(&a);
+    return rc;
+}
+
+/* ---- asking the notes ----------------------------------------------------------------------------------------------------------- */
+
+prophet_code sync_each_note(ph_view *v, const char *kind, sync_note_fn fn, void *ctx,
+                            prophet_error *err)
+{
+    const prophet_slice from = ph_slice_str(kind);
+    prophet_slice name, value;
+    ph_cursor *c;
+    prophet_code rc = ph_cursor_open(v->txn, PH_T_LOCAL, &c, err);
+    if (rc < 0)
+        return rc;
+    for (rc = ph_cursor_seek(c, from, &name, &value, err);
+         rc == PROPHET_OK && name.len > from.len && memcmp(name.data, from.data, from.len) == 0;
+         rc = ph_cursor_next(c, &name, &value, err))
+        if ((rc = fn(ctx, name, value, err)) != PROPHET_OK)
+            break;
+    ph_cursor_close(c);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+typedef struct recall {
+    const char *name; /* of the place */
+    ph_arena *a;
+    prophet_slice heads;
+    ph_id peer;
+    int64_t written;
+    bool found;
+} recall;
+
+static prophet_code recall_one(void *ctx, prophet_slice name, prophet_slice note,
+                               prophet_error *err)
+{
+    recall *r = ctx;
+    ph_item path, ids;
+    int64_t written = sync_written_at(note);
+    bool ok = true;
+    if (!sync_member(note, "path", &path) || !sync_member(note, "heads", &ids) ||
+        !is_place(path.s, r->name) || (r->found && written < r->written))
+        return PROPHET_OK;              /* of another place, or of who was there before */
+    (void)sync_peer_of(name, &r->peer); /* of a depot: nobody */
+    r->heads = ph_arena_copy(r->a, ids.s, &ok);
+    r->written = written;
+    r->found = true;
+    return ok ? PROPHET_OK : ph_nomem(err);
+}
+
+prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
+{
+    char name[PH_PATH_MAX];
+    recall r = { .name = name, .a = &v->arena };
+    sync_place_name(place, name);
+    prophet_code rc = sync_each_note(v, NOTE_PEER, recall_one, &r, err);
+    if (rc >= 0 && !r.found)
+        rc = sync_each_note(v, NOTE_DEPOT, recall_one, &r, err);
+    *heads = r.heads;
+    return rc < 0 ? rc : r.found ? PROPHET_OK : PROPHET_DONE;
+}
+
+prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *err)
+{
+    char name[PH_PATH_MAX];
+    ph_arena a = PH_ARENA_INIT;
+    recall found = { .name = name, .a = &a };
+    sync_meeting m = { .place = place };
+    ph_view *v;
+    prophet_code rc = ph_view_begin(r, &v, err);
+    if (rc < 0)
+        return rc;
+    sync_place_name(place, name);
+    rc = sync_each_note(v, NOTE_PEER, recall_one, &found, err);
+    ph_view_end(v);
+    m.replica = found.peer;
+    if (rc >= 0 && found.found && (rc = what_it_has(r, &a, &m, err)) >= 0)
+        rc = sync_note(r, &m, err);
+    ph_arena_clear(&a);
+    return rc < 0 ? rc : found.found ? PROPHET_OK : PROPHET_DONE;
+}
