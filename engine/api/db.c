@@ -155,7 +155,9 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
                                  .progress = opt.progress,
                                  .ctx = opt.progress_ctx,
                                  .seal = opt.seal,
-                                 .net = opt.net };
+                                 .net = opt.net,
+                                 .clock = opt.clock,
+                                 .clock_ctx = opt.clock_ctx };
     if ((rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
         goto done;
     *out = NULL;

@@ -143,7 +143,12 @@ static void end(exchange *x)
 
 static ph_sync_options options(exchange *x)
 {
-    return (ph_sync_options){ x->o.dry_run, progress, x, x->at.seal, &x->at.net, x->o.check };
+    return (ph_sync_options){ .dry_run = x->o.dry_run,
+                              .progress = progress,
+                              .ctx = x,
+                              .seal = x->at.seal,
+                              .net = &x->at.net,
+                              .check = x->o.check };
 }
 
 typedef prophet_code (*pull_fn)(ph_replica *r, const char *source, const ph_sync_options *o,

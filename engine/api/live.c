@@ -227,7 +227,7 @@ static prophet_code begin(live *l, const char *other, const prophet_exchange *o,
         (rc = api_place_find(l->db, other, false, l->x.seal, l->x.net, &l->at, err)) < 0)
         return rc;
     l->at.net.retries = PROPHET_NO_RETRY; /* we try again ourselves */
-    l->o = (ph_sync_options){ false, tick, l, l->at.seal, &l->at.net, false };
+    l->o = (ph_sync_options){ .progress = tick, .ctx = l, .seal = l->at.seal, .net = &l->at.net };
     return open_wake(l, err);
 }
 

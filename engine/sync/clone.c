@@ -38,7 +38,9 @@ void sync_parent(const char *path, char *out, size_t size)
 static prophet_code fill(const sync_source *from, const ph_uuid *database, const char *tmp,
                          const ph_sync_options *so, ph_sync_report *rep, prophet_error *err)
 {
-    const ph_replica_options o = { .relaxed = true }; /* flushed at its end */
+    const ph_replica_options o = { .relaxed = true, /* flushed at its end */
+                                   .clock = so ? so->clock : NULL,
+                                   .clock_ctx = so ? so->clock_ctx : NULL };
     ph_replica *to;
     prophet_code rc = ph_replica_create(tmp, database, err);
     if (rc < 0)

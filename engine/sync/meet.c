@@ -58,8 +58,8 @@ static void put_bytes(ph_buf *out, const char *name, prophet_slice bytes)
 }
 
 /* *news: the old note does not say this. */
-static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name, ph_buf *out,
-                             prophet_error *err)
+static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name, int64_t now,
+                             ph_buf *out, prophet_error *err)
 {
     ph_buf heads = PH_BUF_INIT, beyond = PH_BUF_INIT;
     prophet_code rc = PROPHET_OK;
@@ -78,7 +78,7 @@ static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name
     ph_put_text(out, ph_slice_str("path"));
     ph_put_text(out, ph_slice_str(name));
     ph_put_text(out, ph_slice_str("seen"));
-    ph_put_time(out, ph_now_ms());
+    ph_put_time(out, now);
     put_bytes(out, "heads", ph_buf_slice(&heads));
     if (beyond.len)
         put_bytes(out, "beyond", ph_buf_slice(&beyond));
@@ -156,10 +156,11 @@ prophet_code sync_note(ph_replica *r, const sync_meeting *m, prophet_error *err)
     sync_place_name(m->place, place);
     if (ph_replica_readonly(r) || !ph_utf8_valid(place, strlen(place)))
         return PROPHET_OK; /* nothing that could be shown again */
+    const int64_t now = ph_replica_now(r);
     prophet_code rc = name_note(&m->replica, place, name, err);
     if (rc < 0 || (rc = ph_view_begin(r, &v, err)) < 0)
         return rc;
-    if ((rc = describe(v, m, place, &value, err)) >= 0 &&
+    if ((rc = describe(v, m, place, now, &value, err)) >= 0 &&
         (rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &old, err)) >= 0)
         news = rc == PROPHET_DONE || says_more(old, ph_buf_slice(&value));
     ph_view_end(v);

@@ -47,7 +47,7 @@ void sync_saw(ph_replica *r, const char *place)
     if (ph_replica_readonly(r) || !ph_utf8_valid(name, strlen(name)) || strchr(name, '\n') ||
         sync_seen_read(r, path, &old, NULL) < 0)
         goto done;
-    ph_buf_printf(&new, "%lld %s\n", (long long)ph_now_ms(), name);
+    ph_buf_printf(&new, "%lld %s\n", (long long)ph_replica_now(r), name);
     for (const char *at = (const char *)old.data, *end = at + old.len;
          new.len < SEEN_MAX / 2 && next_seen(&at, end, &ms, &other);)
         if (!ph_slice_eq(other, ph_slice_str(name)))

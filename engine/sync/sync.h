@@ -61,6 +61,8 @@ typedef struct ph_sync_options {
     const char *seal; /* the key file of a sealed depot, or NULL */
     const prophet_net_options *net; /* of the way to it: token, certificates, ..; its progress is not used. NULL: defaults */
     bool check; /* of a publish: read all that is in the depot; what is damaged there does not count */
+    int64_t (*clock)(void *ctx); /* of a clone: as of the handle that it will be opened with */
+    void *clock_ctx;
 } ph_sync_options;
 
 /* The other side of an exchange is the directory of a replica or of a depot, a bundle or a URL (source.c). The report is filled as far as it came. */

@@ -97,9 +97,9 @@ describe("the past", function()
 
   it("of a time is what this replica had then, by when it came", function()
     local t = ticket:create { summary = "one" }
-    local before_clone = prophet.now()
-    local clone = place.clone(db, "bob") -- stamped by the wall clock
-    place.now = prophet.now().ms + 86400000
+    local before_clone = prophet.time(place.now)
+    local clone = place.clone(db, "bob") -- stamped by the clock it is given
+    place.now = place.now + 86400000
     t = t:set { summary = "two" }
     local written = prophet.time(place.now)
     place.now = place.now + 3600000

@@ -242,7 +242,8 @@ describe("peers", function()
   it("tell how far they are, since they were met last", function()
     local p = peer(bob, "origin")
     assert.same({ 0, 0, ann.path, ann.replica }, { p.ahead, p.behind, p.url, p.replica })
-    assert.truthy(prophet.now() - p.last_seen < 60000)
+    assert.equal(0, p.last_seen.ms % 1000) -- by the clock of the handle, which ticks whole seconds here
+    assert.truthy(p.last_seen.ms <= place.now)
     for i = 1, 3 do bob.types.ticket:create { summary = "bob's " .. i } end
     ann.types.ticket:create { summary = "ann's" } -- nobody can know yet
     p = peer(bob, "origin")
@@ -301,6 +302,42 @@ describe("peers", function()
     local n = 0
     for p in bob:peers() do n = n + (p.url == ann.path and 1 or 0) end
     assert.equal(1, n)
+  end)
+
+  -- One moment, two places: nothing but what she lacked tells which meeting was the last. Both orders: the notes lie in that of a hash.
+  it("met twice within a millisecond had more of what is here the second time", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    local function meet(name, first, second)
+      local db = place.clone(ann, name, { clock = function() return 1767225600123 end })
+      local told = db.types.ticket:create { summary = "told" }
+      db.remotes.web = server.url
+      db:pull(first)  -- she lacks it
+      db:push "origin"
+      db:pull(second) -- and has it
+      assert.truthy(ann.types.ticket:get(told.id))
+      for _, of in ipairs { "web", "origin" } do
+        assert.same({ 0, 0 }, { peer(db, of).ahead, peer(db, of).behind }, of)
+      end
+      assert.equal(1767225600123, peer(db, "web").last_seen.ms)
+    end
+    meet("first", "web", "origin")
+    meet("second", "origin", "web")
+  end)
+
+  it("are ordered by the clock of the handle that met them", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    local now = 1767225600000
+    local db = place.clone(ann, "carol", { clock = function() return now end })
+    db.remotes.web = server.url
+    db.types.ticket:create { summary = "told" }
+    now = now + 2000
+    db:pull "web" -- she lacks it
+    now = now - 1000
+    db:push "origin"
+    assert.same({ 1, 1 }, { peer(db, "web").ahead, peer(db, "origin").ahead }) -- what she said last, by that clock
+    now = now + 2000
+    db:pull "web"
+    assert.same({ 0, 0 }, { peer(db, "web").ahead, peer(db, "origin").ahead })
   end)
 
   it("that bring nothing new cost the log nothing, but are seen", function()
