@@ -517,10 +517,23 @@ PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const p
 /* What has happened in a live sync; event is borrowed. {pull, push} after an exchange that brought or gave something, and after the first; {error {code, message, hint?},
  * seconds (float)} when the way is lost: the time until it is tried again. PROPHET_DONE ends the sync, a code below 0 ends it with err. */
 typedef prophet_code (*prophet_live_fn)(void *ctx, const prophet_doc *event, prophet_error *err);
-/* Pulls and pushes whenever something new is here or there, until `told` (NULL: nobody is told) or prophet_interrupt (EINTERRUPTED) ends it. other: a live peer or the
- * directory of a replica, by its place or the name of a remote; EUSAGE for others. Waits without work meanwhile. A way that is lost is tried again after 0.1 s, at
- * most every 5 s, also when it was never there; what cannot be mended by waiting ends it. Policies are asked after each pull. */
+/* Pulls and pushes whenever something is new here or there, until `told` (NULL: nobody is told) or prophet_interrupt (EINTERRUPTED) ends it. other: a live peer, the
+ * directory of a replica, or a depot, by its place or the name of a remote; EUSAGE for a bundle. Waits without work meanwhile: a peer tells, a depot's root is looked at
+ * each second, or up to every 30 s at a URL where nothing happens. A way that is lost is tried again after 0.1 s, then after twice as long, at most every 5 s, or every
+ * 5 minutes where it is refused; also when it was never there. What cannot be mended by waiting ends it. Policies are asked after each pull. */
 PROPHET_API prophet_code prophet_sync_live(prophet_db *db, const char *other, const prophet_exchange *o, prophet_live_fn told, void *ctx, prophet_error *err);
+
+/* The same, driven by the host: prophet_sync_live is a step, then a wait, again and again. It belongs to the thread of db. */
+typedef struct prophet_live prophet_live;
+/* Asks nobody yet; keeps a copy of what the options point at, but for their progress. After prophet_close of db it can only be closed. */
+PROPHET_API prophet_code prophet_live_open(prophet_db *db, const char *other, const prophet_exchange *o, prophet_live **out, prophet_error *err);
+/* Does what is due, and waits for nothing: gives what is new here, asks the other side at most once a second, exchanges, tries a lost way again. PROPHET_DONE: `told`
+ * ended it; an error: it cannot go on. Call it now and then, at once when prophet_live_wait says so. EUSAGE inside a change. */
+PROPHET_API prophet_code prophet_live_step(prophet_live *l, prophet_live_fn told, void *ctx, prophet_error *err);
+/* Until a step has something to do, or db has a changeset after `version` (PROPHET_OK), or timeout_ms passed, or earlier (PROPHET_DONE; below 0: as long as it likes). For
+ * one live sync: who has several steps each of them once a second. EINTERRUPTED. */
+PROPHET_API prophet_code prophet_live_wait(prophet_live *l, uint64_t version, int timeout_ms, prophet_error *err);
+PROPHET_API void prophet_live_close(prophet_live *l); /* NULL is fine */
 
 /* Into a depot: a directory or place (a stick, a shared folder, ..) that any number of replicas publish into and pull from, without a lock; a new one if there is
  * none. It exposes all history. What the depot has of this replica and this replica has not is pulled first. The report counts what was new there. */

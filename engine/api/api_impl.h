@@ -67,6 +67,7 @@ struct prophet_db {
     api_shape *shapes;    /* one a type, the one used last in front */
     api_policy *policies; /* in order of addition */
     ph_arena scratch;     /* of the call that runs */
+    prophet_live *lives;  /* open ones (live.c) */
     char notice[512];
 };
 
@@ -79,6 +80,9 @@ struct prophet_txn {
     bool has_created;
     ph_named created; /* by the last prophet_txn_create */
 };
+
+/* live.c: the database closes; its live syncs stay, and say so. */
+void api_lives_let_go(prophet_db *db);
 
 /* db.c */
 prophet_db *api_db_new(void); /* an empty handle; NULL: no memory */

@@ -118,6 +118,7 @@ void prophet_close(prophet_db *db)
         db->held_depth = 1;
         prophet_view_end(db);
     }
+    api_lives_let_go(db);
     ph_replica_close(db->r);
     while (db->policies) {
         api_policy *p = db->policies;

@@ -52,9 +52,8 @@ void script_way(lua_State *L, int idx, prophet_net_options *way)
     way->proxy = script_text_option(L, idx, "proxy");
 }
 
-/* The arguments (handle, other, {dry_run, progress, seal, token, cacert, proxy, check}), checked; their texts stay on the stack. */
-static l_handle *arguments(lua_State *L, const char *what, prophet_exchange *o,
-                           prophet_net_options *way)
+l_handle *script_exchange_arguments(lua_State *L, const char *what, prophet_exchange *o,
+                                    prophet_net_options *way)
 {
     static const char *const known[] = { "dry_run", "progress", "seal",  "token",
                                          "cacert",  "proxy",    "check", NULL };
@@ -87,7 +86,7 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
     prophet_exchange o = PROPHET_EXCHANGE_INIT;
     prophet_net_options way = PROPHET_NET_OPTIONS_INIT;
     lua_settop(L, 3);
-    l_handle *h = arguments(L, what, &o, &way);
+    l_handle *h = script_exchange_arguments(L, what, &o, &way);
     const char *other = lua_tostring(L, 2);
     script_doc_box *box = script_doc_box_push(L);
     script_lazy_settle_all(h);
@@ -113,50 +112,6 @@ static int l_push(lua_State *L)
 static int l_sync(lua_State *L)
 {
     return exchange(L, prophet_sync, "sync");
-}
-
-/* In a protected call: (function, event) -> goes on? */
-static int l_tell_event(lua_State *L)
-{
-    const prophet_doc *event = lua_touserdata(L, 2);
-    lua_settop(L, 1);
-    script_push_doc(L, event);
-    lua_call(L, 1, 1); /* Lua called us, nothing is held */
-    lua_pushboolean(L, !(lua_isboolean(L, -1) && !lua_toboolean(L, -1)));
-    return 1;
-}
-
-static prophet_code told(void *ctx, const prophet_doc *event, prophet_error *err)
-{
-    lua_State *L = ctx;
-    if (!lua_checkstack(L, 8))
-        return ph_nomem(err);
-    lua_pushcfunction(L, l_tell_event);
-    lua_pushvalue(L, 4);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)event);
-    prophet_code rc = script_call(L, 2, 1, false, err);
-    if (rc < 0)
-        return rc;
-    bool goes_on = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return goes_on ? PROPHET_OK : PROPHET_DONE;
-}
-
-/* (handle, other, options, function(event)): until the function gives false */
-static int l_sync_live(lua_State *L)
-{
-    prophet_error err = { 0 };
-    prophet_exchange o = PROPHET_EXCHANGE_INIT;
-    prophet_net_options way = PROPHET_NET_OPTIONS_INIT;
-    lua_settop(L, 4);
-    luaL_checktype(L, 4, LUA_TFUNCTION);
-    l_handle *h = arguments(L, "sync", &o, &way);
-    const char *other = lua_tostring(L, 2);
-    script_lazy_settle_all(h);
-    h->held++;
-    prophet_code rc = prophet_sync_live(h->db, other, &o, told, L, &err);
-    h->held--;
-    return rc < 0 ? script_raise(L, &err) : 0;
 }
 
 static int l_apply(lua_State *L)
@@ -188,7 +143,7 @@ static int l_bundle(lua_State *L)
     return 1;
 }
 
-const luaL_Reg script_handle_exchange[] = { { "pull", l_pull },           { "push", l_push },
-                                            { "sync", l_sync },           { "apply", l_apply },
-                                            { "bundle", l_bundle },       { "publish", l_publish },
-                                            { "sync_live", l_sync_live }, { NULL, NULL } };
+const luaL_Reg script_handle_exchange[] = { { "pull", l_pull },     { "push", l_push },
+                                            { "sync", l_sync },     { "apply", l_apply },
+                                            { "bundle", l_bundle }, { "publish", l_publish },
+                                            { NULL, NULL } };

@@ -80,6 +80,9 @@ static int l_close(lua_State *L)
     if (h->db && h->depth > 0)
         script_fail(L, PROPHET_EUSAGE, "close it after the change",
                     "a database is not closed inside a change");
+    if (h->db && h->held > 0)
+        script_fail(L, PROPHET_EUSAGE, "close it when the call has returned",
+                    "a database is not closed by a function that its own call runs");
     if (h->db)
         script_lazy_settle_all(h); /* records outlive their database */
     script_handle_close(L, h);
@@ -424,7 +427,7 @@ void script_handle_open(lua_State *L)
                                            script_handle_changes,  script_handle_writes,
                                            script_handle_exchange, script_handle_policies,
                                            script_handle_serve,    script_handle_past,
-                                           script_handle_remote };
+                                           script_handle_remote,   script_handle_live };
     if (luaL_newmetatable(L, SCRIPT_HANDLE)) {
         lua_newtable(L);
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)

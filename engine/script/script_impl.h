@@ -227,7 +227,10 @@ void script_way(lua_State *L, int idx, prophet_net_options *way); /* token, cace
 /* Calls the function `progress` of the options at 3; ctx: the state (exchange.c). */
 prophet_code script_progress(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err);
 bool script_has_progress(lua_State *L); /* .. if there is one; raises for what is no function */
+/* The arguments (handle, other, {dry_run, progress, seal, token, cacert, proxy, check}), checked; their texts stay on the stack. */
+l_handle *script_exchange_arguments(lua_State *L, const char *what, prophet_exchange *o, prophet_net_options *way);
 extern const luaL_Reg script_handle_exchange[]; /* exchange.c */
+extern const luaL_Reg script_handle_live[];     /* live.c */
 extern const luaL_Reg script_handle_serve[];    /* serve.c */
 extern const luaL_Reg script_handle_remote[];   /* remote.c */
 extern const luaL_Reg script_core_open[];       /* handle.c: functions of prophet.core */

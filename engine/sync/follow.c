@@ -1,32 +1,33 @@
-/* Staying together with one other side: the way to it stays open, and waiting for it costs nothing. A live peer holds a question for its head until that changes; of a
- * replica in a directory the kernel tells when its log is written to. Called by api/live.c, which decides when to exchange and what to do when the way is lost. */
+/* Staying together with one other side: the way to it stays open, and waiting for it costs next to nothing. A live peer holds a question for its head until that changes; of
+ * a replica in a directory the kernel tells when its log is written to; a depot is looked at now and then (depot_follow.c). Called by api/live.c, which decides when to
+ * exchange and what to do when the way is lost. */
 #include "sync/sync_impl.h"
 #include <errno.h>
 #include <poll.h>
 
-#define LOOK_US 1000000u /* progress is called at least so often */
+#define LOOK_US 1000000u  /* progress is called at least so often */
+#define SAW_US  30000000u /* that it is still there is written down so often */
 
 struct ph_sync_follow {
     ph_replica *r;
     const ph_sync_options *o;
     char *place;
-    sync_live *live;   /* NULL: a directory */
-    ph_replica *other; /* .. with what is there */
-    ph_watch *watch;
-    uint64_t version; /* of the other, when it was pulled from last */
-    bool news;        /* it may have something new */
+    sync_live *live;       /* one of three: a live peer, */
+    sync_depot_way *depot; /* a depot, */
+    ph_replica *other;     /* the replica in a directory, */
+    ph_watch *watch;       /* .. and who tells of it */
+    uint64_t version;      /* of the other, when it was pulled from last */
+    uint64_t saw_us;
+    bool news; /* it may have something new */
 };
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------- */
 
-static prophet_code unwatchable(const char *place, prophet_error *err)
+static prophet_code refuse_bundle(const char *place, prophet_error *err)
 {
-    char shown[256];
-    ph_net_show(place, shown, sizeof shown);
-    prophet_code rc = ph_fail(err, PROPHET_EUSAGE, "nobody tells when %s changes",
-                              ph_net_is_url(place, NULL) ? shown : place);
-    ph_hint(err, "live sync is with a live peer (prophet serve) or with the directory of a "
-                 "replica; sync the others now and then");
+    prophet_code rc = ph_fail(err, PROPHET_EUSAGE, "%s is a bundle, which does not change", place);
+    ph_hint(err, "live sync is with a live peer (prophet serve), the directory of a replica, or a "
+                 "depot; pull takes a bundle");
     return rc;
 }
 
@@ -38,17 +39,19 @@ static prophet_code open_directory(ph_sync_follow *f, prophet_error *err)
     return rc;
 }
 
+/* A URL where no live peer answers is a depot's. */
 static prophet_code open_any(ph_sync_follow *f, prophet_error *err)
 {
     sync_source s;
-    prophet_code rc = sync_source_resolve(f->place, false, &s, err);
+    prophet_code rc = sync_source_resolve(f->place, true, &s, err);
     if (rc < 0)
         return rc;
     if (s.kind == SYNC_REPLICA)
         return open_directory(f, err);
-    if (s.kind == SYNC_BUNDLE || !sync_live_possible(f->place) || (f->o && f->o->seal))
-        return unwatchable(f->place, err);
-    return sync_live_open(f->place, f->r, f->o, &f->live, err);
+    if (s.kind == SYNC_BUNDLE)
+        return refuse_bundle(f->place, err);
+    rc = sync_source_live(f->place, f->r, f->o, &f->live, err);
+    return rc == PROPHET_DONE ? sync_depot_way_open(f->r, f->place, f->o, &f->depot, err) : rc;
 }
 
 prophet_code ph_sync_follow_open(ph_replica *r, const char *other, const ph_sync_options *o,
@@ -75,6 +78,7 @@ void ph_sync_follow_close(ph_sync_follow *f)
     if (!f)
         return;
     sync_live_close(f->live);
+    sync_depot_way_close(f->depot);
     ph_watch_close(f->watch);
     ph_replica_close(f->other);
     ph_free(f->place);
@@ -102,6 +106,8 @@ prophet_code ph_sync_follow_pull(ph_sync_follow *f, ph_sync_report *rep, prophet
         return rc;
     if (f->live)
         rc = sync_live_pull(f->live, f->r, rep, err);
+    else if (f->depot)
+        rc = sync_depot_way_pull(f->depot, rep, err);
     else if ((rc = version_of(f->other, &f->version, err)) >= 0)
         rc = sync_local_pull(f->r, f->other, f->o, rep, err);
     if (rc < 0)
@@ -114,8 +120,14 @@ prophet_code ph_sync_follow_pull(ph_sync_follow *f, ph_sync_report *rep, prophet
 prophet_code ph_sync_follow_push(ph_sync_follow *f, ph_sync_report *rep, prophet_error *err)
 {
     *rep = (ph_sync_report){ 0 };
-    return f->live ? sync_live_push(f->live, f->r, rep, err)
-                   : sync_local_push(f->r, f->other, f->o, rep, err);
+    return f->live    ? sync_live_push(f->live, f->r, rep, err)
+           : f->depot ? sync_depot_way_push(f->depot, rep, err)
+                      : sync_local_push(f->r, f->other, f->o, rep, err);
+}
+
+bool ph_sync_follow_gathers(const ph_sync_follow *f)
+{
+    return f->depot;
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------------------- */
@@ -142,10 +154,14 @@ static prophet_code wait_for_log(ph_sync_follow *f, int wake, uint32_t seconds, 
 
 prophet_code ph_sync_follow_wait(ph_sync_follow *f, int wake, uint32_t seconds, prophet_error *err)
 {
-    prophet_code rc =
-        f->live ? sync_live_wait(f->live, wake, seconds, err) : wait_for_log(f, wake, seconds, err);
+    prophet_code rc = f->live    ? sync_live_wait(f->live, wake, seconds, err)
+                      : f->depot ? sync_depot_way_wait(f->depot, wake, seconds, err)
+                                 : wait_for_log(f, wake, seconds, err);
     f->news = f->news || rc == PROPHET_OK;
-    if (rc >= 0) /* it answered */
+    uint64_t now = ph_monotonic_us();
+    if (rc == PROPHET_OK || (rc == PROPHET_DONE && now - f->saw_us > SAW_US)) { /* it answered */
         sync_saw(f->r, f->place);
+        f->saw_us = now;
+    }
     return rc;
 }

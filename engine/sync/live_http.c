@@ -33,6 +33,13 @@ static prophet_code to_buf(void *ctx, prophet_slice bytes, prophet_error *err)
 
 /* ---- asking ---------------------------------------------------------------------------------------------------------- */
 
+/* Is it "code: message", as live peers refuse? */
+static bool is_refusal(const char *message)
+{
+    size_t n = strspn(message, "abcdefghijklmnopqrstuvwxyz_");
+    return n > 0 && message[n] == ':';
+}
+
 /* What an answer that is none of the expected ones means. */
 static prophet_code judge(const http_wire *w, const ph_http_request *q, prophet_error *err)
 {
@@ -47,16 +54,11 @@ static prophet_code judge(const http_wire *w, const ph_http_request *q, prophet_
     case 501: return ph_fail(err, PROPHET_ENOTFOUND, "there is no live peer at %s", w->shown);
     default: break;
     }
-    if (*q->message)
+    if (*q->message && (q->status < 502 || q->status > 504 || is_refusal(q->message)))
         return live_refusal(w->shown, ph_slice_str(q->message), err);
-    return ph_fail(err, PROPHET_EREMOTE, "%s answers with status %d", w->shown, q->status);
-}
-
-/* Is it "code: message", as live peers refuse? */
-static bool is_refusal(const char *message)
-{
-    size_t n = strspn(message, "abcdefghijklmnopqrstuvwxyz_");
-    return n > 0 && message[n] == ':';
+    /* a proxy whose server is away: it may be back soon */
+    return ph_fail(err, q->status >= 502 && q->status <= 504 ? PROPHET_ENETWORK : PROPHET_EREMOTE,
+                   "%s answers with status %d", w->shown, q->status);
 }
 
 typedef struct body { /* to be sent */

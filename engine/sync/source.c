@@ -74,8 +74,7 @@ static prophet_code check_writable(ph_replica *r, const ph_sync_options *o, prop
                : PROPHET_OK;
 }
 
-/* A URL of http, https or ssh may be that of a live peer. PROPHET_DONE: it is none, and may be a depot. */
-static prophet_code open_live(const char *url, ph_replica *r, const ph_sync_options *o,
+prophet_code sync_source_live(const char *url, ph_replica *r, const ph_sync_options *o,
                               sync_live **out, prophet_error *err)
 {
     if (!sync_live_possible(url) || (o && o->seal)) /* only depots are sealed */
@@ -94,7 +93,7 @@ static prophet_code pull_url(ph_replica *r, const char *url, const ph_sync_optio
         rc = sync_depot_pull_known(r, url, o, rep, err);
     if (rc != PROPHET_DONE)
         return rc;
-    if ((rc = open_live(url, r, o, &l, err)) == PROPHET_DONE)
+    if ((rc = sync_source_live(url, r, o, &l, err)) == PROPHET_DONE)
         return sync_depot_pull(r, url, o, rep, err);
     if (rc >= 0)
         rc = sync_live_pull(l, r, rep, err);
@@ -106,7 +105,7 @@ static prophet_code push_url(ph_replica *r, const char *url, const ph_sync_optio
                              ph_sync_report *rep, prophet_error *err)
 {
     sync_live *l = NULL;
-    prophet_code rc = open_live(url, r, o, &l, err);
+    prophet_code rc = sync_source_live(url, r, o, &l, err);
     if (rc == PROPHET_DONE)
         return sync_depot_publish(r, url, o, rep, err);
     if (rc >= 0)
@@ -119,7 +118,7 @@ static prophet_code database_of_url(const char *url, const ph_sync_options *o, p
                                     prophet_error *err)
 {
     sync_live *l = NULL;
-    prophet_code rc = open_live(url, NULL, o, &l, err);
+    prophet_code rc = sync_source_live(url, NULL, o, &l, err);
     if (rc == PROPHET_DONE)
         return sync_depot_database(url, o, out, err);
     if (rc >= 0)

@@ -87,7 +87,7 @@ prophet_code ph_sync_key_new(const char *path, const char *passphrase, prophet_e
 /* ---- staying together (follow.c): one other side for many exchanges ---- */
 
 typedef struct ph_sync_follow ph_sync_follow;
-/* A live peer, or a replica in a directory. r and o outlive it. EUSAGE: a depot or a bundle, which nobody can watch. */
+/* A live peer, a replica in a directory, or a depot. r and o outlive it. EUSAGE: a bundle, which is read once. */
 prophet_code ph_sync_follow_open(ph_replica *r, const char *other, const ph_sync_options *o,
                                  ph_sync_follow **out, prophet_error *err);
 /* As ph_sync_pull and ph_sync_push. What has not changed since is not asked again. */
@@ -96,6 +96,8 @@ prophet_code ph_sync_follow_push(ph_sync_follow *f, ph_sync_report *rep, prophet
 /* Until the other side has something new; PROPHET_DONE: the time passed. progress is called now and then, and at once while `wake` is readable: its EINTERRUPTED ends
  * the waiting and nothing more. */
 prophet_code ph_sync_follow_wait(ph_sync_follow *f, int wake, uint32_t seconds, prophet_error *err);
+/* A depot: exchanges are files that stay, so several commits are better one. */
+bool ph_sync_follow_gathers(const ph_sync_follow *f);
 void ph_sync_follow_close(ph_sync_follow *f); /* NULL is fine */
 
 /* Writes a bundle: everything (since NULL), or what came after a version ("41"), a changeset with all it had seen (64 hex digits), or what a place had when

@@ -84,6 +84,14 @@ prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_u
 prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
                                 ph_sync_report *rep, prophet_error *err);
 
+/* depot_follow.c: a depot that is stayed together with. r, url and o outlive it. wait as ph_sync_follow_wait. ENOTFOUND: it was there, and is gone. */
+typedef struct sync_depot_way sync_depot_way;
+prophet_code sync_depot_way_open(ph_replica *r, const char *url, const ph_sync_options *o, sync_depot_way **out, prophet_error *err);
+prophet_code sync_depot_way_pull(sync_depot_way *w, ph_sync_report *rep, prophet_error *err);
+prophet_code sync_depot_way_push(sync_depot_way *w, ph_sync_report *rep, prophet_error *err);
+prophet_code sync_depot_way_wait(sync_depot_way *w, int wake, uint32_t seconds, prophet_error *err);
+void         sync_depot_way_close(sync_depot_way *w); /* NULL is fine */
+
 /* spool.c */
 typedef struct sync_spool {
     const char *dir; /* where its file goes when it is large; borrowed */
@@ -112,5 +120,8 @@ prophet_code   sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, 
  * ends the waiting and nothing more. */
 prophet_code   sync_live_wait(sync_live *l, int wake, uint32_t seconds, prophet_error *err);
 void           sync_live_close(sync_live *l); /* NULL is fine */
+
+/* source.c: a URL of http, https or ssh may be that of a live peer. PROPHET_DONE: it is none, and may be a depot. */
+prophet_code   sync_source_live(const char *url, ph_replica *r, const ph_sync_options *o, sync_live **out, prophet_error *err);
 
 #endif

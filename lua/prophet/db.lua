@@ -4,6 +4,7 @@ local core = require "prophet.core"
 local conflicts = require "prophet.conflicts"
 local e = require "prophet.error"
 local history = require "prophet.history"
+local live = require "prophet.live"
 local log = require "prophet.log"
 local point = require "prophet.point"
 local remotes = require "prophet.remotes"
@@ -75,7 +76,7 @@ local function make(handle, path, options, info)
   info = info or handle:info()
   local s = {
     handle = handle, path = path, user = info.user, replica = info.replica, id = info.database, readonly = info.readonly,
-    clock = options.clock, resolvers = {},
+    clock = options.clock, resolvers = {}, lives = {},
   }
   local db = setmetatable({ [STATE] = s }, mt)
   s.db = db
@@ -288,10 +289,11 @@ function methods.resolvers(db)
   return resolvers.list(state_of(db))
 end
 
---- Lets the resolvers vote on what is due, and tells those who watch what has happened since.
+--- Lets live syncs in the background do what is due and resolvers vote, and tells those who watch what has happened since.
 function methods.poll(db)
   local s = state_of(db)
   local said = report.poll(s.handle:poll())
+  live.step(s)
   said.events = watch.deliver(s)
   return said
 end
@@ -301,7 +303,8 @@ function methods.on(db, event, fn)
   return watch.on(state_of(db), event, fn)
 end
 
---- Polls whenever something is written, by whatever process, until a function that is told something gives false, `seconds` passed, or an interrupt.
+--- Polls whenever something is written, by whatever process, or a live sync has something to do: until a function that is told something gives false,
+-- `seconds` passed, or an interrupt.
 function methods.run(db, seconds)
   return watch.run(state_of(db), seconds)
 end
@@ -328,7 +331,7 @@ end
 methods.pull = exchange "pull"
 methods.push = exchange "push"
 local sync_once = exchange "sync"
-local live_options = { live = true, synced = true, lost = true }
+local live_options = { live = true, background = true, synced = true, lost = true }
 for name in pairs(exchange_options) do live_options[name] = true end
 
 -- Until `synced` or `lost` gives false, or an interrupt.
@@ -337,10 +340,11 @@ local function sync_live(db, other, options)
   for name, v in pairs(options) do
     if exchange_options[name] then
       given[name] = v
-    elseif name ~= "live" and type(v) ~= "function" then
+    elseif (name == "synced" or name == "lost") and type(v) ~= "function" then
       e.raise { code = "usage", message = ("option %s is a %s, not a function"):format(name, type(v)), value = v }
     end
   end
+  if options.background then return live.open(s, other, given, options) end
   s.handle:sync_live(other, given, function(event)
     types.refresh(s)
     if event.error then return options.lost and options.lost(e.new(event.error), event.seconds) end
@@ -348,7 +352,8 @@ local function sync_live(db, other, options)
   end)
 end
 
---- Pulls, then pushes. With live = true: whenever something is new on either side.
+--- Pulls, then pushes. With live = true: whenever something is new on either side; with background = true that is done by db:poll and db:run, and
+-- the live sync is given, which `close` ends.
 function methods.sync(db, other, options)
   strict.options("sync", options, live_options)
   if options and options.live then
@@ -357,7 +362,7 @@ function methods.sync(db, other, options)
     end
     return sync_live(db, other, options)
   end
-  for _, name in ipairs { "synced", "lost" } do
+  for _, name in ipairs { "synced", "lost", "background" } do
     if options and options[name] then
       e.raise { code = "usage", message = ("option %s is for a live sync"):format(name), hint = "{ live = true }" }
     end

@@ -3,6 +3,7 @@
 
 local core = require "prophet.core"
 local e = require "prophet.error"
+local live = require "prophet.live"
 local log = require "prophet.log"
 local strict = require "prophet.strict"
 
@@ -223,12 +224,15 @@ function M.run(s, seconds)
   local ends, told = seconds and core.time().ms + math.ceil(seconds * 1000), 0
   local state_ = state(s)
   while true do
-    if not s.readonly then s.handle:poll() end
+    if not s.readonly then
+      s.handle:poll()
+      live.step(s)
+    end
     local n, stop = M.deliver(s)
     told = told + n
     local left = ends and math.max(0, ends - core.time().ms) or -1
     if stop or left == 0 then return told end
-    s.handle:wait(state_.seen, math.min(left, 86400000))
+    live.wait(s, state_.seen, math.min(left, 86400000))
   end
 end
 

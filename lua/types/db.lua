@@ -113,14 +113,23 @@ function db:pull(source, options) end
 function db:push(target, options) end
 
 ---@class prophet.SyncOptions: prophet.ExchangeOptions
----@field live? boolean  stays together with a live peer or the directory of a replica, until `synced` or `lost` gives false, or an interrupt
+---@field live? boolean  stays together with a live peer, the directory of a replica or a depot, until `synced` or `lost` gives false, or an interrupt
+---@field background? boolean  of a live sync: gives it at once; db:poll and db:run do what is due
 ---@field synced? fun(report: table): boolean?  after the first exchange, and each that moved something
 ---@field lost? fun(err: table, seconds: number): boolean?  the other side cannot be reached: it is tried again after so many seconds
+
+---@class prophet.Live
+---@field other string
+---@field lost? table  the error by which the other side cannot be reached now
+local live = {}
+
+--- Ends it.
+function live:close() end
 
 --- Pulls, then pushes.
 ---@param other string
 ---@param options? prophet.SyncOptions
----@return table?
+---@return table|prophet.Live|nil
 function db:sync(other, options) end
 
 ---@class prophet.Remote

@@ -40,7 +40,7 @@ end
 describe("the stubs", function()
   local dir = os.tmpname()
   os.remove(dir)
-  local db, record, conflict, query, server
+  local db, record, conflict, query, server, live
 
   setup(function()
     db = prophet.open(dir .. "-a", { create = true, durability = "relaxed" })
@@ -53,6 +53,7 @@ describe("the stubs", function()
     for c in db:conflicts {} do conflict = c end
     query = db.types.ticket:find {}
     server = db:serve { listen = "127.0.0.1:0", background = true }
+    live = db:sync(dir .. "-b", { live = true, background = true })
   end)
   teardown(function()
     server:close()
@@ -64,7 +65,7 @@ describe("the stubs", function()
     local objects = { prophet = prophet, ["prophet.q"] = prophet.q, ["prophet.json"] = prophet.json, ["prophet.fields"] = fields,
       ["prophet.db"] = db, ["prophet.Type"] = db.types.ticket, ["prophet.Record"] = record, ["prophet.Query"] = query,
       ["prophet.Conflict"] = conflict, ["prophet.errors"] = prophet.error, ["prophet.csv"] = prophet.csv,
-      ["prophet.Server"] = server, ["prophet.Watch"] = query:watch(function() end) }
+      ["prophet.Server"] = server, ["prophet.Live"] = live, ["prophet.Watch"] = query:watch(function() end) }
     for class, names in pairs(stubs) do
       if class ~= "prophet.Question" then -- seen by resolvers only
         assert.truthy(objects[class], class)
@@ -94,7 +95,7 @@ describe("the stubs", function()
 
   it("have all methods that the Lua side defines", function()
     local classes = { db = "prophet.db", types = "prophet.Type", query = "prophet.Query", conflicts = "prophet.Conflict",
-      record = "prophet.Record", serve = "prophet.Server", watch = "prophet.Watch" }
+      record = "prophet.Record", serve = "prophet.Server", live = "prophet.Live", watch = "prophet.Watch" }
     for file, class in pairs(classes) do
       local count = 0
       for line in io.lines(("%s/lua/prophet/%s.lua"):format(SOURCE, file)) do

@@ -8,13 +8,14 @@ local function live(ctx, db, other)
   if ctx.options.dry_run then e.raise { code = "usage", message = "a live sync has no dry run" } end
   local options = exchange.way(ctx, { live = true })
   options.dry_run = nil
+  local said
   function options.synced(report)
+    said = nil
     exchange.show(ctx, db, report)
     ctx.stdout:flush()
   end
-  local said
   function options.lost(err, seconds)
-    if tostring(err) == said and seconds < 5 then return end -- once, and then now and then
+    if tostring(err) == said then return end -- once, until it is back
     said = tostring(err)
     if ctx.options.json then return ctx:fail(err, other) end
     ctx:warn(("%s; again in %.1f s"):format(said, seconds))
@@ -30,7 +31,8 @@ return {
   about = exchange.about .. [[
 
 
-With --live the other side is a live peer (prophet serve) or the directory of a replica; a connection that is lost is tried again.]],
+With --live the other side is a live peer (prophet serve), the directory of a replica, or a depot, which is looked at now and then; a connection
+that is lost is tried again.]],
   options = options,
   run = function(ctx)
     local db = ctx:open()
