@@ -104,9 +104,36 @@ static prophet_code note(differing *d, prophet_slice type, const ph_uuid *uuid, 
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
+/* Does it say how conflicts are settled? */
+static bool rules(const ph_changeset *cs)
+{
+    for (size_t i = 0; cs->has_body && i < cs->body.change_count; i++)
+        if (ph_slice_eq(cs->body.changes[i].type, ph_slice_str("_type")) ||
+            ph_slice_eq(cs->body.changes[i].type, ph_slice_str("_voter")))
+            return true;
+    return cs->header.has_succeeds;
+}
+
+/* Where rules or weights differ, what is in conflict may, too. */
+static prophet_code gather_open(differing *d, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (int side = 0; side < 2 && rc >= 0; side++) {
+        ph_view *v = d->reads[side].v;
+        ph_cell_key *keys = NULL;
+        size_t count = 0;
+        ph_arena_reset(&d->scratch);
+        rc = ph_view_conflicts(v, ph_slice(NULL, 0), NULL, 1, &d->scratch, &keys, &count, err);
+        for (size_t i = 0; i < count && rc >= 0; i++)
+            rc = note(d, ph_names_get(v->names, keys[i].type), &keys[i].uuid, err);
+    }
+    return rc;
+}
+
 /* The records of all changesets that one side has and the other has not. */
 static prophet_code gather(differing *d, prophet_error *err)
 {
+    bool settled_otherwise = false;
     ph_view *a = d->reads[0].v, *b = d->reads[1].v;
     uint64_t last = a->state.version > b->state.version ? a->state.version : b->state.version;
     prophet_code rc = PROPHET_OK;
@@ -118,11 +145,14 @@ static prophet_code gather(differing *d, prophet_error *err)
         ph_arena_reset(&d->scratch);
         if ((rc = api_changeset_get(in_a ? a : b, version, &d->scratch, &c, err)) < 0)
             break;
+        settled_otherwise = settled_otherwise || rules(&c.cs);
         for (size_t i = 0; rc >= 0 && c.cs.has_body && i < c.cs.body.change_count; i++)
             rc = note(d, c.cs.body.changes[i].type, &c.cs.body.changes[i].record, err);
         for (size_t i = 0; rc >= 0 && c.cs.has_body && i < c.cs.body.vote_count; i++)
             rc = note(d, c.cs.body.votes[i].type, &c.cs.body.votes[i].record, err);
     }
+    if (rc >= 0 && settled_otherwise)
+        rc = gather_open(d, err);
     return rc < 0 ? rc : PROPHET_OK;
 }
 

@@ -167,6 +167,16 @@ static prophet_code is_listed(ph_view *v, const ph_cell_key *key, int status, ph
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+/* The key behind which those of a record begin; false: none is less. */
+static bool just_before(uint32_t type, const ph_uuid *record, ph_cell_key *out)
+{
+    *out = (ph_cell_key){ .type = type, .uuid = *record, .field = UINT32_MAX };
+    for (size_t i = sizeof out->uuid.b; i-- > 0;)
+        if (out->uuid.b[i]-- != 0)
+            return true;
+    return false;
+}
+
 prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *record, int status,
                                ph_arena *a, ph_cell_key **out, size_t *count, prophet_error *err)
 {
@@ -179,11 +189,17 @@ prophet_code ph_view_conflicts(ph_view *v, prophet_slice type, const ph_uuid *re
     size_t n = 256;
     prophet_code rc = PROPHET_OK;
     *count = 0;
+    if (type_id && record && just_before(type_id, record, &after))
+        from = &after;
     while (n == 256 && rc >= 0 && (type_id || !type.len)) {
         if ((rc = ph_conflicts_list(v->txn, table, type_id, from, keys, 256, &n, err)) < 0)
             break;
         for (size_t i = 0; i < n && rc >= 0; i++) {
             bool yes = !record || ph_uuid_eq(&keys[i].uuid, record);
+            if (!yes && type_id && memcmp(keys[i].uuid.b, record->b, sizeof record->b) > 0) {
+                n = 0; /* all of the record's were there */
+                break;
+            }
             ph_arena_reset(&scratch);
             if (yes && (rc = is_listed(v, &keys[i], status, &scratch, &yes, err)) < 0)
                 break;

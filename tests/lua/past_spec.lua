@@ -265,6 +265,27 @@ describe("the database's past", function()
     raises("usage", db.diff, db)
   end)
 
+  it("differs by what a weight settles otherwise", function()
+    local t = ticket:create { summary = "a", severity = 1 }
+    local bob = place.clone(db, "bob")
+    t:set { severity = 2 }
+    bob.types.ticket:must(t.id):set { severity = 3 }
+    db:pull(bob.path)
+    bob:pull(db.path)
+    for value, side in pairs { [2] = db, [3] = bob } do
+      for c in side:conflicts { status = "open" } do c:vote(value) end
+    end
+    db:pull(bob.path)
+    local v1, was = db:version(), ticket:must(t.id).severity
+    db.types._voter:upsert({ replica = bob.replica }, { weight = was == 2 and 9 or 0 })
+    for from, to in pairs { [v1] = db:version(), [db:version()] = v1 } do
+      local found = {}
+      for d in db:diff(from, to) do found[tostring(d.record)] = d end
+      local before = from == v1 and was or 5 - was
+      assert.same({ { field = "severity", old = before, new = 5 - before } }, found[t.id].changes)
+    end
+  end)
+
   it("is taken back by revert: fields, elements, counters, lives", function()
     local a = ticket:create { summary = "a", tags = { "x", "y" } }
     local b = ticket:create { summary = "b" }
