@@ -72,11 +72,18 @@ local known_options = {
 local clone_options = { seal = true, token = true, cacert = true, proxy = true, progress = true, dry_run = true }
 for name in pairs(known_options) do clone_options[name] = true end
 
+-- This replica's id. One that turns out to be a copy takes another key when it meets the first, with a changeset that says so.
+local function key(s)
+  local version = not s.readonly and s.handle:version()
+  if version ~= s.key_seen then s.replica, s.key_seen = s.handle:info().replica, version end
+  return s.replica
+end
+
 local function make(handle, path, options, info)
   info = info or handle:info()
   local s = {
     handle = handle, path = path, user = info.user, replica = info.replica, id = info.database, readonly = info.readonly,
-    clock = options.clock, resolvers = {}, lives = {},
+    clock = options.clock, resolvers = {}, lives = {}, key = key, key_seen = info.readonly and false or info.version,
   }
   local db = setmetatable({ [STATE] = s }, mt)
   s.db = db
@@ -151,7 +158,7 @@ function properties.settings(s) return s.settings end
 function properties.remotes(s) return s.remotes end
 function properties.user(s) return s.user end
 function properties.path(s) return s.path end
-function properties.replica(s) return s.replica end
+function properties.replica(s) return s:key() end
 function properties.id(s) return s.id end
 function properties.readonly(s) return s.readonly end
 --- What a person should be told about this open, or nil.

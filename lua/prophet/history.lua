@@ -141,7 +141,7 @@ local function entry(s, id)
 end
 
 local function newest_own(s)
-  return first(s, { replica = s.replica, newest = true })
+  return first(s, { replica = s:key(), newest = true })
 end
 
 local function take_back(s, c)
@@ -159,7 +159,7 @@ end
 
 --- Takes back what this replica changed last.
 function M.undo(s)
-  for c in s.handle:log({ replica = s.replica, newest = true }, log.wrap) do
+  for c in s.handle:log({ replica = s:key(), newest = true }, log.wrap) do
     if #c.changes > 0 then return take_back(s, c) end
   end
   e.raise { code = "not_found", message = "this replica has changed nothing yet", hint = "db:revert(changeset) takes others' changes back" }

@@ -40,7 +40,7 @@ end
 -- Who is behind it, and whether it came from elsewhere.
 local function origin_of(s, c)
   return { version = c.version, changeset = c.id, author = c.author, time = c.time, message = c.message, replica = c.replica,
-    ["local"] = c.replica == s.replica }
+    ["local"] = c.replica == s:key() }
 end
 
 -- ---- queries -------------------------------------------------------------------------------------------
