@@ -75,7 +75,7 @@ typedef struct depot_publisher {
     ph_id key;
     const depot_entry *told; /* by the root, or NULL */
     uint64_t best;           /* generation seen before, 0: none */
-    bool read;               /* its manifest is there and good */
+    bool there, read;        /* its manifest is there; and good */
     depot_manifest m;
     uint8_t hash[32];
     char etag[PROPHET_ETAG_MAX];

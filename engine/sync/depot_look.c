@@ -84,6 +84,14 @@ static prophet_code append(void *ctx, prophet_slice bytes, prophet_error *err)
     return b->failed ? ph_nomem(err) : PROPHET_OK;
 }
 
+/* What another salt sealed can be read if that is the first thing read: somebody was faster in beginning this depot. */
+static prophet_code take_salt(depot *d, const uint8_t *salt, prophet_error *err)
+{
+    if (d->seal.passphrase[0] && d->opened == 0 && memcmp(salt, d->seal.salt, SEAL_SALT) != 0)
+        d->seal.has_key = false;
+    return sync_seal_salt(&d->seal, salt, err);
+}
+
 /* In place. The first sealed file that is read tells the salt. */
 static prophet_code unseal(depot *d, ph_buf *bytes, prophet_error *err)
 {
@@ -98,7 +106,7 @@ static prophet_code unseal(depot *d, ph_buf *bytes, prophet_error *err)
     }
     if (!d->seal.on)
         return rc;
-    if (sealed && (rc = sync_seal_salt(&d->seal, salt, err)) < 0)
+    if (sealed && (rc = take_salt(d, salt, err)) < 0)
         return rc;
     sync_unsealer_begin(&w, &d->seal, append, &plain);
     if ((rc = sync_unsealer_put(&w, ph_buf_slice(bytes), err)) >= 0)
@@ -261,6 +269,7 @@ static prophet_code read_bytes(depot *d, depot_publisher *p, ph_buf *bytes, prop
     if ((rc = ph_net_get_bytes(d->net, name, DEPOT_FILE_MAX, &g, bytes, err)) != PROPHET_OK)
         return rc;
     memcpy(p->etag, g.etag, sizeof p->etag);
+    p->there = true;
     d->bytes += bytes->len;
     if ((rc = unseal(d, bytes, err)) < 0)
         return rc;

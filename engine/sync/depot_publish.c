@@ -4,6 +4,8 @@
  *   1. what the own manifest names but is not here is pulled first (a restored backup, a copy)
  *   2. what no segment there holds becomes a new segment, together with the last own ones that are not at least twice as large: so there
  *      are O(log n), and each changeset is written O(log n) times
+ *   3. the manifest is replaced only if it is still the one that was read: else a copy of this replica, under the same key, was here, and all
+ *      begins again; what the copy published is pulled
  * Called by source.c; calls depot_look.c, depot_gap.c, depot_root.c. */
 #include "sync/depot_impl.h"
 #include <errno.h>
@@ -12,6 +14,8 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+enum { AGAIN = 5 }; /* times, because of a copy */
 
 typedef struct publish {
     depot *d;
@@ -257,6 +261,14 @@ static uint64_t next_generation(const publish *p)
     return g + 1;
 }
 
+/* It must not have changed since it was read. */
+static void only_if_same(const publish *p, prophet_net_put *put)
+{
+    const depot_publisher *self = depot_find(p->d, ph_replica_key(p->d->r));
+    put->only_if_absent = self && !self->there;
+    put->only_if_etag = self && self->there && self->etag[0] ? self->etag : NULL;
+}
+
 static prophet_code put_manifest(publish *p, prophet_error *err)
 {
     depot_manifest m = { .database = *ph_replica_database(p->d->r),
@@ -280,6 +292,7 @@ static prophet_code put_manifest(publish *p, prophet_error *err)
     if (rc >= 0) {
         ph_buf_put(&bytes, sig, sizeof sig);
         depot_manifest_name(&p->folder, name);
+        only_if_same(p, &put);
         rc = bytes.failed ? ph_nomem(err) : depot_put(p->d, name, ph_buf_slice(&bytes), &put, err);
     }
     p->rep->bytes += bytes.len;
@@ -392,33 +405,58 @@ static prophet_code lacks_own(depot *d, bool *yes, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+/* Of a passphrase a salt makes the key, and all names: the root tells it, so it comes first where nothing is yet. */
+static prophet_code agree_on_salt(depot *d, prophet_error *err)
+{
+    prophet_code rc = depot_look(d, true, err);
+    if (rc < 0 || d->has_root || d->opened || !d->seal.passphrase[0] || (d->o && d->o->dry_run))
+        return rc;
+    return (rc = depot_root_write(d, err)) < 0 ? rc : depot_look(d, true, err);
+}
+
+/* Looks, and brings what the own manifest names but is not here. */
+static prophet_code look_at_own(depot *d, bool dry, ph_sync_report *rep, prophet_error *err)
+{
+    ph_sync_report came = { 0 };
+    bool lacks;
+    prophet_code rc;
+    if ((!dry && (rc = ph_replica_sign(d->r, err)) < 0) || (rc = agree_on_salt(d, err)) < 0 ||
+        (rc = lacks_own(d, &lacks, err)) < 0 || !lacks || dry)
+        return rc;
+    rc = depot_take(d, &came, err);
+    if (came.notice[0])
+        memcpy(rep->notice, came.notice, sizeof rep->notice);
+    ph_sync_report_clear(&came);
+    return rc < 0 || (rc = ph_replica_sign(d->r, err)) < 0 ? rc : depot_look(d, true, err);
+}
+
+static prophet_code publish_all(depot *d, bool dry, ph_sync_report *rep, prophet_error *err)
+{
+    prophet_code rc = PROPHET_ESTALE;
+    for (int i = 0; i < AGAIN && (rc == PROPHET_ESTALE || rc == PROPHET_EEXISTS); i++) {
+        if ((rc = look_at_own(d, dry, rep, err)) < 0 ||
+            (d->o && d->o->check && (rc = depot_check(d, err)) < 0))
+            return rc;
+        rc = publish_once(d, rep, err);
+    }
+    return rc;
+}
+
 static prophet_code publish_locked(depot *d, ph_sync_report *rep, prophet_error *err)
 {
-    bool dry = d->o && d->o->dry_run, lacks;
-    ph_sync_report came = { 0 };
-    prophet_code rc;
-    if ((!dry && (rc = ph_replica_sign(d->r, err)) < 0) || (rc = depot_look(d, true, err)) < 0 ||
-        (rc = lacks_own(d, &lacks, err)) < 0)
-        return rc;
-    if (lacks && !dry) {
-        rc = depot_take(d, &came, err);
-        if (came.notice[0])
-            memcpy(rep->notice, came.notice, sizeof rep->notice);
-        ph_sync_report_clear(&came);
-        if (rc < 0 || (rc = ph_replica_sign(d->r, err)) < 0 || (rc = depot_look(d, true, err)) < 0)
-            return rc;
-    }
-    if (d->o && d->o->check && (rc = depot_check(d, err)) < 0)
+    bool dry = d->o && d->o->dry_run;
+    rep->dry_run = dry;
+    prophet_code rc = publish_all(d, dry, rep, err);
+    if (rc < 0)
         return rc;
     if (d->rotten.count)
         (void)snprintf(
             rep->notice, sizeof rep->notice,
             "%.200s: %zu damaged segments: what is here of what they held is published again",
             ph_net_shown(d->net), d->rotten.count);
-    rep->dry_run = dry;
-    bool is_new = !d->has_root && d->opened == 0;
-    if ((rc = publish_once(d, rep, err)) < 0 || dry)
+    if (dry)
         return rc;
+    bool is_new = !d->has_root && d->opened == 0;
     if (is_new && !d->seal.on && rep->changesets && !rep->notice[0])
         (void)snprintf(
             rep->notice, sizeof rep->notice,
