@@ -210,24 +210,24 @@ static prophet_code fetch(take *t, part *p, prophet_error *err)
     return PROPHET_DONE;
 }
 
+/* Below 0: what came before stays among the parts. */
 static prophet_code fetch_all(take *t, bool *all, prophet_error *err)
 {
-    size_t kept = 0;
+    size_t kept = 0, asked = t->parts.count;
+    prophet_code rc = PROPHET_OK;
     t->used = 0;
-    for (size_t i = 0; i < t->parts.count; i++) {
+    for (size_t i = 0; i < asked && rc >= 0; i++) {
         part p = t->parts.at[i];
-        prophet_code rc = fetch(t, &p, err);
-        if (rc < 0)
-            return rc;
         const depot_file f = { .folder = p.p->folder, .name = p.s->file };
+        rc = fetch(t, &p, err);
         if (rc == PROPHET_OK)
             t->parts.at[kept++] = p;
-        else if (!PH_PUSH(t->failed, f))
-            return ph_nomem(err);
+        else if (rc == PROPHET_DONE && !PH_PUSH(t->failed, f))
+            rc = ph_nomem(err);
     }
-    *all = kept == t->parts.count;
+    *all = kept == asked;
     t->parts.count = kept;
-    return PROPHET_OK;
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
 /* ---- feeding ------------------------------------------------------------------------------------------------------------- */
@@ -358,20 +358,39 @@ static prophet_code count_parts(take *t, prophet_error *err)
     return rc;
 }
 
+/* Where the way breaks off, what came over it whole is applied all the same: the next pull goes on behind it. */
+static prophet_code fetch_and_feed(take *t, bool *all, prophet_error *err)
+{
+    bool dry = t->d->o && t->d->o->dry_run;
+    prophet_error why = { 0 };
+    prophet_code rc, broke = fetch_all(t, all, &why);
+    if (broke < 0 && (broke != PROPHET_ENETWORK || dry)) {
+        if (err)
+            *err = why;
+        return broke;
+    }
+    rc = dry ? count_parts(t, err) : feed_parts(t, err);
+    if (rc >= 0 && !dry)
+        rc = ph_intake_apply(t->in.in, err);
+    if (broke == PROPHET_OK ||
+        (rc < 0 && rc != PROPHET_EBUDGET)) /* what did not come is waited for */
+        return rc;
+    if (err)
+        *err = why;
+    return broke;
+}
+
 /* A segment that is gone: its publisher may have merged it meanwhile, or somebody else has what is in it. */
 static prophet_code rounds(take *t, prophet_error *err)
 {
-    bool dry = t->d->o && t->d->o->dry_run, all = false;
+    bool all = false;
     prophet_code rc = PROPHET_OK;
     for (int i = 0; i < ROUNDS && !all && rc >= 0; i++) {
         if (i && (rc = depot_look(t->d, true, err)) < 0)
             break;
-        if (t->d->current || (rc = choose(t, err)) < 0 || t->parts.count == 0 ||
-            (rc = fetch_all(t, &all, err)) < 0)
+        if (t->d->current || (rc = choose(t, err)) < 0 || t->parts.count == 0)
             break;
-        rc = dry ? count_parts(t, err) : feed_parts(t, err);
-        if (rc >= 0 && !dry)
-            rc = ph_intake_apply(t->in.in, err);
+        rc = fetch_and_feed(t, &all, err);
     }
     bool whole = t->missing == 0 && (all || t->parts.count == 0);
     if (rc >= 0 && t->refused && !whole) /* nobody else has what was in it */

@@ -1,14 +1,14 @@
--- Depots into which somebody else publishes in the middle of a publish: a copy of the same replica, or the first who seals.
+-- Depots in the middle of something: somebody else publishes, a copy of the same replica or the first who seals; the way there breaks off.
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
 local prophet = require "prophet"
 local place = require "place"
 
-describe("a depot in the middle of a publish", function()
-  local ann, files, meanwhile
+describe("a depot in the middle of something", function()
+  local ann, files, meanwhile, reads
   before_each(function()
     local count = 0
     place.enter()
-    files, meanwhile = {}, {}
+    files, meanwhile, reads = {}, {}, {}
     ann = place.tracker "ann"
     ann.types.ticket:create { summary = "Crash" }
     prophet.transport {
@@ -17,6 +17,8 @@ describe("a depot in the middle of a publish", function()
       get = function(_, name)
         local f = files[name]
         if not f then return nil end
+        if #name == 129 then reads[#reads + 1] = name end
+        if #reads == meanwhile.down then prophet.error.raise { code = "network", message = "nobody answers" } end
         return f.bytes, f.etag, #f.bytes
       end,
       put = function(_, name, body, how)
@@ -91,5 +93,20 @@ describe("a depot in the middle of a publish", function()
     meanwhile.any = function() bob:publish("shelf:bugs", { seal = seal }) end
     ann:publish("shelf:bugs", { seal = seal })
     assert.equal("Crash bob's", summaries { seal = seal })
+  end)
+
+  it("goes on behind what came before the way broke off", function()
+    local bob = place.clone(ann, "bob")
+    for i = 1, 8 do ann.types.ticket:create { summary = "n" .. i } end
+    ann:publish "shelf:bugs"
+    ann.types.ticket:create { summary = "last" }
+    ann:publish "shelf:bugs" -- a segment of its own
+    meanwhile.down = 2
+    place.raises("network", bob.pull, bob, "shelf:bugs")
+    assert.equal(9, bob.types.ticket:find({}):count())
+    meanwhile.down = nil
+    assert.equal(1, bob:pull("shelf:bugs").changesets)
+    assert.equal(3, #reads)
+    assert.equal(ann:digest(), bob:digest())
   end)
 end)
