@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A list that does not end is none. */
+enum { FILES_MAX = 500000, PUBLISHERS_MAX = 10000 };
+
 /* While the way there waits or moves: a person may want it to end. An unknown total is 0 here. */
 static prophet_code on_the_way(void *ctx, const char *stage, uint64_t done, uint64_t total,
                                prophet_error *err)
@@ -170,12 +173,18 @@ static int by_folder(const void *a, const void *b)
     return ph_id_cmp(&((const depot_publisher *)a)->folder, &((const depot_publisher *)b)->folder);
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const depot_file *x = a, *y = b;
+    int c = ph_id_cmp(&x->folder, &y->folder);
+    return c ? c : ph_id_cmp(&x->name, &y->name);
+}
+
 static const depot_file *find_file(const depot *d, const ph_id *folder, const ph_id *name)
 {
-    for (size_t i = 0; i < d->files.count; i++)
-        if (ph_id_eq(&d->files.at[i].folder, folder) && ph_id_eq(&d->files.at[i].name, name))
-            return &d->files.at[i];
-    return NULL;
+    const depot_file want = { .folder = *folder, .name = *name };
+    return d->files.count ? bsearch(&want, d->files.at, d->files.count, sizeof want, by_place)
+                          : NULL;
 }
 
 bool depot_lists(const depot *d, const ph_id *folder, const depot_segment *s)
@@ -249,6 +258,9 @@ static prophet_code note_name(void *ctx, const char *name, uint64_t size, prophe
 {
     depot *d = ctx;
     depot_file f = { .size = size };
+    if (d->files.count == FILES_MAX || d->publishers.count > PUBLISHERS_MAX)
+        return ph_fail(err, PROPHET_EREMOTE, "more than any depot holds: %d files, %d publishers",
+                       FILES_MAX, PUBLISHERS_MAX);
     if (strlen(name) < 66 || name[64] != '/' || !ph_unhex(name, 64, f.folder.b, 32))
         return PROPHET_OK;
     if (strcmp(name + 65, "manifest") == 0)
@@ -383,6 +395,8 @@ prophet_code depot_look(depot *d, bool all, prophet_error *err)
         (rc = ph_net_list(d->net, "", note_name, d, err)) < 0)
         return rc;
     d->listed = rc == PROPHET_OK;
+    if (d->files.count)
+        ph_sort(d->files.at, d->files.count, sizeof *d->files.at, by_place);
     if ((rc = learn_salt(d, err)) < 0)
         return rc;
     depot_publisher *own; /* where nobody lists, a new one would not know of itself */

@@ -22,6 +22,7 @@ typedef struct take {
     int spool;
     uint64_t used;
     PH_LIST(part) parts;
+    ph_map runs;                /* in the parts, by id: of several that end in it the longest */
     PH_LIST(depot_file) failed; /* segments that are not there, or not what they should be */
     sync_intake in;
     ph_sync_report *rep;
@@ -34,13 +35,20 @@ typedef struct take {
 
 static bool chosen(const take *t, const sync_run *run)
 {
-    for (size_t i = 0; i < t->parts.count; i++)
-        for (size_t k = 0; k < t->parts.at[i].s->run_count; k++) {
-            const sync_run *r = &t->parts.at[i].s->runs[k];
-            if (ph_id_eq(&r->id, &run->id) && r->from <= run->from)
-                return true;
-        }
-    return false;
+    const sync_run *r = ph_map_get(&t->runs, ph_slice(run->id.b, sizeof run->id.b));
+    return r && r->from <= run->from;
+}
+
+static prophet_code add_part(take *t, const part *p, prophet_error *err)
+{
+    bool ok = PH_PUSH(t->parts, *p);
+    for (size_t i = 0; i < p->s->run_count && ok; i++) {
+        const sync_run *run = &p->s->runs[i];
+        if (!chosen(t, run))
+            ok =
+                ph_map_put(&t->runs, ph_slice(run->id.b, sizeof run->id.b), (void *)(uintptr_t)run);
+    }
+    return ok ? PROPHET_OK : ph_nomem(err);
 }
 
 static prophet_code is_needed(const take *t, ph_view *v, const depot_segment *s, bool *yes,
@@ -75,8 +83,8 @@ static prophet_code choose_from(take *t, ph_view *v, const depot_publisher *p, b
         if (is_there(t, p, one.s) != there || (rc = is_needed(t, v, one.s, &yes, err)) < 0 || !yes)
             continue;
         t->missing += !there;
-        if (there && !PH_PUSH(t->parts, one))
-            rc = ph_nomem(err);
+        if (there)
+            rc = add_part(t, &one, err);
     }
     return rc;
 }
@@ -89,6 +97,7 @@ static prophet_code choose(take *t, prophet_error *err)
     if (rc < 0)
         return rc;
     t->parts.count = t->missing = 0;
+    ph_map_reset(&t->runs);
     for (int there = 1; there >= 0; there--)
         for (size_t i = 0; i < t->d->publishers.count && rc >= 0; i++)
             rc = choose_from(t, v, &t->d->publishers.at[i], there, err);
@@ -445,6 +454,7 @@ prophet_code depot_take(depot *d, ph_sync_report *rep, prophet_error *err)
         rc = take_in(&t, err);
         close(t.spool);
     }
+    ph_map_clear(&t.runs);
     ph_free(t.parts.at);
     ph_free(t.failed.at);
     return rc;

@@ -239,6 +239,26 @@ describe("a depot", function()
     end
   end)
 
+  it("is none where a list does not end", function()
+    for _, last in ipairs { "manifest", ("ab"):rep(32) } do
+      local given = 0
+      prophet.transport {
+        scheme = "evil",
+        open = function() return {} end,
+        get = function() return nil end,
+        list = function()
+          return function()
+            given = given + 1
+            return ("%064x/%s"):format(given, last), 1
+          end
+        end,
+      }
+      raises("remote", ann.pull, ann, "evil:x")
+      prophet.transport { scheme = "evil" }
+      assert.truthy(given <= 500001, given)
+    end
+  end)
+
   it("is published into and pulled from on the command line", function()
     local function run(...)
       local r = cli.run(place.dir, "prophet", { ... })
