@@ -430,6 +430,7 @@ static prophet_code open_spool(ph_replica *r, int *fd, prophet_error *err)
 
 static prophet_code take_in(take *t, prophet_error *err)
 {
+    prophet_error ignored;
     prophet_code rc;
     if (t->d->o && t->d->o->dry_run) {
         t->rep->dry_run = true;
@@ -437,8 +438,11 @@ static prophet_code take_in(take *t, prophet_error *err)
     }
     if ((rc = sync_intake_begin(t->d->r, t->d->o, 0, &t->in, err)) < 0)
         return rc;
-    if ((rc = rounds(t, err)) >= 0)
+    rc = rounds(t, err);
+    if (rc >= 0)
         rc = sync_intake_finish(&t->in, t->rep, err);
+    else if (rc == PROPHET_ENETWORK)                        /* what came may call for another key */
+        (void)sync_intake_finish(&t->in, t->rep, &ignored); /* the first error is the one to tell */
     sync_intake_end(&t->in);
     if (rc >= 0 && t->rep->unsigned_rest)
         rc = ph_fail(err, PROPHET_EUNSIGNED, "%s holds %llu changesets that nobody signed",

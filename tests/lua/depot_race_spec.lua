@@ -62,15 +62,21 @@ describe("a depot in the middle of something", function()
     return table.concat(out, " ")
   end
 
-  it("keeps what a copy under the same key published", function()
-    ann:publish "shelf:bugs"
+  -- A copy of ann's directory that goes on under her key.
+  local function copied()
     ann:close()
     assert(os.execute(("cp -a '%s' '%s'"):format(place.path "ann", place.path "copy")))
     local copy = prophet.open(place.path "copy", { readonly = true })
-    copy:adopt() -- by mistake: it goes on under ann's key
+    copy:adopt() -- by mistake
     copy:close()
     ann, copy = place.open "ann", place.open "copy"
     assert.equal(ann.replica, copy.replica)
+    return copy
+  end
+
+  it("keeps what a copy under the same key published", function()
+    ann:publish "shelf:bugs"
+    local copy = copied()
     ann.types.ticket:create { summary = "ann's" }
     copy.types.ticket:create { summary = "copy's" }
     meanwhile.manifest = function() copy:publish "shelf:bugs" end
@@ -108,5 +114,18 @@ describe("a depot in the middle of something", function()
     assert.equal(1, bob:pull("shelf:bugs").changesets)
     assert.equal(3, #reads)
     assert.equal(ann:digest(), bob:digest())
+  end)
+
+  it("is seen to hold a copy's changes, though the way broke off behind them", function()
+    local copy = copied()
+    for i = 1, 8 do copy.types.ticket:create { summary = "n" .. i } end
+    copy:publish "shelf:bugs"
+    copy.types.ticket:create { summary = "last" }
+    copy:publish "shelf:bugs"
+    ann.types.ticket:create { summary = "ann's" }
+    meanwhile.down = 2
+    place.raises("network", ann.pull, ann, "shelf:bugs")
+    assert.equal(10, ann.types.ticket:find({}):count())
+    assert.not_equal(ann.replica, copy.replica)
   end)
 end)
