@@ -467,18 +467,23 @@ local function size_of(v)
   return n
 end
 
--- All rows are found first, then written: what is written may change what fits.
-local function each_batch(query, room, write)
+-- All rows are found first, then written: what is written may change what fits. `write` gives the bytes that it wrote, about.
+local function each_batch(query, write)
   local q = own(query)
   local db = q.ts.state.db
   local found = gather(changed(query, "select", nil), q.limit)
   local changesets, at = 0, 1
   while at <= #found do
-    local last = math.min(at + room - 1, #found)
+    local upto
     db:change(function()
-      for i = at, last do write(found[i]) end
+      local bytes = 0
+      upto = at
+      repeat
+        bytes = bytes + 128 + write(found[upto])
+        upto = upto + 1
+      until upto > #found or upto - at == BATCH or bytes >= BATCH_BYTES
     end)
-    changesets, at = changesets + 1, last + 1
+    changesets, at = changesets + 1, upto
   end
   return #found, changesets
 end
@@ -489,17 +494,22 @@ function methods.update(query, fields)
   if type(fields) ~= "table" and type(fields) ~= "function" then
     e.raise { code = "usage", message = ("update wants fields, not a %s"):format(type(fields)), hint = 'update{ status = "closed" }' }
   end
-  local room = type(fields) == "table" and BATCH_BYTES // (128 + size_of(fields)) or BATCH_BYTES // 4096
-  return each_batch(query, math.max(1, math.min(BATCH, room)), function(t)
+  local size = type(fields) == "table" and size_of(fields)
+  return each_batch(query, function(t)
     local new = fields
     if type(fields) == "function" then new = fields(t) end
-    if new ~= nil then t:set(new, { force = true }) end
+    if new == nil then return 0 end
+    t:set(new, { force = true })
+    return size or size_of(new)
   end)
 end
 
 --- Deletes all rows: how many, and in how many changesets.
 function methods.delete(query)
-  return each_batch(query, BATCH, function(t) t:delete() end)
+  return each_batch(query, function(t)
+    t:delete()
+    return 0
+  end)
 end
 
 --- Tells of rows that enter, change and leave, when db:poll or db:run runs: fn(event, record, origin). Gives the watch, which `close` ends.

@@ -205,6 +205,9 @@ describe("a plan", function()
     rows, changesets = task:find({ tags = "t2" }):update { name = ("x"):rep(200000) } -- more than a changeset takes
     assert.equal(40, rows)
     assert.equal(2, changesets)
+    rows, changesets = task:find({ tags = "t2" }):update(function(t) return { name = ("y"):rep(300000) .. t.n } end)
+    assert.equal(40, rows)
+    assert.equal(3, changesets)
   end)
 
   it("builds an index for the records that are there, and drops it again", function()
