@@ -452,7 +452,8 @@ PROPHET_API prophet_code prophet_export(prophet_db *db, bool all, prophet_sink_f
  * outcome {value?, unset, decided_by ("votes" "rule" "write")}, votes: list of {replica (hex), by ("person" "resolver"), value?, unset, reason?, resolver?, counts (bool),
  * author?, time, changeset (hex)}, closed_by? (hex), episodes (int), question (hex)}. */
 
-/* By type, record, field. spec: a map {status? ("open" "closed"; both without it), type?, record? (ref), field?, life? (bool), id? (hex, or a unique head of it)}; nil: all. */
+/* By type, record, field. spec: a map {status? ("open" "closed"; both without it), type?, record? (ref), field?, life? (bool), id? (hex, or a unique head of it),
+ * brief? (bool: type, record, field and life alone, which costs a hundredth)}; nil: all. */
 PROPHET_API prophet_code prophet_conflicts(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
 typedef struct prophet_cell { /* names a field of a record, or its life */
     const char  *type;

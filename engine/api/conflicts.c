@@ -7,6 +7,7 @@ typedef struct listing {
     size_t count, pos;
     uint32_t field; /* 0: any */
     bool life, none;
+    bool brief; /* which, and nothing of what became of them: that has to be read from the log */
     prophet_slice id; /* hex: the head of an id, or empty */
     size_t found;     /* of that head */
 } listing;
@@ -88,7 +89,9 @@ static prophet_code read_status(const prophet_value *spec, int *status, prophet_
 static prophet_code list_keys(listing *l, prophet_db *db, ph_view *v, const prophet_value *spec,
                               prophet_error *err)
 {
-    static const char *const names[] = { "status", "type", "record", "field", "life", "id" };
+    static const char *const names[] = {
+        "status", "type", "record", "field", "life", "id", "brief"
+    };
     prophet_slice type;
     ph_uuid record;
     uint32_t type_id;
@@ -99,6 +102,7 @@ static prophet_code list_keys(listing *l, prophet_db *db, ph_view *v, const prop
         (rc = read_status(spec, &status, err)) < 0 ||
         (rc = api_spec_text(spec, "type", &type, err)) < 0 ||
         (rc = api_spec_text(spec, "id", &l->id, err)) < 0 ||
+        (rc = api_spec_bool(spec, "brief", &l->brief, err)) < 0 ||
         (rc = api_spec_ref(spec, "record", &record, &has_record, err)) < 0)
         return rc;
     l->id = ph_arena_copy(&l->arena, l->id, &ok);
@@ -112,12 +116,33 @@ static prophet_code list_keys(listing *l, prophet_db *db, ph_view *v, const prop
     return rc < 0 ? rc : narrow(l, v, err);
 }
 
+static prophet_code brief_doc(ph_view *v, const ph_cell_key *key, prophet_doc **out,
+                              prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    api_map m = api_map_in(&a);
+    bool life = key->field == PH_LIFE;
+    prophet_uuid ref;
+    memcpy(ref.b, key->uuid.b, sizeof ref.b);
+    api_put_text(&m, "type", api_keep(&m, ph_names_get(v->names, key->type)));
+    api_put(&m, "record", prophet_ref(ref));
+    api_put_text(&m, "field",
+                 life ? ph_slice_str("life") : api_keep(&m, ph_names_get(v->names, key->field)));
+    if (life)
+        api_put(&m, "life", prophet_bool(true));
+    prophet_code rc = api_doc_take(&a, &m, out, err);
+    ph_arena_clear(&a);
+    return rc;
+}
+
 static prophet_code next_conflict(prophet_iter *it, void *state, prophet_doc **out,
                                   prophet_error *err)
 {
     listing *l = state;
     ph_conflict c;
     prophet_code rc = PROPHET_DONE;
+    if (l->brief && l->pos < l->count)
+        return brief_doc(it->read.v, &l->keys[l->pos++], out, err);
     while (rc == PROPHET_DONE && l->pos < l->count) {
         ph_arena_reset(&l->scratch);
         rc = ph_view_conflict(it->read.v, &l->keys[l->pos++], &l->scratch, &c, err);

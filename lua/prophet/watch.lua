@@ -66,7 +66,7 @@ end
 -- Ids of the records of its type that are in an open conflict: all of them, or this one.
 local function contested(w, id)
   local q, found = w.q, {}
-  local spec = { type = q.ts[NAME], status = "open", record = id and core.ref(id) }
+  local spec = { type = q.ts[NAME], status = "open", brief = true, record = id and core.ref(id) }
   for c in q.ts[HANDLE]:conflicts(spec, function(c) return c end) do found[tostring(c.record)] = true end
   return found
 end
