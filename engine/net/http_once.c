@@ -6,6 +6,7 @@
 
 #define HEADERS_MAX 65536u
 #define WAKE_MS     500
+#define SLOWEST     64u /* bytes a second of an answer, over the time that nothing may move */
 
 /* What the callbacks of one exchange share. */
 typedef struct turn {
@@ -17,6 +18,8 @@ typedef struct turn {
     bool answered;     /* a status line came */
     uint64_t moved_us; /* when the last byte moved */
     curl_off_t moved;  /* bytes, both ways */
+    uint64_t slow_us;  /* since when it is watched whether an answer comes too slowly, */
+    curl_off_t slow_down, slow_up; /* .. and what had moved then */
     size_t header_bytes;
     uint64_t sent;
     size_t message;
@@ -68,6 +71,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     if (len > 5 &&
         memcmp(line, "HTTP/", 5) == 0) { /* of a 100, of a proxy: what came before does not count */
         t->answered = true;
+        t->slow_us = t->moved_us;
         for (size_t i = 0; i < r->wanted_count; i++)
             r->wanted[i].value[0] = 0;
         t->c->after_s = 0;
@@ -167,6 +171,27 @@ static int on_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
+static prophet_code nothing_moves(turn *t, uint32_t limit_ms)
+{
+    t->c->temporary = true;
+    return ph_fail(t->err, PROPHET_ENETWORK, "nothing moved for %u.%u s", limit_ms / 1000,
+                   limit_ms / 100 % 10);
+}
+
+/* Who sends a byte now and then could hold us for ever: headers without an end, a body that trickles. */
+static bool dawdles(turn *t, curl_off_t down, curl_off_t up, uint64_t now)
+{
+    const uint64_t window_ms = t->h->options.stall_ms;
+    bool over = t->answered && up == t->slow_up;
+    if (over && now - t->slow_us < window_ms * 1000)
+        return false;
+    bool slow = over && (uint64_t)(down - t->slow_down) * 1000 < window_ms * SLOWEST;
+    t->slow_us = now;
+    t->slow_down = down;
+    t->slow_up = up;
+    return slow;
+}
+
 static int on_tick(void *ctx, curl_off_t total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {
     turn *t = ctx;
@@ -182,8 +207,11 @@ static int on_tick(void *ctx, curl_off_t total, curl_off_t down, curl_off_t up_t
         t->moved_us = now;
     }
     if (t->connected && now - t->moved_us > (uint64_t)limit * 1000) {
-        t->rc = ph_fail(t->err, PROPHET_ENETWORK, "nothing moved for %u.%u s", limit / 1000,
-                        limit / 100 % 10);
+        t->rc = nothing_moves(t, limit);
+        return 1;
+    }
+    if (dawdles(t, down, up, now)) {
+        t->rc = ph_fail(t->err, PROPHET_ENETWORK, "less than %u bytes a second came", SLOWEST);
         c->temporary = true;
         return 1;
     }

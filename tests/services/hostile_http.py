@@ -194,6 +194,18 @@ class Hostile(BaseHTTPRequestHandler):
         ended.wait(20)
         self.drop()
 
+    # A byte now and then: of a body, of headers that do not end, of a status line.
+    def do_drips(self, name, n):
+        start = {"body": b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n", "headers": b"HTTP/1.1 200 OK\r\n", "status": b"HTTP/1.1 200 "}[name]
+        try:
+            self.wfile.write(start)
+            while not ended.wait(0.03):
+                self.wfile.write({"body": b"x", "headers": b"X: y\r\n", "status": b"O"}[name])
+                self.wfile.flush()
+        except OSError:
+            pass
+        self.close_connection = True
+
     def do_thinks(self, name, n):
         ended.wait(int(name) / 1000)
         self.give(200, b"thought")

@@ -324,6 +324,14 @@ TEST(waiting_ends)
     CHECK_CODE(get(at("stalls/a"), &o, &r, &b), PROPHET_ENETWORK, &err);
     CHECK_HAS(err.message, "nothing moved for 0.3 s");
     CHECK_CODE(get(at("thinks/10000"), &o, &r, &b), PROPHET_ENETWORK, &err);
+    CHECK_CODE(get(at("drips/body"), &o, &r, &b), PROPHET_ENETWORK, &err);
+    CHECK_HAS(err.message, "less than 64 bytes a second came");
+    CHECK_CODE(get(at("drips/headers"), &o, &r, &b), PROPHET_ENETWORK, &err);
+    CHECK_HAS(err.message, "less than 64 bytes a second came");
+    CHECK_CODE(get(at("drips/status"), &o, &r, &b), PROPHET_ENETWORK, &err);
+    r = (ph_http_request){ .url = at("drips/status"),
+                           .wait_ms = 600 }; /* no answer to a long poll either */
+    CHECK_CODE(ask(&o, &r, &b), PROPHET_ENETWORK, &err);
     o.stall_ms = 1000;
     r = (ph_http_request){ .url = at("thinks/1500"), .wait_ms = 8000 }; /* a long poll may think */
     CHECK_CODE(ask(&o, &r, &b), PROPHET_OK, &err);
