@@ -1,7 +1,7 @@
 """What a rude client or server does, for tests of live peers, and a plain web server that tells what it was asked.   rude.py MODE PORT
 
   drip       a request's head, a byte each 50 ms: prints "cut" and the seconds until the server ends it
-  crowd      opens 12 connections that say nothing: prints how many the server keeps
+  crowd      opens 12 connections, one after the other, and asks something on each: prints how many the server keeps, and how many of these answer again
   headers    a header of a mebibyte: prints the status, or "cut"
   body       says that 64 MiB will follow: prints the status, or "cut"
   redirect   (PORT is where to: a URL) a server that sends everybody there: prints its port, ends when killed
@@ -45,17 +45,20 @@ def drip():
     print("cut", time.monotonic() - start)
 
 
+def asks(s):
+    try:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return answer(s) == "200"
+    except OSError:
+        return False
+
+
 def crowd():
-    kept, all_of_them = 0, [dial() for _ in range(12)]
-    for s in all_of_them:
-        s.settimeout(0.2)
-        try:
-            kept += s.recv(1) != b""
-        except TimeoutError:
-            kept += 1
-        except OSError:
-            pass
-    print(kept)
+    kept = []
+    for _ in range(12):
+        s = dial()
+        kept += [s] if asks(s) else []  # who is answered is counted by the server, and stays
+    print(len(kept), sum(asks(s) for s in kept))
 
 
 def headers():
