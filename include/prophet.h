@@ -567,7 +567,8 @@ PROPHET_API prophet_code prophet_remote_remove(prophet_db *db, const char *name,
 PROPHET_API prophet_code prophet_remote_rename(prophet_db *db, const char *from, const char *to, prophet_error *err); /* ENOTFOUND, EEXISTS */
 /* {name, url, place (the url without secrets: for people), token?, seal?, cacert?, proxy?}, by name. The token is the secret itself. */
 PROPHET_API prophet_code prophet_remotes(prophet_db *db, prophet_iter **out, prophet_error *err);
-/* Remotes by name, then other places that were met: {name?, url (without secrets), replica? (hex), last_seen? (time), ahead?, behind?}. ahead: changesets here that the
+/* Remotes by name, then other places that were met and who came here while this replica was served: {name?, url? (without secrets; absent: it came here), replica? (hex),
+ * last_seen? (time), ahead?, behind?}. ahead: changesets here that the
  * peer lacked when it was met last, with those that came since; behind: those it had then that are not here. Absent while they are not known. Asks nobody. */
 PROPHET_API prophet_code prophet_peers(prophet_db *db, prophet_iter **out, prophet_error *err);
 
@@ -631,7 +632,7 @@ struct prophet_net_options { /* of a place; borrowed while it is open */
     const char *cacert;     /* a file of certificates to trust instead of the system's; NULL: the system's */
     const char *proxy;      /* a URL; "": none; NULL: what the environment says */
     uint32_t    connect_ms; /* how long a connection may take to come about; 0: 15,000 */
-    uint32_t    stall_ms;   /* how long nothing may move; 0: 30,000 */
+    uint32_t    stall_ms;   /* how long nothing may move, nor an answer over HTTP come slower than 64 bytes a second; 0: 30,000 */
     uint32_t    retries;    /* how often a step is tried again that failed for a while; 0: 4; PROPHET_NO_RETRY: never */
     /* Called at least once a second while something waits or moves; stage "get", "put", "list", ..; total PROPHET_WHOLE: not known. A code below 0 ends the
      * call with it. NULL: nobody looks. */

@@ -173,7 +173,8 @@ static prophet_code describe_peer(const ph_sync_known *k, prophet_doc **out, pro
     api_map m = api_map_in(&a);
     if (k->name)
         api_put_text(&m, "name", ph_slice_str(k->name));
-    api_put_text(&m, "url", ph_slice_str(k->place));
+    if (!k->came)
+        api_put_text(&m, "url", ph_slice_str(k->place));
     if (k->has_replica)
         api_put_hex(&m, "replica", k->replica.b, 32);
     if (k->seen)

@@ -43,7 +43,8 @@ static prophet_code related(ph_replica *r, const ph_sync_peer *from, prophet_err
     return ph_fail(err, PROPHET_EUNRELATED, "database %s is served here, not %s", here, there);
 }
 
-prophet_code serve_offer(ph_replica *r, prophet_slice bytes, ph_buf *out, prophet_error *err)
+prophet_code serve_offer(ph_replica *r, prophet_slice bytes, ph_buf *out, ph_sync_visit **visit,
+                         prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     ph_sync_offer offer;
@@ -56,13 +57,37 @@ prophet_code serve_offer(ph_replica *r, prophet_slice bytes, ph_buf *out, prophe
         if ((rc = ph_sync_want_make(v, &offer, &a, &want, err)) >= 0)
             rc = ph_sync_want_encode(&me, &want, out, err);
         ph_view_end(v);
+        if (rc >= 0)
+            rc = ph_sync_visit_offered(&from, &offer, visit, err);
     }
     ph_arena_clear(&a);
     return rc;
 }
 
+static prophet_code took(ph_replica *r, const ph_id *who, bool all, ph_sync_visit **out,
+                         prophet_error *err)
+{
+    ph_view *v;
+    prophet_code rc = ph_view_begin(r, &v, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_sync_visit_took(v, who, all, out, err);
+    ph_view_end(v);
+    return rc;
+}
+
+ph_sync_visit *serve_equal(ph_replica *r, const char *replica)
+{
+    ph_sync_visit *visit = NULL;
+    ph_id who;
+    if (!replica || strlen(replica) != 64 || !ph_unhex(replica, 64, who.b, 32) ||
+        took(r, &who, true, &visit, NULL) < 0)
+        return NULL;
+    return visit;
+}
+
 prophet_code serve_pull(ph_replica *r, prophet_slice bytes, ph_sync_sender **out,
-                        prophet_error *err)
+                        ph_sync_visit **visit, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     ph_sync_want want;
@@ -70,7 +95,8 @@ prophet_code serve_pull(ph_replica *r, prophet_slice bytes, ph_sync_sender **out
     bool all;
     prophet_code rc;
     if ((rc = ph_sync_want_decode(bytes, &a, &from, &all, &want, err)) >= 0 &&
-        (rc = related(r, &from, err)) >= 0 && (rc = sign(r, err)) >= 0)
+        (rc = related(r, &from, err)) >= 0 && (rc = sign(r, err)) >= 0 &&
+        (rc = took(r, &from.replica, false, visit, err)) >= 0)
         rc = ph_sync_sender_open(r, all ? NULL : &want, out, err);
     ph_arena_clear(&a);
     return rc;

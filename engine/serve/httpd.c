@@ -114,9 +114,10 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
 {
     httpd *h = cls;
     httpd_request *q = *context;
-    (void)c, (void)why;
+    (void)c;
     if (!q)
         return;
+    q->whole = why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     h->handler.done(h->handler.ctx, q);
     q->from->request = NULL;
     q->from->since_us = ph_monotonic_us();

@@ -23,6 +23,7 @@ typedef struct pipe_peer {
     char kind; /* of the question at hand */
     ph_buf question, answer;
     ph_sync_taker *taker;
+    ph_sync_visit *visits; /* of who is at the other end: written down when it has gone */
     bool passing_over;
 } pipe_peer;
 
@@ -157,20 +158,29 @@ static prophet_code offer(pipe_peer *p, prophet_error *err)
     if (p->readonly)
         return ph_fail(err, PROPHET_EREADONLY, "nothing is taken here");
     ph_buf_reset(&p->answer);
-    prophet_code rc = serve_offer(p->r, ph_buf_slice(&p->question), &p->answer, err);
+    ph_sync_visit *visit = NULL;
+    prophet_code rc = serve_offer(p->r, ph_buf_slice(&p->question), &p->answer, &visit, err);
+    if (visit)
+        ph_sync_visits_add(&p->visits, visit);
     return rc < 0 ? rc : say(p, 'W', ph_buf_slice(&p->answer), err);
 }
 
 static prophet_code pull(pipe_peer *p, prophet_error *err)
 {
     ph_sync_sender *s;
-    prophet_code rc = serve_pull(p->r, ph_buf_slice(&p->question), &s, err);
-    if (rc < 0)
+    ph_sync_visit *visit = NULL;
+    bool whole = false;
+    prophet_code rc = serve_pull(p->r, ph_buf_slice(&p->question), &s, &visit, err);
+    if (rc < 0) {
+        ph_sync_visit_free(visit);
         return rc;
+    }
     for (;;) {
         ph_buf_reset(&p->answer);
-        if ((rc = ph_sync_sender_next(s, &p->answer, err)) != PROPHET_OK)
+        if ((rc = ph_sync_sender_next(s, &p->answer, err)) != PROPHET_OK) {
+            whole = rc == PROPHET_DONE;
             break;
+        }
         size_t at = 0;
         for (; at < p->answer.len && rc == PROPHET_OK; at += PIECE_MAX) {
             size_t n = p->answer.len - at < PIECE_MAX ? p->answer.len - at : PIECE_MAX;
@@ -180,6 +190,10 @@ static prophet_code pull(pipe_peer *p, prophet_error *err)
             break;
     }
     ph_sync_sender_close(s);
+    if (whole)
+        ph_sync_visits_add(&p->visits, visit);
+    else
+        ph_sync_visit_free(visit);
     return rc < 0 ? rc : say(p, 'E', ph_slice(NULL, 0), err);
 }
 
@@ -253,6 +267,7 @@ prophet_code ph_serve_pipe(const char *dir, int in, int out, bool readonly, bool
         return rc;
     if ((rc = ph_watch_open(dir, &p.watch, err)) >= 0)
         rc = serve(&p, err);
+    ph_sync_visits_write(p.r, &p.visits);
     ph_sync_taker_close(p.taker);
     ph_buf_clear(&p.question);
     ph_buf_clear(&p.answer);

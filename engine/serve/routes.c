@@ -10,6 +10,11 @@
 #include "serve/server_impl.h"
 #include <stdlib.h>
 
+enum {
+    NOTE_US = 1000000, /* a moment: who syncs asks several questions */
+    IDLE_US = 30000000 /* who only asks whether there is news may do so often */
+};
+
 typedef enum verb { HEAD, OFFER, PULL, PUSH, WELCOME } verb;
 typedef struct serve_route {
     const char *path, *method;
@@ -223,6 +228,9 @@ static prophet_code do_head(ph_server *s, httpd_request *h, request *q, prophet_
     }
     ph_hex(digest, 32, h->etag);
     h->status = rc == PROPHET_DONE ? 304 : 200;
+    if (rc == PROPHET_DONE) /* who stays together says who it is */
+        q->visit = serve_equal(s->r, httpd_header(s->http, h, "Prophet-Replica"));
+    q->taken = true;
     return PROPHET_OK;
 }
 
@@ -247,11 +255,12 @@ void serve_on_end(void *ctx, httpd_request *h)
     switch (q->route->verb) {
     case HEAD: rc = do_head(s, h, q, &err); break;
     case OFFER:
-        rc = serve_offer(s->r, ph_buf_slice(&q->message), &h->body, &err);
+        rc = serve_offer(s->r, ph_buf_slice(&q->message), &h->body, &q->visit, &err);
+        q->taken = true;
         h->status = 200;
         break;
     case PULL:
-        rc = serve_pull(s->r, ph_buf_slice(&q->message), &q->sender, &err);
+        rc = serve_pull(s->r, ph_buf_slice(&q->message), &q->sender, &q->visit, &err);
         h->type = "application/octet-stream";
         h->stream = true;
         h->status = 200;
@@ -274,7 +283,9 @@ bool serve_on_fill(void *ctx, httpd_request *h)
     request *q = h->state;
     prophet_error err = { 0 };
     char line[400];
-    if (ph_sync_sender_next(q->sender, &h->body, &err) >= 0)
+    prophet_code rc = ph_sync_sender_next(q->sender, &h->body, &err);
+    q->taken = rc == PROPHET_DONE;
+    if (rc >= 0)
         return true;
     if (s->o.log) {
         (void)snprintf(line, sizeof line, "error %s: %s", ph_code_name(err.code), err.message);
@@ -300,6 +311,17 @@ static void log_request(ph_server *s, const httpd_request *h)
     s->o.log(s->o.log_ctx, line);
 }
 
+static void note_visit(ph_server *s, const httpd_request *h, request *q)
+{
+    if (!q->visit || !q->taken || !h->whole) {
+        ph_sync_visit_free(q->visit);
+        return;
+    }
+    uint64_t at = ph_monotonic_us() + (q->route->verb == HEAD ? IDLE_US : NOTE_US);
+    s->note_at_us = s->note_at_us && s->note_at_us < at ? s->note_at_us : at;
+    ph_sync_visits_add(&s->visits, q->visit);
+}
+
 void serve_on_done(void *ctx, httpd_request *h)
 {
     ph_server *s = ctx;
@@ -315,6 +337,7 @@ void serve_on_done(void *ctx, httpd_request *h)
         s->working--;
         s->pushing -= q->route->verb == PUSH;
     }
+    note_visit(s, h, q);
     ph_sync_taker_close(q->taker);
     ph_sync_sender_close(q->sender);
     ph_buf_clear(&q->message);

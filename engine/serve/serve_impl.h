@@ -7,8 +7,11 @@
 
 /* The offer of r, signed as far as it can be. known (NULL: nothing): PROPHET_DONE if that is still its digest, nothing is appended. */
 prophet_code serve_head(ph_replica *r, const uint8_t *known, ph_buf *out, uint8_t digest[32], prophet_error *err);
-prophet_code serve_offer(ph_replica *r, prophet_slice offer, ph_buf *out, prophet_error *err); /* what r wants of it */
-prophet_code serve_pull(ph_replica *r, prophet_slice want, ph_sync_sender **out, prophet_error *err);
+/* What r wants of it. visit (here and below): who asks, and what it has; of a pull, when it has all of it. The caller's. */
+prophet_code serve_offer(ph_replica *r, prophet_slice offer, ph_buf *out, ph_sync_visit **visit, prophet_error *err);
+prophet_code serve_pull(ph_replica *r, prophet_slice want, ph_sync_sender **out, ph_sync_visit **visit, prophet_error *err);
+/* It has what r has, and nothing else. Never fails: NULL. */
+ph_sync_visit *serve_equal(ph_replica *r, const char *replica);
 /* Ends a push; appends the answer. *news: something was applied. */
 prophet_code serve_push_end(ph_replica *r, ph_sync_taker *t, ph_buf *out, bool *news, prophet_error *err);
 /* The error as one line for the other side; what is only ours (paths) is left out. */
@@ -35,6 +38,7 @@ typedef struct httpd_request {
     bool        stream;        /* more comes from fill, when body was sent */
     bool        suspended, resumed;
     bool        failed;        /* the rest of the body is passed over */
+    bool        whole;         /* in done: all of the answer went out */
 } httpd_request;
 
 typedef struct httpd_handler {

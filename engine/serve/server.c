@@ -162,7 +162,16 @@ static int wait_ms(ph_server *s, int timeout_ms, uint64_t now)
     int ms = least(timeout_ms, httpd_wait_ms(s->http));
     for (const request *q = s->waiting; q; q = q->next)
         ms = least(ms, until(q->wait_until_us, now));
+    if (s->note_at_us && s->working == 0)
+        ms = least(ms, until(s->note_at_us, now));
     return s->waiting && s->look_at_us ? least(ms, until(s->look_at_us, now)) : ms;
+}
+
+/* While nobody waits for an answer: it takes the write lock. */
+static void note_visits(ph_server *s)
+{
+    s->note_at_us = 0;
+    ph_sync_visits_write(s->r, &s->visits);
 }
 
 prophet_code ph_serve_step(ph_server *s, int timeout_ms, prophet_error *err)
@@ -184,6 +193,8 @@ prophet_code ph_serve_step(ph_server *s, int timeout_ms, prophet_error *err)
         s->look_at_us = now + SETTLE_US;
     look(s, now);
     httpd_run(s->http);
+    if (s->note_at_us && now >= s->note_at_us && s->working == 0)
+        note_visits(s);
     return PROPHET_OK;
 }
 
@@ -212,6 +223,8 @@ void ph_serve_close(ph_server *s)
         return;
     if (s->http)
         wind_up(s);
+    if (s->visits)
+        note_visits(s);
     ph_watch_close(s->watch);
     ph_replica_close(s->r);
     ph_hasher_free(s->hasher);

@@ -14,6 +14,8 @@ typedef struct request { /* httpd_request.state */
     ph_buf          message;       /* of the other side */
     ph_sync_taker  *taker;         /* push */
     ph_sync_sender *sender;        /* pull */
+    ph_sync_visit  *visit;         /* of who asks; of a pull, when it has all of it */
+    bool            taken;         /* .. it has */
     bool            has_known;
     uint8_t         known[32];     /* If-None-Match */
     uint64_t        wait_until_us; /* 0: it does not wait */
@@ -31,6 +33,8 @@ struct ph_server {
     bool          quiet;           /* ends: takes nothing new */
     request      *waiting;         /* for a commit */
     uint64_t      look_at_us;      /* when to see whether the digest changed; 0: no reason to */
+    ph_sync_visit *visits;         /* not written down yet */
+    uint64_t      note_at_us;      /* .. when to; 0: there is none */
     uint64_t      pushed;
     size_t        working, pushing;
 };

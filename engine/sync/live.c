@@ -87,14 +87,15 @@ bool sync_live_possible(const char *url)
     return begins(url, "http://") || begins(url, "https://") || begins(url, "ssh://");
 }
 
-static prophet_code open_wire(sync_live *l, prophet_error *err)
+static prophet_code open_wire(sync_live *l, ph_replica *r, prophet_error *err)
 {
     static const prophet_net_options none = PROPHET_NET_OPTIONS_INIT;
     l->net = l->o && l->o->net ? *l->o->net : none;
     l->net.progress = on_progress;
     l->net.ctx = l;
-    return begins(l->url, "ssh://") ? live_pipe_open(l->url, &l->net, &l->wire, err)
-                                    : live_http_open(l->url, &l->net, &l->wire, err);
+    return begins(l->url, "ssh://")
+               ? live_pipe_open(l->url, &l->net, &l->wire, err)
+               : live_http_open(l->url, &l->net, r ? ph_replica_key(r) : NULL, &l->wire, err);
 }
 
 /* *whole: an equal digest means that there is nothing to pull. What damage took from the log is asked for all the same. */
@@ -137,7 +138,7 @@ static prophet_code open_with(const live_wire *wire, const char *url, ph_replica
     l->pause_ms = wire ? 0 : PAUSE_MS;
     if (rc >= 0 && wire)
         l->wire = *wire;
-    if (rc < 0 || (!wire && (rc = open_wire(l, err)) < 0) ||
+    if (rc < 0 || (!wire && (rc = open_wire(l, r, err)) < 0) ||
         (rc = take_head(l, whole ? digest : NULL, 0, err)) < 0) {
         sync_live_close(l);
         return rc;

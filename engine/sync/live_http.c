@@ -8,6 +8,8 @@ typedef struct http_wire {
     ph_http *http;
     char *url; /* without a slash at its end */
     char shown[256];
+    char self[90]; /* a header that says who asks, or "" */
+    bool met;      /* it answered as a live peer: others need not know who asks */
 } http_wire;
 
 static void http_close(void *self)
@@ -112,12 +114,12 @@ static prophet_code http_head(void *self, const uint8_t *known, uint32_t wait_s,
 {
     http_wire *w = self;
     char url[4096], match[100], hex[65], query[40] = "";
-    const char *const headers[] = { match };
+    const char *headers[2];
+    size_t count = 0;
     ph_http_header type = { .name = "Content-Type" };
     ph_http_request q = { .method = "GET",
                           .url = url,
                           .headers = headers,
-                          .header_count = known ? 1 : 0,
                           .sink = to_buf,
                           .sink_ctx = out,
                           .most = PH_SYNC_MESSAGE_MAX,
@@ -127,7 +129,11 @@ static prophet_code http_head(void *self, const uint8_t *known, uint32_t wait_s,
     if (known) {
         ph_hex(known, 32, hex);
         (void)snprintf(match, sizeof match, "If-None-Match: \"%s\"", hex);
+        headers[count++] = match;
     }
+    if (w->met && *w->self)
+        headers[count++] = w->self;
+    q.header_count = count;
     if (known && wait_s)
         (void)snprintf(query, sizeof query, "?wait=%u", wait_s);
     if ((size_t)snprintf(url, sizeof url, "%s/v1/head%s", w->url, query) >= sizeof url)
@@ -135,10 +141,11 @@ static prophet_code http_head(void *self, const uint8_t *known, uint32_t wait_s,
     prophet_code rc = ph_http_send(w->http, &q, err);
     if (rc < 0)
         return rc;
-    if (q.status == 304 && known)
-        return PROPHET_DONE;
-    if (q.status == 200 && strncmp(type.value, "application/cbor", 16) == 0)
-        return PROPHET_OK;
+    bool same = q.status == 304 && known;
+    if (same || (q.status == 200 && strncmp(type.value, "application/cbor", 16) == 0)) {
+        w->met = true;
+        return same ? PROPHET_DONE : PROPHET_OK;
+    }
     /* a static server that has a page for everything is no live peer, nor is one that forbids what it does not have */
     return q.status == 200 || (q.status < 500 && !is_refusal(q.message))
                ? ph_fail(err, PROPHET_ENOTFOUND, "there is no live peer at %s", w->shown)
@@ -167,9 +174,10 @@ static prophet_code http_push(void *self, ph_sync_sender *s, ph_buf *answer, pro
     return rc;
 }
 
-prophet_code live_http_open(const char *url, const prophet_net_options *o, live_wire *out,
-                            prophet_error *err)
+prophet_code live_http_open(const char *url, const prophet_net_options *o, const ph_id *self,
+                            live_wire *out, prophet_error *err)
 {
+    char key[65];
     http_wire *w = ph_zalloc(sizeof *w);
     size_t len = strlen(url);
     if (!w || !(w->url = ph_strdup(url))) {
@@ -179,6 +187,10 @@ prophet_code live_http_open(const char *url, const prophet_net_options *o, live_
     while (len > 0 && w->url[len - 1] == '/')
         w->url[--len] = 0;
     ph_net_show(url, w->shown, sizeof w->shown);
+    if (self) {
+        ph_hex(self->b, 32, key);
+        (void)snprintf(w->self, sizeof w->self, "Prophet-Replica: %s", key);
+    }
     prophet_code rc = ph_http_open(o, &w->http, err);
     if (rc < 0) {
         http_close(w);

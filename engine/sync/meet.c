@@ -4,7 +4,7 @@
  *   {"path": text, "seen": time, "heads": bytes, "beyond": bytes, "digest": bytes32}
  *
  * path is the place where it was met (a URL without secrets, or a directory), heads the ids of its chains' heads that are known here, 32 bytes each, beyond
- * those that are not: replica 32, seq 8, id 32 bytes each. Depots have notes of their own (depot_note.c). Called by local.c, live.c, base.c and peers.c. */
+ * those that are not: replica 32, seq 8, id 32 bytes each. Depots have notes of their own (depot_note.c). Called by local.c, live.c, visits.c, base.c and peers.c. */
 #include "sync/meet_impl.h"
 #include <stdlib.h>
 
@@ -132,6 +132,22 @@ static prophet_code name_note(const ph_id *peer, const char *place, char out[PEE
     ph_hex(hash, 8, hex);
     (void)snprintf(out, PEER_NAME + 1, NOTE_PEER "%s %s", key, hex);
     return rc;
+}
+
+prophet_code sync_beyond_of(ph_view *v, const ph_id *peer, const char *place, prophet_slice *out,
+                            prophet_error *err)
+{
+    char name[PEER_NAME + 1];
+    prophet_slice note;
+    ph_item beyond;
+    prophet_code rc = name_note(peer, place, name, err);
+    *out = ph_slice(NULL, 0);
+    if (rc < 0 ||
+        (rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &note, err)) != PROPHET_OK)
+        return rc;
+    if (sync_member(note, "beyond", &beyond) && beyond.kind == PH_BYTES)
+        *out = beyond.s;
+    return PROPHET_OK;
 }
 
 bool sync_peer_of(prophet_slice name, ph_id *out)

@@ -5,6 +5,7 @@
 
 #define NOTE_PEER  "peer "  /* names of notes begin so: meet.c */
 #define NOTE_DEPOT "depot " /* depot_note.c */
+#define NOTE_VISITOR "visitor " /* the path of who came here and has no place: visits.c */
 enum { NOTE_ROW = 32 + 8 + 32 }; /* of "beyond": replica, seq, id */
 
 /* ---- notes (meet.c) --------------------------------------------------------------------------------------------- */
@@ -16,6 +17,9 @@ prophet_code sync_each_note(ph_view *v, const char *kind, sync_note_fn fn, void 
                             prophet_error *err);
 bool sync_peer_of(prophet_slice name, ph_id *out); /* whose note it is; false: a depot's */
 int64_t sync_written_at(prophet_slice note);       /* 0: it does not say */
+/* The heads beyond what was here, in the note of a peer at a place: rows of NOTE_ROW bytes. PROPHET_DONE: there is no such note. */
+prophet_code sync_beyond_of(ph_view *v, const ph_id *peer, const char *place, prophet_slice *out,
+                            prophet_error *err);
 
 /* ---- when (seen.c) ---------------------------------------------------------------------------------------------- */
 

@@ -92,7 +92,7 @@ static bool is_later(const ph_sync_known *a, const ph_sync_known *b)
     return a->written != b->written ? a->written > b->written : a->ahead < b->ahead;
 }
 
-/* Who was at a place last is there; and what is known of a peer is what it said last, wherever that was. */
+/* Who was at a place last is there; and what is known of a peer is what it said last, wherever that was. Who has a place needs no row for its visits. */
 static prophet_code keep_latest(listing *l, prophet_error *err)
 {
     size_t all = l->all.count, n = 0;
@@ -102,18 +102,23 @@ static prophet_code keep_latest(listing *l, prophet_error *err)
         return ph_nomem(err);
     for (size_t i = 0; i < all; i++) {
         const ph_sync_known *latest = &at[i];
+        int64_t seen = at[i].seen;
         bool there = true;
         for (size_t j = 0; j < all; j++) {
             there =
                 there && (strcmp(at[j].place, at[i].place) != 0 || at[j].written < at[i].written ||
                           (at[j].written == at[i].written && j <= i));
-            if (at[i].has_replica && at[j].has_replica &&
-                ph_id_eq(&at[j].replica, &at[i].replica) && is_later(&at[j], latest))
-                latest = &at[j];
+            if (!at[i].has_replica || !at[j].has_replica ||
+                !ph_id_eq(&at[j].replica, &at[i].replica))
+                continue;
+            latest = is_later(&at[j], latest) ? &at[j] : latest;
+            there = there && !(at[i].came && !at[j].came);
+            seen = at[j].came && at[j].seen > seen ? at[j].seen : seen;
         }
         kept[n] = at[i];
         kept[n].ahead = latest->ahead;
         kept[n].behind = latest->behind;
+        kept[n].seen = seen;
         n += there;
     }
     if (n)
@@ -138,6 +143,7 @@ static prophet_code add_note(void *ctx, prophet_slice name, prophet_slice note, 
     char real[PH_PATH_MAX];
     sync_place_name(place, real);
     k.has_replica = sync_peer_of(name, &k.replica);
+    k.came = strncmp(real, NOTE_VISITOR, strlen(NOTE_VISITOR)) == 0;
     k.written = sync_written_at(note);
     if (!(k.place = ph_arena_str(l->a, ph_slice_str(real))))
         return ph_nomem(err);

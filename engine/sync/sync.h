@@ -128,6 +128,7 @@ typedef struct ph_sync_known { /* of a remote, or a place that was met */
     const char *name;  /* of the remote; NULL: it has none */
     const char *place; /* a URL without secrets, or a path */
     bool has_replica, met; /* met: ahead and behind are known */
+    bool came; /* it was met here, over a wire: place says nothing */
     ph_id replica;
     int64_t seen; /* milliseconds; 0: never */
     int64_t written; /* when its note was */
@@ -163,6 +164,20 @@ prophet_code ph_sync_answer_encode(const ph_sync_peer *from, const ph_sync_repor
                                    const uint8_t digest[32], ph_buf *out, prophet_error *err);
 prophet_code ph_sync_answer_decode(prophet_slice bytes, ph_sync_peer *from, uint8_t digest[32],
                                    ph_sync_report *rep, prophet_error *err);
+
+/* ---- who came here over a wire (visits.c) ---------------------------------------------------------------------------- */
+
+typedef struct ph_sync_visit ph_sync_visit;
+/* It told all that it has. */
+prophet_code ph_sync_visit_offered(const ph_sync_peer *from, const ph_sync_offer *offer, ph_sync_visit **out,
+                                   prophet_error *err);
+/* It has what is here now; all: and nothing else. */
+prophet_code ph_sync_visit_took(ph_view *v, const ph_id *who, bool all, ph_sync_visit **out, prophet_error *err);
+void ph_sync_visit_free(ph_sync_visit *v); /* NULL is fine */
+/* Takes v over; a list begins as NULL. */
+void ph_sync_visits_add(ph_sync_visit **list, ph_sync_visit *v);
+/* Notes all in r, as far as it can be written, and frees them. */
+void ph_sync_visits_write(ph_replica *r, ph_sync_visit **list);
 
 /* ---- transfers: changesets as bytes, in pieces, for any wire ------------------------------------------------------- */
 

@@ -125,11 +125,12 @@ end
 
 function peer_mt.__tostring(p)
   local how = p.ahead and ("%d ahead, %d behind"):format(p.ahead, p.behind) or "never met"
-  return ("%s%s: %s%s"):format(p.name and p.name .. " " or "", p.url, how, p.last_seen and ", seen " .. tostring(p.last_seen) or "")
+  local where = p.url or "came here: " .. p.replica:sub(1, 12)
+  return ("%s%s: %s%s"):format(p.name and p.name .. " " or "", where, how, p.last_seen and ", seen " .. tostring(p.last_seen) or "")
 end
 
---- Remotes and other places that were met, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}. discover: those who
--- announce themselves on the local network, {url, replica}.
+--- Remotes, other places that were met and who came here, as they stood then: an iterator of {name, url, replica, last_seen, ahead, behind}. discover:
+-- those who announce themselves on the local network, {url, replica}.
 ---@param handle any
 ---@param options? { discover: number|boolean|nil }
 function M.peers(handle, options)

@@ -142,7 +142,7 @@ function db:sync(other, options) end
 
 ---@class prophet.Peer
 ---@field name? string     of the remote
----@field url string       without secrets
+---@field url? string      without secrets; nil: it came here, over a network
 ---@field replica? string  its id; depots have none
 ---@field last_seen? prophet.time
 ---@field ahead? integer   changesets here that it lacked when it was met last, and those that came since; nil: it was never met

@@ -125,6 +125,8 @@ describe("a live peer in another process", function()
     add(bob, "fifth")
     ok("--db", "bob", "sync", url)
     assert.equal(ann:digest(), bob:digest())
+    local visitor = place.list(ann:peers())[1] -- who came by ssh is known as well
+    assert.same({ bob.replica, 0, 0 }, { visitor.replica, visitor.ahead, visitor.behind })
     local eve = place.tracker "eve"
     local ran = cli.run(place.dir, "prophet", { "--db", eve.path, "push", url }, how)
     assert.not_equal(0, ran.status)

@@ -358,6 +358,77 @@ describe("peers", function()
     assert.truthy(peer(bob, "origin").last_seen > seen)
   end)
 
+  -- A server notes who comes, and what they have, by what they say anyway. It is written down when it ends, at the latest.
+  it("that came over the network are known to who was asked", function()
+    ann = place.tracker("anna", { clock = prophet.now }) -- a server has a handle of its own, with the clock of the wall
+    bob = place.clone(ann, "robert", { clock = prophet.now })
+    local function served(fn)
+      local server <close> = ann:serve { listen = "127.0.0.1:0", background = true, token = SECRET }
+      return fn(server.url, { token = SECRET })
+    end
+    local function visitor()
+      local all = list(ann:peers())
+      assert.equal(1, #all)
+      return all[1]
+    end
+    bob.types.ticket:create { summary = "bob's" }
+    ann.types.ticket:create { summary = "ann's" }
+    served(function(url, way) bob:push(url, { token = way.token, dry_run = true }) end) -- he said what he has
+    local p = visitor()
+    assert.same({ bob.replica, 1, 1 }, { p.replica, p.ahead, p.behind })
+    assert.is_nil(p.url)
+    assert.truthy(tostring(p):find("came here: " .. bob.replica:sub(1, 12), 1, true))
+    served(function(url, way) bob:pull(url, way) end) -- he has hers; what he had before he has still
+    p = visitor()
+    assert.same({ 0, 1 }, { p.ahead, p.behind })
+    served(function(url, way) bob:push(url, way) end)
+    p = visitor()
+    assert.same({ 0, 0 }, { p.ahead, p.behind })
+    ann.types.ticket:create { summary = "ann's second" }
+    assert.equal(1, visitor().ahead)
+    local ran = cli.run(place.dir, "prophet", { "--db", ann.path, "peers" })
+    assert.truthy(ran.out:find("1 ahead, 0 behind .* came here: " .. bob.replica:sub(1, 12)), ran.out)
+    local seen = visitor().last_seen
+    assert.truthy(seen.ms > prophet.now().ms - 60000)
+    ann.remotes.bob = bob.path -- one who has a place needs no other row
+    ann:push "bob"
+    p = visitor()
+    assert.same({ "bob", bob.path, 0 }, { p.name, p.url, p.ahead })
+    assert.truthy(p.last_seen >= seen)
+  end)
+
+  -- Anybody may claim to be anybody: that must not fill the log.
+  it("that nobody knows are kept up to a hundred", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    local ask = assert(io.popen(("xargs -P 8 -I KEY curl -sf -o /dev/null -H 'Prophet-Replica: KEY' -H 'If-None-Match: \"%s\"' '%s/v1/head'")
+      :format(ann:digest(), server.url), "w"))
+    for i = 1, 150 do ask:write(("%064x\n"):format(i)) end
+    ask:write(("%064x\n"):format(7), "nonsense\n")
+    assert.is_true(ask:close() ~= nil)
+    server:close()
+    assert.equal(100, #list(ann:peers()))
+    bob.types.ticket:create { summary = "bob's" }
+    local again <close> = ann:serve { listen = "127.0.0.1:0", background = true, token = SECRET }
+    bob:push(again.url, { token = SECRET })
+    again:close()
+    assert.equal(101, #list(ann:peers())) -- who wrote something is known
+  end)
+
+  it("that stay together with a server say who they are, and those who only look do not", function()
+    local server = ann:serve { listen = "127.0.0.1:0", background = true, token = SECRET }
+    bob:pull(server.url) -- nothing new: one question, by nobody
+    server:close()
+    assert.same({}, list(ann:peers()))
+    server = ann:serve { listen = "127.0.0.1:0", background = true, token = SECRET, log = place.path "log" }
+    local live = bob:sync(server.url, { live = true, background = true, token = SECRET })
+    local before = cli.read(place.path "log")
+    repeat bob:run(0.02) until cli.read(place.path "log") ~= before -- asked again
+    live:close()
+    server:close()
+    local p = list(ann:peers())[1]
+    assert.same({ bob.replica, 0, 0 }, { p.replica, p.ahead, p.behind })
+  end)
+
   it("are met over HTTP as well, when both are equal from the start", function()
     local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
     bob.remotes.web = server.url

@@ -6,7 +6,7 @@ local function known(ctx, db)
   for p in db:peers() do
     local seen = p.last_seen and tostring(p.last_seen):gsub("%.%d+Z$", "Z") or "never"
     local how = p.ahead and ("%d ahead, %d behind"):format(p.ahead, p.behind) or ""
-    ctx:result(p, ("%-12s %-22s %-20s %s"):format(p.name or "", how, seen, p.url))
+    ctx:result(p, ("%-12s %-22s %-20s %s"):format(p.name or "", how, seen, p.url or "came here: " .. p.replica:sub(1, 12)))
   end
 end
 
@@ -24,6 +24,7 @@ end
 return {
   name = "peers", max = 0, summary = "how remotes and other places stood when they were met last",
   about = [[
+Also who pulled from this replica or pushed to it over a network, while it was served: "came here" and the start of its id.
 ahead: changesets here that it lacked when it was met last, with those that came since. behind: those it had then that are not here. Asks nobody:
 pull --all meets them all. With --discover instead: who serves this database on the local network and says so (prophet serve --announce).]],
   options = { { name = "discover", doc = "look around on the local network (DNS-SD, by avahi), for 3 seconds" } },

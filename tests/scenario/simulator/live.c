@@ -129,6 +129,7 @@ static prophet_code wire_offer(void *self, prophet_slice offer, ph_buf *want, pr
 {
     wire *w = self;
     ph_buf question = PH_BUF_INIT, answer = PH_BUF_INIT;
+    ph_sync_visit *visit = NULL;
     prophet_error why = { 0 };
     fault f = draw(w);
     prophet_code rc = depart(w, f, err);
@@ -138,10 +139,11 @@ static prophet_code wire_offer(void *self, prophet_slice offer, ph_buf *want, pr
     bool bent = f == BIT && sim_chance(w->s, 50);
     if (bent)
         turn_bit(w->s, &question, 0);
-    if ((rc = serve_offer(w->far->r, ph_buf_slice(&question), &answer, &why)) < 0)
+    if ((rc = serve_offer(w->far->r, ph_buf_slice(&question), &answer, &visit, &why)) < 0)
         rc = refused(&why, err);
     else
         rc = bring(w, bent ? NONE : f, 1, &answer, want, err);
+    ph_sync_visit_free(visit);
     ph_buf_clear(&question);
     ph_buf_clear(&answer);
     return rc;
@@ -213,6 +215,7 @@ static prophet_code wire_pull(void *self, prophet_slice want, prophet_sink_fn si
     wire *w = self;
     ph_buf question = PH_BUF_INIT, bytes = PH_BUF_INIT;
     ph_sync_sender *sender = NULL;
+    ph_sync_visit *visit = NULL;
     prophet_error why = { 0 };
     fault f = draw(w);
     if (f == LOST)
@@ -221,7 +224,8 @@ static prophet_code wire_pull(void *self, prophet_slice want, prophet_sink_fn si
     bool bent = f == BIT && sim_chance(w->s, 30);
     if (bent)
         turn_bit(w->s, &question, 0);
-    prophet_code rc = serve_pull(w->far->r, ph_buf_slice(&question), &sender, &why);
+    prophet_code rc = serve_pull(w->far->r, ph_buf_slice(&question), &sender, &visit, &why);
+    ph_sync_visit_free(visit);
     if (rc >= 0)
         rc = collect(sender, &bytes, &why);
     ph_sync_sender_close(sender);
