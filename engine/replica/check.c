@@ -227,7 +227,8 @@ static prophet_code compare_index(checking *c, ph_view *v, prophet_error *err)
         (rc = ph_txn_begin(store, false, &t, err)) >= 0) {
         ph_arena a = PH_ARENA_INIT;
         ph_state st;
-        if ((rc = ph_state_load(t, &a, &st, err)) >= 0 && st.version == v->state.version)
+        if ((rc = ph_state_load(t, &a, &st, err)) >= 0 && st.version == v->state.version &&
+            st.position == v->state.position) /* else somebody wrote meanwhile, if only a note */
             for (unsigned table = 0; table < PH_TABLES && rc >= 0; table++)
                 if ((table != PH_T_IX && table != PH_T_WORDS) || !building)
                     rc = compare_table(c, v->txn, t, table, err);

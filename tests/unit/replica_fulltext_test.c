@@ -432,3 +432,42 @@ TEST(an_index_of_many_records_is_built_in_steps)
     check_index(r, true);
     ph_replica_close(r);
 }
+
+typedef struct intruder {
+    ph_replica *other;
+    bool wrote;
+} intruder;
+
+/* A note, as a server writes them, after the check has begun and before it makes its own index. */
+static void write_meanwhile(void *ctx, bool fault, const char *line)
+{
+    intruder *i = ctx;
+    ph_change_txn *c;
+    say(NULL, fault, line);
+    if (i->wrote || !strstr(line, "not finished"))
+        return;
+    REQUIRE_OK(ph_change_begin(i->other, ph_slice(NULL, 0), &c, &err), &err);
+    REQUIRE_OK(ph_change_local(c, ph_slice_str("peer x"), ph_slice("\xa0", 1), &err), &err);
+    REQUIRE_OK(ph_change_commit(c, NULL, NULL, &err), &err);
+    i->wrote = true;
+}
+
+TEST(a_note_that_comes_while_a_check_runs_is_no_fault)
+{
+    static ph_uuid ids[MANY];
+    ph_replica *r = opened("ann", NULL);
+    intruder i = { .wrote = false };
+    ph_check_report rep;
+
+    define(r, "ticket", 4);
+    create_many(r, ids);
+    r->finishing = true;
+    define(r, "ticket", 0);
+    REQUIRE_OK(ph_replica_open(test_path("ann"), NULL, &i.other, &err), &err);
+    i.other->finishing = true;
+    REQUIRE_OK(ph_replica_check(r, write_meanwhile, &i, &rep, &err), &err);
+    CHECK(i.wrote);
+    CHECK_EQ_UINT(rep.faults, 0);
+    ph_replica_close(i.other);
+    ph_replica_close(r);
+}
