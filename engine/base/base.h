@@ -17,10 +17,13 @@ _Noreturn void ph_bug(const char *cond, const char *file, int line);
 /* Fills err (may be NULL) and returns code. Messages: one line, lower case, naming the thing. */
 prophet_code ph_fail(prophet_error *err, prophet_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for a failed system call: appends strerror(sys); ENOSPC and EDQUOT become PROPHET_EFULL,
- * EROFS and EACCES on writing PROPHET_EREADONLY is left to the caller. */
+/* The same for a failed system call: appends strerror(sys); ENOSPC and EDQUOT become PROPHET_EFULL. */
 prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same, "what path: why", where something was to be written: EREADONLY where it may not be. */
+prophet_code ph_fail_writing(prophet_error *err, int sys, const char *what, const char *path);
+/* A file or directory that was to be made: EEXISTS where it is there, ENOTFOUND where there is no directory for it. */
+prophet_code ph_fail_create(prophet_error *err, int sys, const char *path);
 prophet_code ph_nomem(prophet_error *err); /* out of memory */
 const char  *ph_code_name(prophet_code code); /* as prophet_code_name */
 /* Prefixes the message: "pull from x: ...". */

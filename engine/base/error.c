@@ -125,6 +125,28 @@ prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
     return code;
 }
 
+prophet_code ph_fail_writing(prophet_error *err, int sys, const char *what, const char *path)
+{
+    prophet_code rc = ph_fail_sys(err, sys, "%s %s", what, path);
+    if (sys != EACCES && sys != EPERM && sys != EROFS)
+        return rc;
+    if (err)
+        err->code = PROPHET_EREADONLY;
+    return PROPHET_EREADONLY;
+}
+
+prophet_code ph_fail_create(prophet_error *err, int sys, const char *path)
+{
+    prophet_code rc;
+    if (sys == EEXIST)
+        return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
+    if (sys != ENOENT && sys != ENOTDIR)
+        return ph_fail_writing(err, sys, "create", path);
+    rc = ph_fail(err, PROPHET_ENOTFOUND, "there is no directory to make %s in", path);
+    ph_hint(err, "make the directory above it first");
+    return rc;
+}
+
 prophet_code ph_nomem(prophet_error *err)
 {
     return ph_fail(err, PROPHET_EMEMORY, "out of memory");

@@ -177,7 +177,7 @@ prophet_code ph_page_open(ph_log *log, prophet_error *err)
     log->lock_fd =
         open(path, log->readonly ? O_RDONLY | O_CLOEXEC : O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (log->lock_fd < 0)
-        return log->readonly ? page_private(log, err) : ph_fail_sys(err, errno, "open %s", path);
+        return log->readonly ? page_private(log, err) : ph_fail_writing(err, errno, "open", path);
     if (!log->readonly && (rc = lock_fill(log->lock_fd, path, err)) < 0)
         return rc;
     if (fstat(log->lock_fd, &st) != 0)

@@ -96,11 +96,11 @@ static prophet_code enter(int dir, const char *name, int follow, bool make, int 
                           prophet_error *err)
 {
     bool made = make && mkdirat(dir, name, 0777) == 0;
+    int why = made || !make ? 0 : errno;
     int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | follow);
-    if (fd < 0 && errno == ENOENT)
-        return make ? ph_fail(err, PROPHET_ENOTFOUND, "no folder to make %s in", name)
-                    : PROPHET_DONE;
-    if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
+    if (fd < 0 && make && why != EEXIST && (errno == ENOENT || errno == ENOTDIR))
+        return ph_fail_create(err, why, name);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
         return make ? ph_fail(err, PROPHET_EREMOTE, "%s is no folder", name) : PROPHET_DONE;
     if (fd < 0)
         return ph_fail_sys(err, errno, "open %s", name);

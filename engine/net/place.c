@@ -96,14 +96,29 @@ static prophet_code check_etag(char *etag, prophet_error *err)
     return ph_fail(err, PROPHET_EREMOTE, "an etag that is none");
 }
 
+/* Of names that are hashes the beginning is enough: "5dec5c64../3ca248bd..". */
+static void show_name(const char *name, char *out, size_t size)
+{
+    size_t n = 0;
+    out[0] = 0;
+    while (*name && n < size) {
+        size_t len = strcspn(name, "/"), kept = len == 64 ? 8 : len;
+        n += (size_t)snprintf(out + n, size - n, "%.*s%s%s", (int)kept, name,
+                              kept < len ? ".." : "", name[len] ? "/" : "");
+        name += len + (name[len] != 0);
+    }
+}
+
 /* A failure says what was done to what; an interrupt needs no such words. */
 static prophet_code finish(const ph_net *n, const char *what, const char *name, prophet_code rc,
                            prophet_error *err)
 {
     if (rc > PROPHET_DONE)
         rc = ph_fail(err, PROPHET_EREMOTE, "the transport gives the code %d", (int)rc);
+    char shown[NET_NAME_MAX + 1];
+    show_name(name, shown, sizeof shown);
     if (rc < 0 && rc != PROPHET_EINTERRUPTED && rc != PROPHET_EMEMORY)
-        ph_context(err, "%s %s%s%s", what, n->shown, name[0] ? " " : "", name);
+        ph_context(err, "%s %s%s%s", what, n->shown, shown[0] ? " " : "", shown);
     return rc;
 }
 

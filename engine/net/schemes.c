@@ -116,6 +116,9 @@ static prophet_code unknown(const char *scheme, prophet_error *err)
     prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "no transport for %s:", scheme);
     if (near)
         ph_hint(err, "did you mean %s: ?", near);
+    else
+        ph_hint(err, "there are file, http, https, ssh, dav, davs, s3, rsync and rsync+ssh; "
+                     "prophet.transport{} adds others");
     return rc;
 }
 

@@ -78,11 +78,8 @@ prophet_code ph_replica_create(const char *dir, const ph_uuid *database, prophet
     ph_uuid fresh;
     ph_replica r = { .path = (char *)(uintptr_t)dir };
     prophet_code rc;
-    if (mkdir(dir, 0777) != 0) {
-        if (errno == EEXIST)
-            return ph_fail(err, PROPHET_EEXISTS, "%s exists already", dir);
-        return ph_fail_sys(err, errno, "create %s", dir);
-    }
+    if (mkdir(dir, 0777) != 0)
+        return ph_fail_create(err, errno, dir);
     if (!database && (rc = ph_random(fresh.b, sizeof fresh.b, err)) < 0)
         goto done;
     if ((rc = check_filesystem(dir, err)) < 0 || (rc = ph_identity_create(dir, err)) < 0 ||

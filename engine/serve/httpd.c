@@ -299,6 +299,8 @@ prophet_code httpd_open(const httpd_options *o, httpd **out, prophet_error *err)
     if (!(h->daemon = start(h, o))) {
         rc = ph_fail(err, o->cert.len ? PROPHET_EUSAGE : PROPHET_EIO, "the server does not start%s",
                      o->cert.len ? ": its certificate and key do not fit" : "");
+        if (o->cert.len)
+            ph_hint(err, "both are PEM files: the certificate, with its chain, and its own key");
         goto failed;
     }
     const union MHD_DaemonInfo *info = h->mhd->get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);

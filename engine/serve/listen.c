@@ -82,7 +82,7 @@ prophet_code serve_listen(const char *address, int *out, char shown[128], prophe
     }
     int found = getaddrinfo(host, port, &hints, &list);
     if (found != 0)
-        return ph_fail(err, PROPHET_EUSAGE, "%s: %s", host, gai_strerror(found));
+        return ph_fail(err, PROPHET_EUSAGE, "cannot listen at %s: %s", host, gai_strerror(found));
     for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
         fd = try_one(a);
     int sys = errno;

@@ -30,12 +30,16 @@ static prophet_code check_place(const char *path, prophet_error *err)
     size_t got = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
-        return errno == ENOENT ? PROPHET_OK : ph_fail_sys(err, errno, "open %s", path);
+        return errno == ENOENT || errno == ENOTDIR ? sync_check_parent(path, err)
+                                                   : ph_fail_sys(err, errno, "open %s", path);
     bool ours = ph_file_read(fd, start, sizeof start, 0, &got, NULL) >= 0 && got == sizeof start &&
                 sync_segment_start(start, &len, NULL) >= 0;
     close(fd);
-    return ours ? PROPHET_OK
-                : ph_fail(err, PROPHET_EEXISTS, "%s exists already and is no bundle", path);
+    if (ours)
+        return PROPHET_OK;
+    prophet_code rc = ph_fail(err, PROPHET_EEXISTS, "%s exists already and is no bundle", path);
+    ph_hint(err, "write to another path, or take it away first");
+    return rc;
 }
 
 static prophet_code write_file(ph_view *v, const sync_pick *pick, ph_arena *a, const char *tmp,
@@ -45,7 +49,7 @@ static prophet_code write_file(ph_view *v, const sync_pick *pick, ph_arena *a, c
     out_file f = { open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), 0 };
     prophet_code rc;
     if (f.fd < 0)
-        return ph_fail_sys(err, errno, "create %s", tmp);
+        return ph_fail_create(err, errno, path);
     if ((rc = sync_segment_write(v, pick, a, to_file, &f, made, err)) >= 0)
         rc = ph_file_sync(f.fd, err);
     if (close(f.fd) != 0 && rc >= 0)
@@ -217,6 +221,8 @@ prophet_code sync_bundle_open(const char *path, int *fd, ph_uuid *database, prop
         *database = sync_segment_head_of(s)->database;
         sync_segment_close(s);
     }
+    if (rc == PROPHET_ECORRUPT)
+        ph_hint(err, "is it a bundle, as prophet bundle writes them? If so, get it once more");
     if (rc < 0)
         close(f.fd);
     else

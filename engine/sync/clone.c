@@ -35,6 +35,16 @@ void sync_parent(const char *path, char *out, size_t size)
     (void)snprintf(out, size, "%.*s", len ? (int)len : 1, len ? path : ".");
 }
 
+prophet_code sync_check_parent(const char *path, prophet_error *err)
+{
+    char parent[PH_PATH_MAX];
+    struct stat st;
+    sync_parent(path, parent, sizeof parent);
+    if (stat(parent, &st) != 0)
+        return ph_fail_create(err, errno, path);
+    return S_ISDIR(st.st_mode) ? PROPHET_OK : ph_fail_create(err, ENOTDIR, path);
+}
+
 static prophet_code fill(const sync_source *from, const ph_uuid *database, const char *tmp,
                          const ph_sync_options *so, ph_sync_report *rep, prophet_error *err)
 {
@@ -79,15 +89,20 @@ prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_o
                            ph_sync_report *rep, prophet_error *err)
 {
     char tmp[PH_PATH_MAX];
+    struct stat st;
     sync_source from;
     ph_uuid database;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
     if (!path || !*path)
         return ph_fail(err, PROPHET_EUSAGE, "clone takes the path of the new replica");
-    if (ph_path_exists(path))
-        return ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
-    if ((rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0 ||
+    if (lstat(path, &st) == 0) { /* a link to nowhere is something too */
+        rc = ph_fail(err, PROPHET_EEXISTS, "%s exists already", path);
+        ph_hint(err, "a clone makes its directory; pull brings what is new into a replica");
+        return rc;
+    }
+    if ((rc = sync_check_parent(path, err)) < 0 ||
+        (rc = sync_temporary(path, tmp, sizeof tmp, err)) < 0 ||
         (rc = sync_source_resolve(source, false, &from, err)) < 0 ||
         (rc = sync_source_database(&from, o, &database, err)) < 0)
         return rc;

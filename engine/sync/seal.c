@@ -49,6 +49,10 @@ prophet_code sync_seal_load(const char *path, sync_seal *out, prophet_error *err
     if (!path)
         return PROPHET_OK;
     prophet_code rc = ph_file_slurp(path, 4096, &text, err);
+    if (rc == PROPHET_ENOTFOUND) {
+        (void)ph_fail(err, rc, "there is no key file %s", path);
+        ph_hint(err, "prophet key new makes one; a depot's own is with who sealed it");
+    }
     if (rc < 0)
         return rc;
     if (second_line(&text, "prophet key 1", &line))
@@ -82,8 +86,7 @@ prophet_code ph_sync_key_new(const char *path, const char *passphrase, prophet_e
     if (text.failed)
         rc = ph_nomem(err);
     else if (fd < 0)
-        rc = errno == EEXIST ? ph_fail(err, PROPHET_EEXISTS, "%s exists already", path)
-                             : ph_fail_sys(err, errno, "create %s", path);
+        rc = ph_fail_create(err, errno, path);
     else if ((rc = ph_file_write(fd, text.data, text.len, 0, err)) >= 0)
         rc = ph_file_sync(fd, err);
     if (fd >= 0)

@@ -167,8 +167,8 @@ prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_optio
     if ((rc = sync_source_resolve(target, true, &s, err)) < 0)
         return rc;
     if (s.kind == SYNC_BUNDLE) {
-        rc = ph_fail(err, PROPHET_EUSAGE, "%s is a bundle: it is not added to", target);
-        ph_hint(err, "prophet bundle writes one");
+        rc = ph_fail(err, PROPHET_EUSAGE, "%s is a file: nothing is added to it", target);
+        ph_hint(err, "push and sync take replicas and depots; prophet bundle writes files");
         return rc;
     }
     rc = s.kind == SYNC_DEPOT ? push_url(r, target, o, rep, err)

@@ -66,6 +66,7 @@ prophet_code sync_local_check(ph_replica *r, const char *dir, prophet_error *err
 /* clone.c: PATH.tmp-<8 hex digits>, and the directory a path lies in */
 prophet_code sync_temporary(const char *path, char *out, size_t size, prophet_error *err);
 void sync_parent(const char *path, char *out, size_t size);
+prophet_code sync_check_parent(const char *path, prophet_error *err); /* as ph_fail_create, before anything is fetched */
 
 /* bundle.c */
 prophet_code sync_bundle_open(const char *path, int *fd, ph_uuid *database, prophet_error *err);

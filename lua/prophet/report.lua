@@ -35,7 +35,7 @@ end
 
 function exchange_mt.__tostring(r)
   if r.pull or r.push then
-    if r.pull and r.pull.dry_run then return "would pull " .. one_way(r.pull, true) .. "; would push " .. one_way(r.push, true) end
+    if r.push and r.push.dry_run then return "would pull " .. one_way(r.pull, true) .. "; would push " .. one_way(r.push, true) end
     return "pulled " .. tostring(r.pull or "nothing") .. "; pushed " .. tostring(r.push or "nothing")
   end
   return one_way(r)

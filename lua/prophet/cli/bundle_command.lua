@@ -10,7 +10,7 @@ history that is in it, deleted values and authors' addresses as well.]],
     { name = "since", value = "POINT", doc = "only what came after a version, a changeset or a meeting with a place" },
   },
   run = function(ctx)
-    local db = ctx:open()
+    local db = ctx:open(true) -- what may only be read can be bundled
     local path, dry = ctx.args[1], ctx.options.dry_run
     local report = db:bundle(path, { since = ctx.options.since, dry_run = dry })
     report.path = path

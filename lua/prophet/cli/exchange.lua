@@ -27,8 +27,9 @@ M.options = { { name = "strict", doc = "end with 5 if conflicts are open" }, tab
 function M.read_token(path)
   local file, why = io.open(path)
   if not file then e.raise { code = "not_found", message = "the token file " .. why } end
-  local line = file:read "l"
+  local line, unread = file:read "l" -- nil and the reason for a directory
   file:close()
+  if unread then e.raise { code = "usage", message = ("the token file %s: %s"):format(path, unread), value = path } end
   local token = line and line:match "^%s*(.-)%s*$"
   if not token or token == "" then e.raise { code = "usage", message = path .. " has no token in its first line" } end
   return token

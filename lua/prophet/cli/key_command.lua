@@ -18,6 +18,9 @@ standard input, from which each depot's key is derived by scrypt. What is sealed
       if not passphrase then e.raise { code = "usage", message = "there is no passphrase on standard input" } end
     end
     local path = ctx.args[2]
+    if ctx.options.dry_run and require("prophet.core").path_kind(path) then
+      e.raise { code = "exists", message = path .. " exists already" }
+    end
     if not ctx.options.dry_run then ctx.prophet.new_key(path, { passphrase = passphrase }) end
     ctx:told({ path = path }, (ctx.options.dry_run and "would make " or "made ") .. path)
   end,

@@ -13,7 +13,8 @@ local function must(db, name)
   local names = {}
   for known in pairs(db.remotes) do names[#names + 1] = known end
   local near = e.closest(name, names)
-  e.raise { code = "not_found", message = "there is no remote " .. name, value = name, hint = near and ("did you mean %s?"):format(near) or nil }
+  e.raise { code = "not_found", message = "there is no remote " .. name, value = name,
+    hint = near and ("did you mean %s?"):format(near) or "prophet remote list shows them" }
 end
 
 -- What may be seen of it.
@@ -90,7 +91,7 @@ replicated; a token is never shown. clone makes a remote "origin".]],
       usage(("remote can add, list, show, remove and rename, not %q"):format(verb), near and ("did you mean %s?"):format(near))
     end
     if #ctx.args - 1 ~= want[2] and #ctx.args > 0 then
-      usage(("remote %s wants %s"):format(verb, want[1]), ("prophet remote %s %s"):format(verb, want[2] > 0 and want[1] or ""))
+      usage(("remote %s wants %s"):format(verb, want[1]), ("prophet remote %s%s"):format(verb, want[2] > 0 and " " .. want[1] or ""))
     end
     if verb ~= "add" then
       for _, option in ipairs(exchange.way_options) do

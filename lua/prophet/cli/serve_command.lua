@@ -6,22 +6,24 @@ local e = require "prophet.error"
 local function read_tokens(path)
   local file, why = io.open(path, "r")
   if not file then e.raise { code = "not_found", message = "the token file " .. why } end
+  local text
+  text, why = file:read "a" -- nil for a directory
+  file:close()
+  if not text then e.raise { code = "usage", message = ("the token file %s: %s"):format(path, why), value = path } end
   local list = {}
-  for line in file:lines() do
+  for line in text:gmatch "[^\n]+" do
     local right, token = line:match "^%s*(%a+)%s+(%S+)%s*$"
     if not right then right, token = "write", line:match "^%s*([^#%s]%S*)%s*$" end
     if token and right ~= "read" and right ~= "write" then
-      file:close()
       e.raise { code = "usage", message = ("%s: a line begins with neither read nor write"):format(path) }
     end
     if token then list[#list + 1] = { token = token, right = right } end
   end
-  file:close()
   return list
 end
 
 return {
-  name = "serve", args = "", max = 0, summary = "answer other replicas over HTTP",
+  name = "serve", summary = "answer other replicas over HTTP",
   about = [[
 Others clone and pull from the URL it prints, and push with a token that may write. Several processes may write to the database meanwhile.
 Ends with SIGINT or SIGTERM. Without --tls nothing is encrypted: beyond this machine use it, or a proxy that does.
