@@ -36,6 +36,7 @@ struct ph_intake {
     ph_map writer_keys;
     size_t bytes;         /* waiting */
     bool frugal;          /* much has come: pages are given back */
+    bool broken;          /* a transaction failed: it is only good for being freed */
     size_t covered_bytes; /* of these: ready but for what they name */
     size_t covered_count;
     ph_intake_report report;
@@ -407,7 +408,13 @@ prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
         if (rc >= 0)
             sweep(in);
     }
+    in->broken = in->broken || rc < 0;
     return rc;
+}
+
+bool ph_intake_broken(const ph_intake *in)
+{
+    return in->broken;
 }
 
 static prophet_code fill_report(ph_intake *in, prophet_error *err)

@@ -380,6 +380,8 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
 prophet_code ph_intake_apply(ph_intake *in, prophet_error *err);
 /* Applies the rest; fills the report (its arrays live until ph_intake_free). */
 prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err);
+/* After a failure: can nothing more be given to it? A frame that was refused alone does no harm to what others give. */
+bool ph_intake_broken(const ph_intake *in);
 /* Does much wait though it is signed, for what it names? And does this one, which came before, still wait? */
 bool ph_intake_stalled(const ph_intake *in);
 bool ph_intake_waits(const ph_intake *in, const ph_id *id);

@@ -27,6 +27,7 @@ typedef struct publish {
     PH_LIST(depot_retired) retired, gone;
     depot_versions versions; /* of the new segment */
     uint64_t fresh, left;
+    size_t lost; /* own segments that are not there, or not of their length */
     bool changed;
     sync_made made;
     ph_sync_report *rep;
@@ -41,13 +42,19 @@ static prophet_code keep(publish *p, prophet_error *err)
         return PROPHET_OK;
     for (size_t i = 0; i < p->own->m.segment_count && ok; i++) {
         const depot_segment *s = &p->own->m.segments[i];
-        if (!depot_has(p->d, &p->folder, s))
-            p->changed = true; /* lost: what is in it is published again */
-        else
+        if (depot_has(p->d, &p->folder, s))
             ok = PH_PUSH(p->live, *s);
+        else
+            p->lost++; /* what is in it is published again */
     }
     for (size_t i = 0; i < p->own->m.retired_count && ok; i++)
         ok = PH_PUSH(p->retired, p->own->m.retired[i]);
+    p->changed = p->lost > 0;
+    if (p->lost && !p->rep->notice[0])
+        (void)snprintf(p->rep->notice, sizeof p->rep->notice,
+                       "%.200s: %zu segments of this replica are gone or cut: what they held is "
+                       "published again",
+                       ph_net_shown(p->d->net), p->lost);
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 

@@ -28,6 +28,7 @@ typedef struct take {
     ph_sync_report *rep;
     size_t missing;    /* segments with what nobody else has there */
     size_t refused;    /* of the failed: they are there, but are not what they should be */
+    bool spoiled;      /* what lies in one of them was refused when it was fed */
     prophet_error why; /* of the first of these */
 } take;
 
@@ -302,6 +303,21 @@ static feed *whose_turn(feed *feeds, size_t count, size_t after, const ph_intake
     return NULL;
 }
 
+/* What one segment holds is refused: the others go on. */
+static prophet_code leave_out(feed *f, prophet_code rc, prophet_error *err)
+{
+    take *t = f->t;
+    char folder[65];
+    if (!is_refusal(rc) || ph_intake_broken(t->in.in))
+        return rc;
+    ph_hex(f->part->p->folder.b, 32, folder);
+    ph_context(err, "%s %.8s..", ph_net_shown(t->d->net), folder);
+    if (err && t->refused == 0 && !t->spoiled)
+        t->why = *err;
+    t->spoiled = true;
+    return PROPHET_DONE;
+}
+
 static prophet_code feed_all(take *t, feed *feeds, size_t count, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
@@ -311,6 +327,8 @@ static prophet_code feed_all(take *t, feed *feeds, size_t count, prophet_error *
         at = (size_t)(f - feeds);
         f->blocked = false;
         rc = turn(f, err);
+        if (rc < 0)
+            rc = leave_out(f, rc, err);
         f->ended = rc == PROPHET_DONE;
     }
     return rc < 0 ? rc : PROPHET_OK;
@@ -402,7 +420,7 @@ static prophet_code rounds(take *t, prophet_error *err)
         rc = fetch_and_feed(t, &all, err);
     }
     bool whole = t->missing == 0 && (all || t->parts.count == 0);
-    if (rc >= 0 && t->refused && !whole) /* nobody else has what was in it */
+    if (rc >= 0 && (t->spoiled || (t->refused && !whole))) /* nobody else has what was in it */
         depot_refuse(t->d, t->why.code, &t->why);
     else if (rc >= 0 && t->refused)
         depot_warn(t->d, "%zu damaged segments; others had what is in them (publish --check)",
@@ -444,7 +462,8 @@ static prophet_code take_in(take *t, prophet_error *err)
     else if (rc == PROPHET_ENETWORK)                        /* what came may call for another key */
         (void)sync_intake_finish(&t->in, t->rep, &ignored); /* the first error is the one to tell */
     sync_intake_end(&t->in);
-    if (rc >= 0 && t->rep->unsigned_rest)
+    if (rc >= 0 && t->rep->unsigned_rest &&
+        !t->d->failed) /* what was refused left its rest unsigned */
         rc = ph_fail(err, PROPHET_EUNSIGNED, "%s holds %llu changesets that nobody signed",
                      ph_net_shown(t->d->net), (unsigned long long)t->rep->unsigned_rest);
     return rc;

@@ -74,6 +74,9 @@ http {{
   server {{
     listen 127.0.0.1:{port}; listen 127.0.0.1:{tls} ssl http2; ssl_certificate host.pem; ssl_certificate_key host.key;
     root {folder}/www;
+    location ~ ^/to-plain/(.*)$ {{ return 302 http://127.0.0.1:{port}/$1; }}
+    location /to-ftp/ {{ return 302 ftp://127.0.0.1/d.depot; }}
+    location /to-file/ {{ return 302 file:///etc/passwd; }}
     location /dav/ {{ root {folder}; dav_methods PUT DELETE MKCOL; dav_ext_methods PROPFIND OPTIONS; client_max_body_size 0;
                      auth_basic dav; auth_basic_user_file {folder}/htpasswd; }}
   }}

@@ -258,6 +258,41 @@ TEST(a_lost_segment_is_told_and_published_again_by_who_has_it)
     ph_replica_close(c);
 }
 
+/* Every publish looks, by the listing that it makes anyway: no --check is needed. */
+TEST(own_segments_that_are_gone_cut_or_padded_are_put_there_again)
+{
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    const ph_sync_options dry = { .dry_run = true };
+    ph_sync_report rep;
+    char path[4700];
+    write_some(a, 8);
+    (void)publish(a, "d");
+    (void)files_of("d", a, path, sizeof path);
+    for (int i = 0; i < 3; i++) {
+        struct stat st;
+        REQUIRE(stat(path, &st) == 0);
+        REQUIRE(i == 0 ? unlink(path) == 0 : truncate(path, st.st_size + (i == 1 ? -1 : 1)) == 0);
+        for (int real = 0; real < 2; real++) {
+            REQUIRE_OK(ph_sync_publish(a, place("d"), real ? NULL : &dry, &rep, &err), &err);
+            CHECK_EQ_UINT(rep.changesets, 8);
+            CHECK_HAS(rep.notice, "1 segments of this replica are gone or cut");
+            ph_sync_report_clear(&rep);
+        }
+        REQUIRE(stat(path, &st) == 0);
+        struct timespec written = st.st_mtim;
+        REQUIRE_OK(ph_sync_publish(a, place("d"), NULL, &rep, &err), &err); /* and that was all */
+        CHECK_EQ_STR(rep.notice, "");
+        CHECK_EQ_UINT(rep.changesets, 0);
+        ph_sync_report_clear(&rep);
+        REQUIRE(stat(path, &st) == 0);
+        CHECK(memcmp(&written, &st.st_mtim, sizeof written) == 0);
+    }
+    CHECK_EQ_UINT(pull(b, "d"), 8);
+    CHECK(same(a, b));
+    ph_replica_close(a);
+    ph_replica_close(b);
+}
+
 TEST(a_lost_root_or_manifest_is_mended)
 {
     ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));

@@ -1,6 +1,5 @@
 /* Segments and bundles: what is written is read again; what is cut, padded, damaged, swollen or of another database changes nothing. */
-#include "support/test.h"
-#include "sync/segment_impl.h"
+#include "segment_craft.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -337,52 +336,13 @@ TEST(a_flipped_bit_anywhere_is_refused)
 
 /* ---- made by hand ------------------------------------------------------------------------------------------------------ */
 
-static void start(pair *p, uint64_t changesets)
-{
-    const sync_segment_head h = { .database = *ph_replica_database(p->a),
-                                  .changesets = changesets };
-    ph_buf_reset(&p->bad);
-    REQUIRE_OK(sync_segment_head_encode(&h, &p->bad, &err), &err);
-}
-
-static void block(pair *p, const void *bytes, size_t len, size_t told)
-{
-    ph_buf_u32be(&p->bad, (uint32_t)told);
-    ph_buf_u32be(&p->bad, (uint32_t)len);
-    ph_buf_put(&p->bad, bytes, len);
-}
-
-static void finish(pair *p)
-{
-    ph_hasher *h;
-    uint8_t sum[32];
-    ph_buf_u64be(&p->bad, 0);
-    prophet_slice all = ph_buf_slice(&p->bad);
-    REQUIRE_OK(ph_hasher_new(&h, &err), &err);
-    REQUIRE_OK(ph_hash_sha256(h, &all, 1, sum, &err), &err);
-    ph_buf_put(&p->bad, sum, sizeof sum);
-    ph_hasher_free(h);
-}
-
 static void refused_block(pair *p, const void *bytes, size_t len, size_t told, prophet_code code,
                           const char *why)
 {
-    start(p, 1);
-    block(p, bytes, len, told);
-    finish(p);
+    craft_start(&p->bad, ph_replica_database(p->a), NULL, 0, 1);
+    craft_block(&p->bad, bytes, len, told);
+    craft_finish(&p->bad);
     refused(p, p->bad.data, p->bad.len, code, why);
-}
-
-static prophet_code first_frame(void *ctx, ph_frame_type type, prophet_slice frame, const ph_id *id,
-                                prophet_error *e)
-{
-    ph_buf *out = ctx;
-    (void)id;
-    (void)e;
-    ph_buf_byte(out, (uint8_t)type);
-    ph_buf_varint(out, frame.len);
-    ph_buf_put(out, frame.data, frame.len);
-    return PROPHET_OK;
 }
 
 TEST(bombs_and_frames_over_the_limit)
@@ -411,12 +371,9 @@ TEST(bombs_and_frames_over_the_limit)
 TEST(frames_that_are_not_canonical_or_not_signed)
 {
     pair p;
-    ph_view *v;
     ph_buf block_bytes = PH_BUF_INIT;
     pair_open(&p, 1);
-    REQUIRE_OK(ph_view_begin(p.a, &v, &err), &err);
-    REQUIRE_OK(ph_view_stream(v, NULL, 0, true, first_frame, &block_bytes, &err), &err);
-    ph_view_end(v);
+    craft_frames(p.a, &block_bytes);
     size_t signature = block_bytes.len - 98; /* type, length, 96 bytes */
     CHECK_EQ_UINT(block_bytes.data[signature], PH_FRAME_SIGNATURE);
     refused_block(&p, block_bytes.data, signature, signature, PROPHET_EUNSIGNED, "nobody signed");
@@ -425,9 +382,9 @@ TEST(frames_that_are_not_canonical_or_not_signed)
                   "signature");
     block_bytes.data[block_bytes.len - 1] ^= 1;
     block_bytes.data[signature - 1] ^= 1; /* the last byte of the body: another body, another id */
-    start(&p, 1);
-    block(&p, block_bytes.data, block_bytes.len, block_bytes.len);
-    finish(&p);
+    craft_start(&p.bad, ph_replica_database(p.a), NULL, 0, 1);
+    craft_block(&p.bad, block_bytes.data, block_bytes.len, block_bytes.len);
+    craft_finish(&p.bad);
     spit("bad", p.bad.data, p.bad.len);
     CHECK(apply(p.b, "bad", NULL) < 0);
     CHECK_EQ_UINT(version_of(p.b), 0);
