@@ -21,26 +21,98 @@ static void publish_in_child(const char *name, const char *where, size_t count)
     _exit(0);
 }
 
+typedef struct runner { /* a publisher that runs when it is told */
+    pid_t pid;
+    int go, done;
+} runner;
+
+static runner start_runner(const char *name, const char *where)
+{
+    int go[2], done[2];
+    REQUIRE(pipe(go) == 0 && pipe(done) == 0);
+    runner r = { fork(), go[1], done[0] };
+    REQUIRE(r.pid >= 0);
+    if (r.pid > 0) {
+        close(go[0]), close(done[1]);
+        return r;
+    }
+    close(go[1]), close(done[0]);
+    ph_replica *a = open_at(name);
+    ph_sync_report rep;
+    char c;
+    while (read(go[0], &c, 1) == 1) {
+        write_some(a, 1);
+        if (ph_sync_publish(a, place(where), NULL, &rep, &err) < 0) {
+            (void)fprintf(stderr, "%s: %s\n", name, err.message);
+            _exit(1);
+        }
+        ph_sync_report_clear(&rep);
+        if (write(done[1], &c, 1) != 1)
+            _exit(1);
+    }
+    ph_replica_close(a);
+    _exit(0);
+}
+
+static void end_runner(const runner *r)
+{
+    int status;
+    REQUIRE(waitpid(r->pid, &status, 0) == r->pid);
+    CHECK_EQ_INT(status, 0);
+}
+
+/* The root says what the manifests say: who cannot list misses nothing. */
+static void check_root(const char *where, size_t publishers)
+{
+    char name[200], hex[65];
+    ph_buf bytes = PH_BUF_INIT;
+    ph_arena arena = PH_ARENA_INIT;
+    depot_root root;
+    depot_manifest m;
+    (void)snprintf(name, sizeof name, "%s/" DEPOT_ROOT, where);
+    REQUIRE_OK(ph_file_slurp(place(name), 1u << 20, &bytes, &err), &err);
+    REQUIRE_OK(depot_root_decode(ph_buf_slice(&bytes), &arena, &root, &err), &err);
+    CHECK_EQ_UINT(root.count, publishers);
+    for (size_t i = 0; i < root.count; i++) {
+        ph_hex(root.entries[i].replica.b, 32, hex);
+        (void)snprintf(name, sizeof name, "%s/%s/manifest", where, hex);
+        ph_buf_reset(&bytes);
+        REQUIRE_OK(ph_file_slurp(place(name), 1u << 20, &bytes, &err), &err);
+        REQUIRE_OK(depot_manifest_decode(ph_buf_slice(&bytes), &arena, &m, &err), &err);
+        CHECK_EQ_UINT(root.entries[i].generation, m.generation);
+    }
+    ph_buf_clear(&bytes);
+    ph_arena_clear(&arena);
+}
+
 TEST(two_publishers_at_once_lose_nothing)
 {
     enum { TIMES = 1000 };
-    ph_replica *a = fresh("a", NULL), *b, *c, *d = fresh("d", ph_replica_database(a));
-    pid_t pids[2];
+    static const char *const names[] = { "a", "b" };
+    ph_replica *a = fresh("a", NULL), *b, *c;
+    runner both[2];
+    char go = 'g';
     ph_replica_close(fresh("b", ph_replica_database(a)));
     const ph_uuid database = *ph_replica_database(a);
     ph_replica_close(a);
-    ph_replica_close(d);
     REQUIRE(mkdir(place("x"), 0755) == 0);
-    for (int i = 0; i < 2; i++) {
-        if ((pids[i] = fork()) == 0)
-            publish_in_child(i ? "b" : "a", "x", TIMES);
-        REQUIRE(pids[i] > 0);
+    for (int i = 0; i < 2; i++)
+        both[i] = start_runner(names[i], "x");
+    for (int n = 0; n < TIMES; n++) {
+        test_context("time %d", n);
+        for (int i = 0; i < 2; i++)
+            REQUIRE(write(both[i].go, &go, 1) == 1);
+        for (int i = 0; i < 2; i++)
+            REQUIRE(read(both[i].done, &go, 1) == 1);
+        check_root("x", 2);
     }
-    for (int i = 0; i < 2; i++) {
-        int status;
-        REQUIRE(waitpid(pids[i], &status, 0) == pids[i]);
-        CHECK_EQ_INT(status, 0);
-    }
+    test_context(NULL);
+    for (
+        int i = 0; i < 2;
+        i++) /* the second holds the first's ends as well: all are closed before any is waited for */
+        close(both[i].go), close(both[i].done);
+    for (int i = 0; i < 2; i++)
+        end_runner(&both[i]);
     c = fresh("c", &database);
     CHECK_EQ_UINT(pull(c, "x"), 2 * TIMES);
     a = open_at("a");
@@ -50,15 +122,6 @@ TEST(two_publishers_at_once_lose_nothing)
     CHECK(same(a, b));
     CHECK(same(a, c));
     CHECK_EQ_UINT(publish(a, "x"), 0);
-    /* the root tells both: who cannot list would find everything */
-    ph_buf bytes = PH_BUF_INIT;
-    ph_arena arena = PH_ARENA_INIT;
-    depot_root root;
-    REQUIRE_OK(ph_file_slurp(place("x/prophet-depot"), 1u << 20, &bytes, &err), &err);
-    REQUIRE_OK(depot_root_decode(ph_buf_slice(&bytes), &arena, &root, &err), &err);
-    CHECK_EQ_UINT(root.count, 2);
-    ph_buf_clear(&bytes);
-    ph_arena_clear(&arena);
     ph_replica_close(a);
     ph_replica_close(b);
     ph_replica_close(c);
