@@ -115,10 +115,11 @@ static prophet_code finish(const ph_net *n, const char *what, const char *name, 
 {
     if (rc > PROPHET_DONE)
         rc = ph_fail(err, PROPHET_EREMOTE, "the transport gives the code %d", (int)rc);
+    if (rc >= 0 || rc == PROPHET_EINTERRUPTED || rc == PROPHET_EMEMORY)
+        return rc;
     char shown[NET_NAME_MAX + 1];
     show_name(name, shown, sizeof shown);
-    if (rc < 0 && rc != PROPHET_EINTERRUPTED && rc != PROPHET_EMEMORY)
-        ph_context(err, "%s %s%s%s", what, n->shown, shown[0] ? " " : "", shown);
+    ph_context(err, "%s %s%s%s", what, n->shown, shown[0] ? " " : "", shown);
     return rc;
 }
 
