@@ -36,6 +36,17 @@ static void put_field_name(api_map *m, prophet_slice field)
         api_put(m, "life", prophet_bool(true));
 }
 
+/* Whose increment is taken back (replica/revert_counter.c): no step of its own. */
+static bool is_mark(const ph_record_step *step, const ph_field_step *s)
+{
+    if (s->op != PH_REMOVE || ph_value_kind(s->given) != PH_INT)
+        return false;
+    for (size_t i = 0; i < step->step_count; i++)
+        if (step->steps[i].op == PH_INC && ph_slice_eq(step->steps[i].field, s->field))
+            return true;
+    return false;
+}
+
 static void put_steps(api_map *m, const ph_record_step *step)
 {
     api_list l = api_list_in(m->a);
@@ -44,6 +55,8 @@ static void put_steps(api_map *m, const ph_record_step *step)
         api_map f = api_map_in(m->a);
         if (s->field.len == 0 &&
             (ph_slice_eq(s->before, s->after) || s->before.len == 0)) /* alive as before, or new */
+            continue;
+        if (is_mark(step, s))
             continue;
         put_field_name(&f, s->field);
         api_put_text(&f, "op", ph_slice_str(api_op_name(s->op)));

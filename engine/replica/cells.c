@@ -74,9 +74,11 @@ prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field,
                               prophet_slice value, bool add, const uint64_t *over, size_t n,
                               uint64_t version, prophet_error *err)
 {
-    ph_cell *c;
+    ph_cell *c = ph_record_cell(&wr->rec, field);
     ph_element *e;
     prophet_code rc;
+    if (!add && !(c && c->is_set)) /* a revert's mark on a counter: it makes no set of it */
+        return PROPHET_OK;
     if ((rc = ph_record_cell_make(&wr->rec, field, &s->arena, &c, err)) < 0)
         return rc;
     c->is_set = true;

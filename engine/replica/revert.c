@@ -67,13 +67,35 @@ static prophet_code note_op(reverting *r, ph_work_record *wr, const ph_change *c
     return ok ? ph_change_note(c, wr, ch->type, *out, err) : ph_nomem(err);
 }
 
+/* It was written over, and what was before it is shown again, or a candidate: to write that once more would only part it from what came later. */
+static prophet_code back_already(reverting *r, ph_work_record *wr, uint32_t field,
+                                 prophet_slice before, bool *yes, prophet_error *err)
+{
+    ph_session *s = r->c->s;
+    ph_cell *cell = ph_record_cell(&wr->rec, field);
+    prophet_code rc = PROPHET_OK;
+    *yes = false;
+    if (!cell || (!cell->loaded && (rc = ph_cell_load(s->txn, &wr->rec, cell, &s->arena, err)) < 0))
+        return rc;
+    for (uint32_t i = 0; i < cell->head_count; i++) {
+        if (cell->heads[i].version == r->version) {
+            *yes = false;
+            break;
+        }
+        *yes = *yes || ph_slice_eq(cell->heads[i].value, before);
+    }
+    return PROPHET_OK;
+}
+
 static prophet_code revert_register(reverting *r, ph_work_record *wr, const ph_change *ch,
                                     const ph_op *op, uint32_t field, prophet_error *err)
 {
     prophet_slice before, wrote = op->kind == PH_SET ? op->value : ph_slice(NULL, 0);
     ph_note note;
     prophet_code rc = value_before(r, ch, op->field, &op->over, &before, err);
-    if (rc < 0 || ph_slice_eq(before, wrote))
+    bool done = false;
+    if (rc < 0 || ph_slice_eq(before, wrote) ||
+        (rc = back_already(r, wr, field, before, &done, err)) < 0 || done)
         return rc;
     if ((rc = note_op(r, wr, ch, op, before.len ? PH_SET : PH_UNSET, before, true, &note, err)) < 0)
         return rc;
@@ -113,20 +135,46 @@ static bool said_of_cell(const ph_change *ch, const ph_op *like, prophet_slice v
     return false;
 }
 
+/* What a changeset that is named did to the same record; NULL: nothing. */
+static prophet_code change_named(reverting *r, const ph_change *ch, uint32_t pos,
+                                 const ph_change **out, prophet_error *err)
+{
+    const ph_changeset *named;
+    prophet_code rc = ph_session_changeset(r->c->s, r->names[pos], &named, err);
+    *out = NULL;
+    for (size_t k = 0; rc >= 0 && named->has_body && k < named->body.change_count; k++)
+        if (ph_slice_eq(named->body.changes[k].type, ch->type) &&
+            ph_uuid_eq(&named->body.changes[k].record, &ch->record))
+            *out = &named->body.changes[k];
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+/* An element that was taken away comes back, but no mark of a revert, which is of none of the adds it names. */
+static prophet_code revert_remove(reverting *r, ph_work_record *wr, const ph_change *ch,
+                                  const ph_op *op, uint32_t field, prophet_error *err)
+{
+    const ph_change *adds;
+    bool added = false;
+    prophet_code rc = PROPHET_OK;
+    for (uint32_t i = 0; i < op->over.count && rc >= 0 && !added; i++) {
+        rc = change_named(r, ch, op->over.pos[i], &adds, err);
+        for (size_t k = 0; rc >= 0 && adds && k < adds->op_count; k++)
+            added = added ||
+                    (adds->ops[k].kind == PH_ADD && ph_slice_eq(adds->ops[k].field, op->field) &&
+                     ph_slice_eq(adds->ops[k].value, op->value));
+    }
+    return rc < 0 || !added ? rc : revert_element(r, wr, ch, op, op->value, field, true, err);
+}
+
 /* An unset that cleared a set named the changesets of its adds: these elements come back. */
 static prophet_code revert_clearing(reverting *r, ph_work_record *wr, const ph_change *ch,
                                     const ph_op *op, uint32_t field, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     for (uint32_t i = 0; i < op->over.count && rc >= 0; i++) {
-        const ph_changeset *before;
-        const ph_change *adds = NULL;
-        if ((rc = ph_session_changeset(r->c->s, r->names[op->over.pos[i]], &before, err)) < 0)
+        const ph_change *adds;
+        if ((rc = change_named(r, ch, op->over.pos[i], &adds, err)) < 0)
             break;
-        for (size_t k = 0; before->has_body && k < before->body.change_count; k++)
-            if (ph_slice_eq(before->body.changes[k].type, ch->type) &&
-                ph_uuid_eq(&before->body.changes[k].record, &ch->record))
-                adds = &before->body.changes[k];
         for (size_t k = 0; adds && k < adds->op_count && rc >= 0; k++)
             if (adds->ops[k].kind == PH_ADD && ph_slice_eq(adds->ops[k].field, op->field) &&
                 !said_of_cell(ch, op, adds->ops[k].value))
@@ -135,12 +183,33 @@ static prophet_code revert_clearing(reverting *r, ph_work_record *wr, const ph_c
     return rc;
 }
 
+/* What of it is in force is subtracted, and marked as taken back (revert_counter.c). */
+static prophet_code revert_increment(reverting *r, ph_work_record *wr, const ph_change *ch,
+                                     const ph_op *op, uint32_t field, prophet_error *err)
+{
+    uint64_t times;
+    ph_note note;
+    ph_buf mark = PH_BUF_INIT;
+    prophet_code rc = ph_revert_in_force(r->c, wr, ch, op->field, r->version, &times, err);
+    int64_t back = (int64_t)(0 - times * (uint64_t)op->amount);
+    if (rc < 0 || times == 0 || back == 0)
+        return rc;
+    ph_put_int(&mark, (int64_t)times);
+    if (mark.failed)
+        rc = ph_nomem(err);
+    else if ((rc = note_op(r, wr, ch, op, PH_REMOVE, ph_buf_slice(&mark), true, &note, err)) >= 0) {
+        note = (ph_note){ .kind = PH_N_OP, .op = PH_INC, .field = note.field, .amount = back };
+        if ((rc = ph_change_note(r->c, wr, ch->type, note, err)) >= 0)
+            rc = ph_apply_counter(r->c->s, wr, field, back, err);
+    }
+    ph_buf_clear(&mark);
+    return rc;
+}
+
 static prophet_code revert_op(reverting *r, ph_work_record *wr, const ph_change *ch,
                               const ph_op *op, prophet_error *err)
 {
     uint32_t field;
-    ph_note note;
-    int64_t back = (int64_t)(0 - (uint64_t)op->amount);
     prophet_code rc =
         ph_names_intern(r->c->r->names, r->c->s->txn, &r->c->s->state, op->field, &field, err);
     if (rc < 0)
@@ -151,20 +220,11 @@ static prophet_code revert_op(reverting *r, ph_work_record *wr, const ph_change 
             return rc;
         return revert_register(r, wr, ch, op, field, err);
     case PH_SET: return revert_register(r, wr, ch, op, field, err);
-    case PH_ADD:
-    case PH_REMOVE:
-        return revert_element(r, wr, ch, op, op->value, field, op->kind == PH_REMOVE, err);
+    case PH_ADD: return revert_element(r, wr, ch, op, op->value, field, false, err);
+    case PH_REMOVE: return revert_remove(r, wr, ch, op, field, err);
     case PH_INC: break;
     }
-    note = (ph_note){ .kind = PH_N_OP, .op = PH_INC, .amount = back };
-    bool ok = true;
-    note.field = ph_arena_copy(&r->c->arena, op->field, &ok);
-    r->wrote++;
-    if (!ok)
-        return ph_nomem(err);
-    if ((rc = ph_change_note(r->c, wr, ch->type, note, err)) < 0)
-        return rc;
-    return ph_apply_counter(r->c->s, wr, field, back, err);
+    return revert_increment(r, wr, ch, op, field, err);
 }
 
 /* Did this change bring a dead record back? */

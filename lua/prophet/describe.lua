@@ -73,7 +73,7 @@ function M.change(change)
     if op.unset then parts[#parts + 1] = name .. " unset" end
     if op.inc then parts[#parts + 1] = ("%s by %s"):format(name, short(op.inc)) end
     for _, v in ipairs(op.add or {}) do parts[#parts + 1] = ("%s + %s"):format(name, short(type(v) == "table" and v.value or v)) end
-    for _, v in ipairs(op.remove or {}) do parts[#parts + 1] = ("%s - %s"):format(name, short(type(v) == "table" and v.value or v)) end
+    for _, v in ipairs(not op.inc and op.remove or {}) do parts[#parts + 1] = ("%s - %s"):format(name, short(type(v) == "table" and v.value or v)) end
   end
   local reserved = change.type:sub(1, 1) == "_" -- its records have no numbers for people
   local record = not reserved and change.number and "#" .. change.number or tostring(change.record):sub(-8)
