@@ -37,16 +37,25 @@ static void unwatch(lua_State *L, bool watched)
 }
 
 /* A yield across us raises Lua's own message: say what it means. */
-static void explain_yield(lua_State *L)
+static void explain_yield(lua_State *L, const char *what, const char *why)
 {
     if (lua_type(L, -1) != LUA_TSTRING ||
         !strstr(lua_tostring(L, -1), "attempt to yield across a C-call boundary"))
         return;
     prophet_error err = { 0 };
-    (void)ph_fail(&err, PROPHET_EUSAGE, "a change cannot yield: it holds the write lock");
-    ph_hint(&err, "do the waiting before or after the change");
+    (void)ph_fail(&err, PROPHET_EUSAGE, "%s cannot yield%s", what, why);
+    ph_hint(&err, "do the waiting before or after it");
     lua_pop(L, 1);
     script_push_error(L, &err);
+}
+
+prophet_code script_call_inside(lua_State *L, l_handle *h, const char *what, int nargs)
+{
+    const char *around = h->inside;
+    h->inside = what;
+    prophet_code rc = script_call(L, nargs, LUA_MULTRET, true, NULL);
+    h->inside = around;
+    return rc;
 }
 
 /* ---- change ------------------------------------------------------------------------------------------- */
@@ -114,7 +123,7 @@ static int l_change(lua_State *L)
     unwatch(L, watched);
     if (rc < 0) {
         give_up(h);
-        explain_yield(L);
+        explain_yield(L, "a change", ": it holds the write lock");
         return lua_error(L);
     }
     if (!h->db || h->depth == 0)
@@ -138,14 +147,27 @@ static int l_view(lua_State *L)
     if (prophet_view_begin(h->db, &err) < 0)
         return script_raise(L, &err);
     h->views++;
-    prophet_code rc = script_call(L, lua_gettop(L) - 2, LUA_MULTRET, true, NULL);
-    if (h->db) {
-        h->views--;
-        prophet_view_end(h->db);
-    }
-    if (rc < 0)
+    prophet_code rc = script_call_inside(L, h, "a view", lua_gettop(L) - 2);
+    h->views--;
+    prophet_view_end(h->db);
+    if (rc < 0) {
+        explain_yield(L, "a view", ": it keeps a snapshot");
         return lua_error(L);
+    }
     return lua_gettop(L) - 1;
+}
+
+/* (handle, what, function, args..) -> what the function gives; what names it in messages. For functions of schemas and of those who watch. */
+static int l_hook(lua_State *L)
+{
+    l_handle *h = luaL_checkudata(L, 1, SCRIPT_HANDLE);
+    const char *what = luaL_checkstring(L, 2);
+    luaL_checkany(L, 3);
+    if (script_call_inside(L, h, what, lua_gettop(L) - 3) < 0) {
+        explain_yield(L, what, "");
+        return lua_error(L);
+    }
+    return lua_gettop(L) - 2;
 }
 
 /* ---- definitions ----------------------------------------------------------------------------------------- */
@@ -210,6 +232,6 @@ static int l_resolve(lua_State *L)
 }
 
 const luaL_Reg script_handle_changes[] = {
-    { "change", l_change }, { "view", l_view },       { "define", l_define },
+    { "change", l_change }, { "view", l_view },       { "hook", l_hook }, { "define", l_define },
     { "vote", l_vote },     { "resolve", l_resolve }, { NULL, NULL },
 };

@@ -90,9 +90,9 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
     const char *other = lua_tostring(L, 2);
     script_doc_box *box = script_doc_box_push(L);
     script_lazy_settle_all(h);
-    h->held++;
+    const char *around = script_hold(h, what);
     prophet_code rc = fn(h->db, other, &o, &box->doc, &err);
-    h->held--;
+    script_release(h, around);
     if (rc < 0)
         return script_raise(L, &err);
     script_push_doc(L, box->doc);

@@ -80,9 +80,9 @@ static int l_close(lua_State *L)
     if (h->db && h->depth > 0)
         script_fail(L, PROPHET_EUSAGE, "close it after the change",
                     "a database is not closed inside a change");
-    if (h->db && h->held > 0)
-        script_fail(L, PROPHET_EUSAGE, "close it when the call has returned",
-                    "a database is not closed by a function that its own call runs");
+    if (h->db && h->inside)
+        script_fail(L, PROPHET_EUSAGE, "close it when that has returned",
+                    "a database is not closed inside %s", h->inside);
     if (h->db)
         script_lazy_settle_all(h); /* records outlive their database */
     script_handle_close(L, h);
@@ -111,7 +111,7 @@ static int l_ask_clock(lua_State *L)
 
 static int64_t lua_clock(void *ctx)
 {
-    const l_handle *h = ctx;
+    l_handle *h = ctx;
     lua_State *L = h->main;
     int64_t ms = ph_now_ms(), answer = ms;
     if (!lua_checkstack(L, 8))
@@ -119,8 +119,10 @@ static int64_t lua_clock(void *ctx)
     lua_pushcfunction(L, l_ask_clock);
     lua_rawgeti(L, LUA_REGISTRYINDEX, h->clock);
     lua_pushlightuserdata(L, &answer);
-    return script_call(L, 2, 0, false, NULL) < 0 ? ms
-                                                 : answer; /* a broken clock is the wall clock */
+    const char *around = script_hold(h, "its clock");
+    prophet_code rc = script_call(L, 2, 0, false, NULL);
+    script_release(h, around);
+    return rc < 0 ? ms : answer; /* a broken clock is the wall clock */
 }
 
 static int one_of(lua_State *L, int idx, const char *name, const char *first, const char *second)

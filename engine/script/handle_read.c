@@ -284,7 +284,10 @@ static int l_export(lua_State *L)
     l_handle *h = script_handle(L, 1);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
-    if (prophet_export(h->db, lua_toboolean(L, 2), to_function, L, &err) < 0)
+    const char *around = script_hold(h, "export");
+    prophet_code rc = prophet_export(h->db, lua_toboolean(L, 2), to_function, L, &err);
+    script_release(h, around);
+    if (rc < 0)
         return script_raise(L, &err);
     return 0;
 }
@@ -297,9 +300,9 @@ static int l_log_json(lua_State *L)
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
     prophet_value spec = read_spec(L, h, 2);
-    h->held++;
+    const char *around = script_hold(h, "log_json");
     prophet_code rc = prophet_log_json(h->db, spec, to_function, L, &err);
-    h->held--;
+    script_release(h, around);
     if (rc < 0)
         return script_raise(L, &err);
     return 0;

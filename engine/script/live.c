@@ -50,9 +50,9 @@ static int l_sync_live(lua_State *L)
     l_handle *h = script_exchange_arguments(L, "sync", &o, &way);
     const char *other = lua_tostring(L, 2);
     script_lazy_settle_all(h);
-    h->held++;
+    const char *around = script_hold(h, "a live sync");
     prophet_code rc = prophet_sync_live(h->db, other, &o, told, &t, &err);
-    h->held--;
+    script_release(h, around);
     return rc < 0 ? script_raise(L, &err) : 0;
 }
 
@@ -98,9 +98,9 @@ static int l_live_step(lua_State *L)
     const l_live *l = live_at(L);
     l_handle *h = handle_of(L, "a live sync");
     script_lazy_settle_all(h);
-    h->held++;
+    const char *around = script_hold(h, "a live sync");
     prophet_code rc = prophet_live_step(l->live, told, &t, &err);
-    h->held--;
+    script_release(h, around);
     if (rc < 0)
         return script_raise(L, &err);
     lua_pushboolean(L, rc == PROPHET_OK);
@@ -115,9 +115,9 @@ static int l_live_wait(lua_State *L)
     uint64_t version = (uint64_t)luaL_checkinteger(L, 2);
     int ms = (int)luaL_checkinteger(L, 3);
     l_handle *h = handle_of(L, "waiting");
-    h->held++;
+    const char *around = script_hold(h, "a live sync");
     prophet_code rc = prophet_live_wait(l->live, version, ms, &err);
-    h->held--;
+    script_release(h, around);
     if (rc < 0)
         return script_raise(L, &err);
     lua_pushboolean(L, rc == PROPHET_OK);

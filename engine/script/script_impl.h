@@ -128,6 +128,7 @@ typedef struct l_handle {
     uint64_t       budget_us; /* how long a change may take */
     char           replica[72];
     int            held;      /* scratch is in use by a call that runs Lua */
+    const char    *inside;    /* what runs Lua now, for messages; NULL: nothing that the database must outlive */
 } l_handle;
 l_handle *script_handle(lua_State *L, int idx);       /* checked: an open one, else usage */
 l_handle *script_handle_quick(lua_State *L, int idx); /* known to be a handle (private tables); raises when closed */
@@ -136,7 +137,24 @@ l_handle *script_handle_push(lua_State *L);           /* an empty box */
 void      script_handle_opened(lua_State *L, l_handle *h); /* db was put in: counts it, learns its id */
 void      script_handle_enlist(lua_State *L, l_handle *h); /* the same for one that knows its replica's id */
 void      script_handle_close(lua_State *L, l_handle *h);
+/* The protected call of what the database must outlive: until it returns l_close refuses, and a yield raises. Leaves an error on the stack. */
+prophet_code script_call_inside(lua_State *L, l_handle *h, const char *what, int nargs);
 void      script_no_change(lua_State *L, const l_handle *h, const char *what); /* raises usage inside a change */
+
+/* Around a call of the engine that calls Lua back: the scratch and the database stay until it returns. */
+static inline const char *script_hold(l_handle *h, const char *what)
+{
+    const char *around = h->inside;
+    h->inside = what;
+    h->held++;
+    return around;
+}
+
+static inline void script_release(l_handle *h, const char *around)
+{
+    h->held--;
+    h->inside = around;
+}
 
 static inline void script_scratch_reset(l_handle *h)
 {

@@ -117,6 +117,36 @@ local function reverse(ts, record, field)
   return of:find { [field.by or ts[NAME]] = record }
 end
 
+-- What a function of a schema is called in messages: kept, since it is called for each record.
+local function called(ts, field, what)
+  local all = ts.called or {}
+  ts.called, all[what] = all, all[what] or {}
+  local key = field or ""
+  local name = all[what][key] or ("%s of %s%s"):format(what, ts[NAME], field and "." .. field or "")
+  all[what][key] = name
+  return name
+end
+
+--- Calls a function of a schema, which says nothing of where it is: what it raises names the type and the field.
+---@param code string  of what is no error object yet
+---@param field? string
+---@param what string  check, validate, ..
+function M.call(ts, code, field, what, fn, ...)
+  local results = table.pack(pcall(ts[HANDLE].hook, ts[HANDLE], called(ts, field, what), fn, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local err = results[2]
+  if e.is(err) then
+    err.type, err.field = err.type or ts[NAME], err.field or field
+    error(err, 0)
+  end
+  e.raise { code = code, type = ts[NAME], field = field, cause = tostring(err),
+    message = ("%s%s failed: %s"):format(field and ("field %q: "):format(field) or "", what, tostring(err):gsub("^[^:]+:%d+: ", "")) }
+end
+
+local function compute(ts, record, field)
+  return M.call(ts, "script", field.name, "computed", field.fn, record, M.now(ts.state))
+end
+
 -- A field that shows nothing in the record: (ts, record or nil, name, id of a reference or nil).
 local function missing(ts, record, name, id)
   if id then return follow(ts, record, name, id) end
@@ -130,7 +160,7 @@ local function missing(ts, record, name, id)
   if field.kind == "set" then return {} end
   if field.kind == "counter" then return 0 end
   if field.kind == "many" then return reverse(ts, record, field) end
-  if field.kind == "computed" and field.fn then return field.fn(record, M.now(ts.state)) end
+  if field.kind == "computed" and field.fn then return compute(ts, record, field) end
   return nil
 end
 

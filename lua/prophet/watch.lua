@@ -208,7 +208,9 @@ function M.deliver(s)
     state_.next = state_.next + 1
     if not event.w.closed then
       told = told + 1
-      if event.w.fn(table.unpack(event)) == false then return told, true end
+      local w = event.w
+      local what = w.event and "a function of db:on" or "a function that watches " .. w.q.ts[NAME]
+      if s.handle:hook(what, w.fn, table.unpack(event)) == false then return told, true end
     end
   end
   state_.queue, state_.next = {}, 1

@@ -16,17 +16,8 @@ local function refuse(ts, field, code, message, hint, value)
   e.raise { code = code, type = ts[NAME], field = field, message = message, hint = hint, value = value }
 end
 
--- What functions of a schema raise is about the field they were asked about.
 local function ask(ts, field, what, fn, ...)
-  local results = table.pack(pcall(fn, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  local err = results[2]
-  if e.is(err) then
-    err.type, err.field = err.type or ts[NAME], err.field or field
-    error(err, 0)
-  end
-  e.raise { code = "validation", type = ts[NAME], field = field, cause = tostring(err),
-    message = ("field %q: %s failed: %s"):format(field, what, tostring(err):gsub("^[^:]+:%d+: ", "")) }
+  return types.call(ts, "validation", field, what, fn, ...)
 end
 
 -- ---- names ---------------------------------------------------------------------------------------------
@@ -219,18 +210,10 @@ end
 local function validate(ts, values, old)
   local fn = ts.local_type and ts.local_type.validate
   if not fn then return end
-  local ok, err, why = pcall(fn, preview(ts, values, old), make_context(ts, old))
-  if ok then
-    if err == false or err == nil and why ~= nil then -- as check says no
-      refuse(ts, nil, "validation", type(why) == "string" and why or "validate says no", 'ctx.error("field", "why") names the field')
-    end
-    return
+  local said, why = ask(ts, nil, "validate", fn, preview(ts, values, old), make_context(ts, old))
+  if said == false or said == nil and why ~= nil then -- as check says no
+    refuse(ts, nil, "validation", type(why) == "string" and why or "validate says no", 'ctx.error("field", "why") names the field')
   end
-  if e.is(err) then
-    err.type = err.type or ts[NAME]
-    error(err, 0)
-  end
-  e.raise { code = "validation", type = ts[NAME], message = ("validate failed: %s"):format(tostring(err):gsub("^[^:]+:%d+: ", "")), cause = tostring(err) }
 end
 
 -- ---- create ------------------------------------------------------------------------------------------------------
