@@ -267,6 +267,9 @@ const char *api_action_name(ph_action action);
 
 prophet_code api_conflict_id(ph_view *v, const ph_cell_key *key, uint8_t out[32],
                              prophet_error *err);
+/* The member votes; deciding: only those that made the outcome. */
+prophet_code api_put_votes(api_map *m, ph_view *v, const ph_conflict *c, bool deciding,
+                           prophet_error *err);
 prophet_code api_conflict_doc(prophet_db *db, ph_view *v, const ph_conflict *c, prophet_doc **out,
                               prophet_error *err);
 /* "text", "enum", ..; "life"; "" when nobody declared it. */

@@ -67,13 +67,16 @@ static prophet_code put_candidates(api_map *m, ph_view *v, const ph_conflict *c,
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code put_votes(api_map *m, ph_view *v, const ph_conflict *c, prophet_error *err)
+prophet_code api_put_votes(api_map *m, ph_view *v, const ph_conflict *c, bool deciding,
+                           prophet_error *err)
 {
     ph_arena scratch = PH_ARENA_INIT;
     api_list l = api_list_in(m->a);
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < c->vote_count && rc >= 0; i++) {
         const ph_conflict_vote *vote = &c->votes[i];
+        if (deciding && !vote->decides)
+            continue;
         api_map f = api_map_in(m->a);
         api_changeset by;
         ph_arena_reset(&scratch);
@@ -137,7 +140,7 @@ prophet_code api_conflict_doc(prophet_db *db, ph_view *v, const ph_conflict *c, 
     if (c->has_base)
         api_put_canonical(&m, "base", c->base);
     if ((rc = put_candidates(&m, v, c, err)) >= 0 && (rc = put_end(&m, v, c, err)) >= 0 &&
-        (rc = put_votes(&m, v, c, err)) >= 0) {
+        (rc = api_put_votes(&m, v, c, false, err)) >= 0) {
         api_put(&m, "episodes", prophet_int((int64_t)c->episodes));
         api_put_hex(&m, "question", c->question, 32);
         rc = api_doc_take(&a, &m, out, err);

@@ -180,19 +180,25 @@ static prophet_code last_write(const blaming *b, prophet_slice field, uint64_t *
     return rc;
 }
 
-/* Of several values: whose is shown, and by what. */
+/* Of several values: whose is shown, and who decided. A merged value is that of the first who voted for it. */
 static prophet_code in_conflict(const blaming *b, const ph_shown *shown, ph_arena *a,
-                                uint64_t *version, const char **by, prophet_error *err)
+                                uint64_t *version, api_map *out, prophet_error *err)
 {
     const ph_cell_key key = { b->row.type, b->row.uuid, shown->field };
     ph_conflict c;
     prophet_code rc = ph_view_conflict(b->v, &key, a, &c, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
-    *by = c.decided ? "votes" : "rule";
+    for (size_t i = c.vote_count; i > 0; i--)
+        if (c.votes[i - 1].decides)
+            *version = c.votes[i - 1].version;
     for (size_t i = 0; i < c.candidate_count; i++)
         if (ph_slice_eq(c.candidates[i].value, shown->value))
             *version = c.candidates[i].version;
+    api_put_text(out, "decided_by", ph_slice_str(c.decided ? "votes" : "rule"));
+    if (c.decided)
+        return api_put_votes(out, b->v, &c, true, err);
+    api_put_text(out, "rule", ph_slice_str(c.rule));
     return PROPHET_OK;
 }
 
@@ -202,20 +208,17 @@ static prophet_code blame_field(const blaming *b, const ph_shown *shown, api_map
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(out->a);
     api_changeset c;
-    const char *by = NULL;
     uint64_t version = shown->version;
     prophet_slice name = ph_names_get(b->v->names, shown->field);
     prophet_code rc = PROPHET_OK;
     if (shown->conflict)
-        rc = in_conflict(b, shown, &a, &version, &by, err);
+        rc = in_conflict(b, shown, &a, &version, &m, err);
     else if (shown->kind != PH_SHOWN_REGISTER)
         rc = last_write(b, name, &version, err);
     if (rc >= 0 && (rc = api_changeset_get(b->v, version, &a, &c, err)) >= 0) {
         api_put_canonical(&m, "value", shown->value);
         api_put(&m, "version", prophet_int((int64_t)version));
         api_put_writer(&m, &c);
-        if (by)
-            api_put_text(&m, "decided_by", ph_slice_str(by));
         out->failed = out->failed || m.failed;
         api_put_slice(out, api_keep(out, name), prophet_map(m.at, m.count));
     }

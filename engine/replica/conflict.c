@@ -38,12 +38,56 @@ static prophet_code candidates(const ph_outcome *o, const ph_candidate_head *hea
     return PROPHET_OK;
 }
 
+/* It saw every value there is, so it is in the question that decides alone (merge/settle.c). */
+static bool saw_all(const ph_cell_question *q, const ph_outcome *o, const ph_ballot *b)
+{
+    for (size_t i = 0; i < o->value_count; i++) {
+        bool seen = q->life;
+        for (size_t k = 0; k < b->seen_count && !seen; k++)
+            seen = ph_slice_eq(b->seen[k].value, o->values[i]);
+        if (!seen)
+            return false;
+    }
+    return true;
+}
+
+/* A later vote of the same voter counts instead. */
+static bool replaced(const ph_cell_question *q, const ph_ballot *b)
+{
+    for (size_t i = 0; i < q->ballot_count; i++) {
+        const ph_ballot *other = &q->ballots[i];
+        if (other->by_resolver == b->by_resolver && ph_id_eq(&other->voter, &b->voter) &&
+            ph_stamp_cmp(&other->stamp, &b->stamp) > 0 && ph_ballot_counts(q, other))
+            return true;
+    }
+    return false;
+}
+
+/* Which votes made the outcome: those for it, among those that were asked about all values if there are any. Where smaller questions left one
+ * value that nobody voted for, all that count. at[i] is of ballots[of[i]]. */
+static void mark_deciding(const ph_cell_question *q, const ph_outcome *o, ph_conflict_vote *at,
+                          const size_t *of, size_t count)
+{
+    bool full = false, any = false;
+    for (size_t i = 0; i < count; i++) {
+        at[i].decides = at[i].counts && !replaced(q, &q->ballots[of[i]]);
+        full = full || (at[i].decides && saw_all(q, o, &q->ballots[of[i]]));
+    }
+    for (size_t i = 0; i < count; i++) {
+        at[i].decides = at[i].decides && (!full || saw_all(q, o, &q->ballots[of[i]]));
+        any = any || (at[i].decides && ph_slice_eq(at[i].choice, o->value));
+    }
+    for (size_t i = 0; i < count; i++)
+        at[i].decides = at[i].decides && (!any || ph_slice_eq(at[i].choice, o->value));
+}
+
 /* The votes of an episode: those that name one of its heads. */
-static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q, ph_arena *a,
-                          ph_conflict *out, prophet_error *err)
+static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q,
+                          const ph_outcome *o, ph_arena *a, ph_conflict *out, prophet_error *err)
 {
     ph_conflict_vote *at = ph_arena_alloc(a, (story->ballot_count + 1) * sizeof *at);
-    if (!at)
+    size_t *of = ph_arena_alloc(a, (story->ballot_count + 1) * sizeof *of);
+    if (!at || !of)
         return ph_nomem(err);
     for (size_t i = 0; i < story->ballot_count; i++) {
         const ph_ballot *b = &story->ballots[i];
@@ -52,9 +96,12 @@ static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q,
             about = head_of(q->heads, q->head_count, b->seen[k].version) != NULL;
         if (!about)
             continue;
+        of[out->vote_count] = i;
         at[out->vote_count] = story->votes[i];
         at[out->vote_count++].counts = ph_ballot_counts(q, b);
     }
+    if (o->status == PH_DECIDED)
+        mark_deciding(q, o, at, of, out->vote_count);
     out->votes = at;
     return PROPHET_OK;
 }
@@ -77,10 +124,11 @@ static prophet_code describe(ph_view *v, const ph_cell_story *story, const ph_ep
         heads[i] = e->heads[i].version;
     out->open = e->open;
     out->decided = e->outcome.status == PH_DECIDED;
+    out->rule = ph_rule_name(rule);
     out->outcome = e->open ? e->outcome.value : e->closed_value;
     out->closed_by = e->closed_by;
     if ((rc = candidates(&e->outcome, e->heads, e->head_count, a, out, err)) < 0 ||
-        (rc = votes(story, &q, a, out, err)) < 0 ||
+        (rc = votes(story, &q, &e->outcome, a, out, err)) < 0 ||
         (rc = ph_question_hash(v->replica->hasher, &e->outcome, out->question, err)) < 0)
         return rc;
     return ph_cell_base(story->writes, story->write_count, heads, e->head_count, a, &out->has_base,

@@ -295,6 +295,7 @@ typedef struct ph_conflict_candidate {
 typedef struct ph_conflict_vote {
     uint64_t version; /* the changeset that carries it: replica, author, time */
     bool by_resolver, counts;
+    bool decides; /* it is one of those that made the outcome what it is */
     prophet_slice choice, resolver, reason;
 } ph_conflict_vote;
 typedef struct ph_conflict {
@@ -302,6 +303,7 @@ typedef struct ph_conflict {
     ph_named record;
     prophet_slice type, field; /* field empty: life */
     bool open, decided;
+    const char *rule;      /* what picks where votes do not decide */
     prophet_slice outcome; /* what it shows, or what ended it */
     uint64_t closed_by;    /* version, 0: open */
     bool has_base;

@@ -52,6 +52,24 @@ function M.vote(vote)
   return vote.reason and text .. ": " .. format.plain(vote.reason) or text
 end
 
+-- A voter: a person by name, a resolver by its own and that of whose replica asked it.
+local function voter(vote)
+  local who = vote.author or ("replica " .. tostring(vote.replica):sub(1, 8))
+  if vote.by == "resolver" then who = ("%s of %s"):format(tostring(vote.resolver):match "^(.*)@%x+$" or tostring(vote.resolver), who) end
+  return vote.reason and ("%s: %s"):format(who, format.plain(vote.reason)) or who
+end
+
+--- Who decided what a field in conflict shows; nil: it is in none.
+---@param blamed table  of record:blame
+---@return string?
+function M.decided(blamed)
+  if blamed.rule then return "by rule " .. blamed.rule end
+  if not blamed.votes then return nil end
+  local voters = {}
+  for i, vote in ipairs(blamed.votes) do voters[i] = voter(vote) end
+  return "by votes of " .. table.concat(voters, "; ")
+end
+
 -- Definitions of record types are long, and read better with `prophet schema show`.
 local function definition(change)
   local name = change.fields and change.fields.name

@@ -3,6 +3,7 @@
 
 local conflicts = require "prophet.conflicts"
 local core = require "prophet.core"
+local describe = require "prophet.describe"
 local e = require "prophet.error"
 local format = require "prophet.format"
 local history = require "prophet.history"
@@ -64,8 +65,9 @@ local blamed_mt = { __name = "prophet.blamed" }
 local blame_mt = { __name = "prophet.blame" }
 
 function blamed_mt.__tostring(b)
+  local decided = describe.decided(b)
   return ("%s  %s  %s%s"):format(format.plain(b.value), b.author or "replica " .. tostring(b.replica):sub(1, 8), tostring(b.time),
-    b.decided_by and " (" .. tostring(b.decided_by) .. ")" or "")
+    decided and (" [%s]"):format(decided) or "")
 end
 
 function blame_mt.__tostring(all)

@@ -128,8 +128,19 @@ function record:restore() end
 ---@return fun(): prophet.Step?
 function record:history() end
 
---- Who is behind what each field shows.
----@return table<string, { value: any, changeset: string, author: string?, time: prophet.time, replica: string, decided_by: string? }>
+---@class prophet.Blamed
+---@field value any
+---@field changeset string
+---@field version integer
+---@field author string?
+---@field time prophet.time
+---@field replica string
+---@field decided_by "votes"|"rule"|nil   in a conflict
+---@field votes prophet.Vote[]?           those that decided
+---@field rule string?                    the rule that decided
+
+--- Who is behind what each field shows, and who decided where it is in conflict.
+---@return table<string, prophet.Blamed>
 function record:blame() end
 
 --- The record as it was; nil: it was not there, or deleted.

@@ -1,5 +1,6 @@
 --- prophet blame
 
+local describe = require "prophet.describe"
 local format = require "prophet.format"
 local lookup = require "prophet.cli.lookup"
 
@@ -17,8 +18,9 @@ return {
     table.sort(names)
     for _, name in ipairs(names) do
       local b = blame[name]
+      local decided = describe.decided(b)
       ctx:result(b, ("%-" .. widest .. "s  %s  %s  %s%s"):format(name, tostring(b.time), b.author or tostring(b.replica):sub(1, 8),
-        format.cut(format.plain(b.value), 60), b.decided_by and ("  [by %s]"):format(b.decided_by) or ""))
+        format.cut(format.plain(b.value), 60), decided and ("  [%s]"):format(decided) or ""))
     end
   end,
 }
