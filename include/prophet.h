@@ -424,8 +424,9 @@ PROPHET_API prophet_code prophet_snippet(prophet_db *db, prophet_value spec, con
  * ("create" "update" "delete"; absent if it only voted), changes: list of {field ("life" with life=true for life), op ("set" "unset" "add" "remove" "incr"),
  * value? (given), old?, new? (what the field showed here before and after)}, votes: list of {field, value?, by, resolver?, reason?}}. */
 PROPHET_API prophet_code prophet_history(prophet_db *db, const char *type, const prophet_uuid *id, prophet_iter **out, prophet_error *err);
-/* {field: {value?, changeset (hex), version, author?, time, replica (hex), decided_by? ("votes" "rule"), votes?, rule?}, ..}: who is behind what each field shows; of sets and
- * counters: the last write. In an open conflict, votes: those that decided, as in a conflict's document; rule: the name of the one that did. */
+/* {field: {value?, changeset? (hex), version, author?, time?, replica (hex), decided_by? ("votes" "rule"), votes?, rule?}, ..}: who is behind what each field shows; of sets and
+ * counters: the last write. In an open conflict, votes: those that decided, as in a conflict's document; rule: the name of the one that did.
+ * What the change that is open wrote has no changeset and time yet. */
 PROPHET_API prophet_code prophet_blame(prophet_db *db, const char *type, const prophet_uuid *id, prophet_doc **out, prophet_error *err);
 /* The database as it was at a point, as a handle for reading only (EREADONLY): get, query, count, history, log, export, conflicts, schema and
  * version answer as they did then, schemas, rules and weights too. The point is a version of this replica (PROPHET_INT), a time (PROPHET_TIME:

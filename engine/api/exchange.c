@@ -237,7 +237,8 @@ prophet_code prophet_bundle(prophet_db *db, const char *path, const char *since,
     api_place at = { .place = since };
     exchange x = { .db = db };
     prophet_code rc = take_options(&x, o, err);
-    if (rc >= 0 && (rc = api_not_inside(db, "bundling", err)) >= 0 && since && !is_point(since))
+    if (rc >= 0 && (rc = api_not_past(db, "a bundle", err)) >= 0 &&
+        (rc = api_not_inside(db, "bundling", err)) >= 0 && since && !is_point(since))
         rc = api_place_find(db, since, false, NULL, NULL, &at, err);
     if (rc == PROPHET_ENOTFOUND)
         ph_hint(err, "since takes a version, the whole id of a changeset, or a place that was met");

@@ -139,6 +139,7 @@ prophet_code prophet_history(prophet_db *db, const char *type, const prophet_uui
 /* ---- blame ------------------------------------------------------------------------------------------------------------------ */
 
 typedef struct blaming {
+    prophet_db *db;
     ph_view *v;
     ph_row row;
     prophet_slice type;
@@ -202,12 +203,27 @@ static prophet_code in_conflict(const blaming *b, const ph_shown *shown, ph_aren
     return PROPHET_OK;
 }
 
+/* What the change that is open wrote has no changeset and no time yet. */
+static prophet_code put_author(const blaming *b, uint64_t version, ph_arena *a, api_map *m,
+                               prophet_error *err)
+{
+    api_changeset c;
+    if (b->v->inside && (version == 0 || version > b->v->state.version)) {
+        api_put_text(m, "author", ph_slice_str(ph_replica_user(b->db->r)));
+        api_put_hex(m, "replica", ph_replica_key(b->db->r)->b, 32);
+        return PROPHET_OK;
+    }
+    prophet_code rc = api_changeset_get(b->v, version, a, &c, err);
+    if (rc >= 0)
+        api_put_writer(m, &c);
+    return rc;
+}
+
 static prophet_code blame_field(const blaming *b, const ph_shown *shown, api_map *out,
                                 prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(out->a);
-    api_changeset c;
     uint64_t version = shown->version;
     prophet_slice name = ph_names_get(b->v->names, shown->field);
     prophet_code rc = PROPHET_OK;
@@ -215,10 +231,9 @@ static prophet_code blame_field(const blaming *b, const ph_shown *shown, api_map
         rc = in_conflict(b, shown, &a, &version, &m, err);
     else if (shown->kind != PH_SHOWN_REGISTER)
         rc = last_write(b, name, &version, err);
-    if (rc >= 0 && (rc = api_changeset_get(b->v, version, &a, &c, err)) >= 0) {
+    if (rc >= 0 && (rc = put_author(b, version, &a, &m, err)) >= 0) {
         api_put_canonical(&m, "value", shown->value);
         api_put(&m, "version", prophet_int((int64_t)version));
-        api_put_writer(&m, &c);
         out->failed = out->failed || m.failed;
         api_put_slice(out, api_keep(out, name), prophet_map(m.at, m.count));
     }
@@ -232,7 +247,7 @@ prophet_code prophet_blame(prophet_db *db, const char *type, const prophet_uuid 
     ph_arena a = PH_ARENA_INIT, scratch = PH_ARENA_INIT;
     api_map m = api_map_in(&a);
     api_read rd = { 0 };
-    blaming b = { .type = ph_slice_str(type) };
+    blaming b = { .db = db, .type = ph_slice_str(type) };
     size_t pos = 0;
     ph_shown shown;
     prophet_code rc = api_read_begin(db, &rd, err);

@@ -139,7 +139,7 @@ prophet_code ph_replica_adopt(const char *dir, prophet_error *err)
         return rc;
     if ((rc = ph_log_try_exclusive(r.log, err)) == PROPHET_DONE) {
         rc = ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere", dir);
-        ph_hint(err, "close it everywhere else, serve too");
+        ph_hint(err, "close it everywhere else, what serve and as_of opened too");
     } else if (rc >= 0)
         rc = ph_identity_keep(&r, err);
     ph_log_close(r.log);

@@ -324,7 +324,7 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
         return rc;
     if (rc == PROPHET_DONE) {
         rc = ph_fail(err, PROPHET_EBUSY, "%s is open elsewhere: rebuild needs it alone", r->path);
-        ph_hint(err, "close it everywhere else, serve too");
+        ph_hint(err, "close it everywhere else, what serve and as_of opened too");
         return rc;
     }
     /* what damage took is known by the old index only; that may be damaged itself, and then is made anew all the same */

@@ -16,18 +16,29 @@ local function id_of(text)
   return #text >= 4 and #text <= 64 and text:find "^%x+$" and text:lower() or nil
 end
 
---- A point: a version, a time, or a changeset (itself, its id, or at least four digits from the start of it).
+-- The id of an entry of db:log or record:history; nil: it is none.
+local function id_in(v)
+  if type(v) ~= "table" or type(rawget(v, "id")) ~= "string" or not rawget(v, "version") then return nil end
+  return v.id
+end
+
+-- A time as text; what is none is perhaps meant as another point.
+local function time_of(text)
+  local time, err = e.try(core.time, text)
+  if time then return time end
+  if err.code == "validation" then err.hint = text:find "^%d+$" and ("a version is a number: %s"):format(text) or hint end
+  error(err, 0)
+end
+
+--- A point: a version, a time, or a changeset (an entry of the log or of a record's history, its id, or at least four digits from the start of it).
 ---@param v any
 ---@return integer|string|prophet.time
 function M.read(v)
-  if math.type(v) == "integer" then
-    if v < 0 then refuse(v) end
-    return v
-  end
-  if type(v) == "table" and type(v.id) == "string" and v.seq then return v.id end
-  if type(v) == "string" then return id_of(v) or core.time(v) end
+  local version = type(v) == "number" and math.tointeger(v)
+  if version and version >= 0 then return version end
+  if type(v) == "string" then return id_of(v) or time_of(v) end
   if core.is_time(v) then return v end
-  refuse(v)
+  return id_in(v) or refuse(v)
 end
 
 --- A point from a command line: digits alone are a version.
@@ -42,11 +53,11 @@ end
 ---@param v any
 ---@return integer|string
 function M.changeset(v)
-  if math.type(v) == "integer" and v > 0 then return v end
-  if type(v) == "table" and type(v.id) == "string" then return v.id end
-  local id = type(v) == "string" and id_of(v)
+  local version = type(v) == "number" and math.tointeger(v)
+  if version and version > 0 then return version end
+  local id = id_in(v) or type(v) == "string" and id_of(v)
   if id then return id end
-  e.raise { code = "usage", message = "this is no changeset", hint = "an entry of db:log, its id, or its version" }
+  e.raise { code = "usage", message = "this is no changeset", hint = "an entry of db:log or t:history, its id, or its version" }
 end
 
 --- A changeset from a command line: few digits alone are a version.

@@ -66,7 +66,7 @@ local blame_mt = { __name = "prophet.blame" }
 
 function blamed_mt.__tostring(b)
   local decided = describe.decided(b)
-  return ("%s  %s  %s%s"):format(format.plain(b.value), b.author or "replica " .. tostring(b.replica):sub(1, 8), tostring(b.time),
+  return ("%s  %s  %s%s"):format(format.plain(b.value), b.author or "replica " .. tostring(b.replica):sub(1, 8), b.time and tostring(b.time) or "now",
     decided and (" [%s]"):format(decided) or "")
 end
 

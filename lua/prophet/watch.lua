@@ -30,9 +30,9 @@ local function state(s)
   return s.watching
 end
 
-local function callable(fn, what)
+local function callable(fn, what, hint)
   if type(fn) ~= "function" then
-    e.raise { code = "usage", message = ("%s wants a function, not a %s"):format(what, type(fn)), hint = "query:watch(function(event, record, origin) .. end)" }
+    e.raise { code = "usage", message = ("%s wants a function, not a %s"):format(what, type(fn)), hint = hint }
   end
   return fn
 end
@@ -115,7 +115,7 @@ end
 ---@param fn fun(event: string, record: table, origin: table)
 ---@return table watch
 function M.query(s, q, fn)
-  callable(fn, "watch")
+  callable(fn, "watch", "query:watch(function(event, record, origin) .. end)")
   if q.limit or q.after then
     e.raise { code = "usage", type = q.ts[NAME], message = "a watched query has no limit and no after", hint = "its rows enter and leave one by one" }
   end
@@ -130,10 +130,9 @@ end
 
 --- db:on("changeset", fn): every changeset that comes.
 function M.on(s, event, fn)
-  if event ~= "changeset" then
-    e.raise { code = "usage", message = ("no event %s"):format(tostring(event)), hint = 'db:on("changeset", function(c, origin) .. end)' }
-  end
-  callable(fn, "on")
+  local hint = 'db:on("changeset", function(c, origin) .. end)'
+  if event ~= "changeset" then e.raise { code = "usage", message = ("no event %s"):format(tostring(event)), hint = hint } end
+  callable(fn, "on", hint)
   local state_ = state(s)
   local w = { event = event, fn = fn, list = state_.listeners }
   table.insert(state_.listeners, w)
@@ -220,7 +219,7 @@ end
 --- db:run
 ---@return integer told
 function M.run(s, seconds)
-  if seconds ~= nil and (type(seconds) ~= "number" or seconds < 0) then
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
     e.raise { code = "usage", message = "run takes a number of seconds", value = seconds, hint = "db:run() runs until it is interrupted" }
   end
   local ends, told = seconds and core.time().ms + math.ceil(seconds * 1000), 0

@@ -130,10 +130,10 @@ function record:history() end
 
 ---@class prophet.Blamed
 ---@field value any
----@field changeset string
+---@field changeset string?               nil: the change that is open writes it
 ---@field version integer
 ---@field author string?
----@field time prophet.time
+---@field time prophet.time?
 ---@field replica string
 ---@field decided_by "votes"|"rule"|nil   in a conflict
 ---@field votes prophet.Vote[]?           those that decided
