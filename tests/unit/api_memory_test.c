@@ -93,6 +93,21 @@ static prophet_code write_records(prophet_db *db, const prophet_uuid *id, prophe
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+static prophet_value counted; /* the version of a changeset that increments */
+
+static prophet_code revert_it(prophet_db *db, const prophet_uuid *id, prophet_error *e)
+{
+    prophet_txn *t;
+    (void)id;
+    prophet_code rc = prophet_txn_begin(db, "revert", &t, e);
+    if (rc < 0)
+        return rc;
+    if ((rc = prophet_txn_revert(t, counted, e)) >= 0)
+        return prophet_txn_commit(t, NULL, NULL, e);
+    prophet_txn_abort(t);
+    return rc;
+}
+
 static prophet_code pull_all(prophet_db *db, const prophet_uuid *id, prophet_error *e)
 {
     prophet_doc *rep;
@@ -196,6 +211,7 @@ TEST(every_lack_of_memory_is_told)
     prophet_db *ann = fresh("ann"), *bob;
     prophet_uuid id = make(ann, "a", "new", 3);
     prophet_doc *doc;
+    uint64_t version;
     REQUIRE_OK(prophet_clone(test_path("ann"), test_path("bob"), NULL, &bob, NULL, &err), &err);
     REQUIRE_OK(set(ann, &id, 0, "status", T("open")), &err);
     REQUIRE_OK(set(bob, &id, 0, "status", T("closed")), &err);
@@ -204,7 +220,12 @@ TEST(every_lack_of_memory_is_told)
     starve("read records", read_records, ann, &id);
     starve("read lists", read_lists, ann, &id);
     starve("poll", poll_all, ann, &id);
+    starve("read lists, votes too", read_lists, ann, &id);
     starve("write", write_records, ann, &id);
+    REQUIRE_OK(prophet_db_version(ann, &version, &err), &err);
+    counted = prophet_int((int64_t)version);
+    starve("revert", revert_it, ann, &id);
+    starve("revert again", revert_it, ann, &id);
     bob_at = test_path("bob");
     starve("remotes", remotes_of, ann, &id);
     REQUIRE_OK(set(bob, &id, 0, "severity", prophet_int(4)), &err);
@@ -217,7 +238,7 @@ TEST(every_lack_of_memory_is_told)
     prophet_close(bob);
 #else
     (void)starve, (void)pull_all, (void)read_records, (void)read_lists, (void)poll_all,
-        (void)write_records;
+        (void)write_records, (void)revert_it, (void)counted;
     (void)clone_it, (void)remotes_of, (void)live_once, (void)bob_at;
     test_skip("a build without fault points");
 #endif
