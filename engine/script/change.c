@@ -157,7 +157,8 @@ static int l_view(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
-/* (handle, what, function, args..) -> what the function gives; what names it in messages. For functions of schemas and of those who watch. */
+/* (handle, what, function, args..) -> true and what the function gives, or false and what was raised; what names it in messages. For functions
+ * of schemas and of those who watch. */
 static int l_hook(lua_State *L)
 {
     l_handle *h = luaL_checkudata(L, 1, SCRIPT_HANDLE);
@@ -165,9 +166,13 @@ static int l_hook(lua_State *L)
     luaL_checkany(L, 3);
     if (script_call_inside(L, h, what, lua_gettop(L) - 3) < 0) {
         explain_yield(L, what, "");
-        return lua_error(L);
+        lua_pushboolean(L, false);
+        lua_insert(L, -2);
+        return 2;
     }
-    return lua_gettop(L) - 2;
+    lua_pushboolean(L, true);
+    lua_replace(L, 2);
+    return lua_gettop(L) - 1;
 }
 
 /* ---- definitions ----------------------------------------------------------------------------------------- */

@@ -119,12 +119,26 @@ end
 
 -- What a function of a schema is called in messages: kept, since it is called for each record.
 local function called(ts, field, what)
-  local all = ts.called or {}
-  ts.called, all[what] = all, all[what] or {}
-  local key = field or ""
-  local name = all[what][key] or ("%s of %s%s"):format(what, ts[NAME], field and "." .. field or "")
-  all[what][key] = name
+  local names = ts.called[what]
+  if not names then
+    names = {}
+    ts.called[what] = names
+  end
+  local name = names[field or ""]
+  if not name then
+    name = ("%s of %s%s"):format(what, ts[NAME], field and "." .. field or "")
+    names[field or ""] = name
+  end
   return name
+end
+
+local function finish(ts, code, field, what, ok, ...)
+  if ok then return ... end
+  local err = ...
+  if e.is(err) then err.type, err.field = err.type or ts[NAME], err.field or field end
+  if e.is(err) or err == "not enough memory" then error(err, 0) end
+  e.raise { code = code, type = ts[NAME], field = field, cause = tostring(err),
+    message = ("%s%s failed: %s"):format(field and ("field %q: "):format(field) or "", what, tostring(err):gsub("^[^:]+:%d+: ", "")) }
 end
 
 --- Calls a function of a schema, which says nothing of where it is: what it raises names the type and the field.
@@ -132,15 +146,7 @@ end
 ---@param field? string
 ---@param what string  check, validate, ..
 function M.call(ts, code, field, what, fn, ...)
-  local results = table.pack(pcall(ts[HANDLE].hook, ts[HANDLE], called(ts, field, what), fn, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  local err = results[2]
-  if e.is(err) then
-    err.type, err.field = err.type or ts[NAME], err.field or field
-    error(err, 0)
-  end
-  e.raise { code = code, type = ts[NAME], field = field, cause = tostring(err),
-    message = ("%s%s failed: %s"):format(field and ("field %q: "):format(field) or "", what, tostring(err):gsub("^[^:]+:%d+: ", "")) }
+  return finish(ts, code, field, what, ts[HANDLE]:hook(called(ts, field, what), fn, ...))
 end
 
 local function compute(ts, record, field)
@@ -202,7 +208,7 @@ function registry:find(name)
       error(err, 0)
     end
   end
-  ts = { state = s }
+  ts = { state = s, called = {} }
   ts[HANDLE], ts[NAME], ts[MISSING] = s.handle, name, missing
   ts[PAST] = function(...) return require "prophet.past"(...) end
   ts.object = setmetatable({ [TS] = ts }, type_mt)

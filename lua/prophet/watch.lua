@@ -209,7 +209,9 @@ function M.deliver(s)
       told = told + 1
       local w = event.w
       local what = w.event and "a function of db:on" or "a function that watches " .. w.q.ts[NAME]
-      if s.handle:hook(what, w.fn, table.unpack(event)) == false then return told, true end
+      local ok, said = s.handle:hook(what, w.fn, table.unpack(event))
+      if not ok then error(said, 0) end
+      if said == false then return told, true end
     end
   end
   state_.queue, state_.next = {}, 1
