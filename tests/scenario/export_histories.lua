@@ -86,6 +86,13 @@ local actions = {
       any(db):incr("hits"):add("tags", "both")
     end)
   end,
+  function(db) -- one of the last few, perhaps a revert itself, perhaps once more
+    local all = {}
+    for c in db:log { type = "item", limit = 9 } do
+      if #c.changes > 0 then all[#all + 1] = c end
+    end
+    if #all > 0 then db:revert(all[math.random(#all)]) end
+  end,
   function(db) db.types._voter:upsert({ replica = db.replica }, { weight = math.random(0, 3) }) end,
 }
 
