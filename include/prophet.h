@@ -365,7 +365,7 @@ PROPHET_API prophet_code prophet_txn_update(prophet_txn *t, const char *type, co
 /* ENOTFOUND: there never was such a record. Deleting a dead or restoring a living one writes nothing. */
 PROPHET_API prophet_code prophet_txn_delete(prophet_txn *t, const char *type, const prophet_uuid *id, prophet_doc **doc, prophet_error *err);
 /* Takes back what a changeset did (its id, the start of it, or its version). What was changed since becomes a conflict and is not lost;
- * records deleted since stay so. PROPHET_DONE: nothing of it is left to take back. EUSAGE: it defines types or only votes, or a record of it
+ * records deleted since stay so; what a revert took back already is not taken back again. PROPHET_DONE: nothing of it is left to take back. EUSAGE: it defines types or only votes, or a record of it
  * was written before in this change. */
 PROPHET_API prophet_code prophet_txn_revert(prophet_txn *t, prophet_value changeset, prophet_error *err);
 PROPHET_API prophet_code prophet_txn_restore(prophet_txn *t, const char *type, const prophet_uuid *id, prophet_doc **doc, prophet_error *err);
