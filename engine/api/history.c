@@ -181,25 +181,30 @@ static prophet_code last_write(const blaming *b, prophet_slice field, uint64_t *
     return rc;
 }
 
-/* Of several values: whose is shown, and who decided. A merged value is that of the first who voted for it. */
+/* Of several values: whose is shown. A merged value is that of the first who voted for it. PROPHET_DONE: it never was in conflict. */
 static prophet_code in_conflict(const blaming *b, const ph_shown *shown, ph_arena *a,
-                                uint64_t *version, api_map *out, prophet_error *err)
+                                uint64_t *version, ph_conflict *c, prophet_error *err)
 {
     const ph_cell_key key = { b->row.type, b->row.uuid, shown->field };
-    ph_conflict c;
-    prophet_code rc = ph_view_conflict(b->v, &key, a, &c, err);
+    prophet_code rc = ph_view_conflict(b->v, &key, a, c, err);
     if (rc != PROPHET_OK)
-        return rc < 0 ? rc : PROPHET_OK;
-    for (size_t i = c.vote_count; i > 0; i--)
-        if (c.votes[i - 1].decides)
-            *version = c.votes[i - 1].version;
-    for (size_t i = 0; i < c.candidate_count; i++)
-        if (ph_slice_eq(c.candidates[i].value, shown->value))
-            *version = c.candidates[i].version;
-    api_put_text(out, "decided_by", ph_slice_str(c.decided ? "votes" : "rule"));
-    if (c.decided)
-        return api_put_votes(out, b->v, &c, true, err);
-    api_put_text(out, "rule", ph_slice_str(c.rule));
+        return rc;
+    for (size_t i = c->vote_count; i > 0; i--)
+        if (c->votes[i - 1].decides)
+            *version = c->votes[i - 1].version;
+    for (size_t i = 0; i < c->candidate_count; i++)
+        if (ph_slice_eq(c->candidates[i].value, shown->value))
+            *version = c->candidates[i].version;
+    return PROPHET_OK;
+}
+
+static prophet_code put_decided(const blaming *b, const ph_conflict *c, api_map *m,
+                                prophet_error *err)
+{
+    api_put_text(m, "decided_by", ph_slice_str(c->decided ? "votes" : "rule"));
+    if (c->decided)
+        return api_put_votes(m, b->v, c, true, err);
+    api_put_text(m, "rule", ph_slice_str(c->rule));
     return PROPHET_OK;
 }
 
@@ -224,21 +229,28 @@ static prophet_code blame_field(const blaming *b, const ph_shown *shown, api_map
 {
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(out->a);
+    ph_conflict c;
     uint64_t version = shown->version;
     prophet_slice name = ph_names_get(b->v->names, shown->field);
+    bool contested = false;
     prophet_code rc = PROPHET_OK;
     if (shown->conflict)
-        rc = in_conflict(b, shown, &a, &version, &m, err);
+        contested = (rc = in_conflict(b, shown, &a, &version, &c, err)) == PROPHET_OK;
     else if (shown->kind != PH_SHOWN_REGISTER)
         rc = last_write(b, name, &version, err);
-    if (rc >= 0 && (rc = put_author(b, version, &a, &m, err)) >= 0) {
+    if (rc >= 0) {
         api_put_canonical(&m, "value", shown->value);
         api_put(&m, "version", prophet_int((int64_t)version));
+        rc = put_author(b, version, &a, &m, err);
+    }
+    if (rc >= 0 && contested)
+        rc = put_decided(b, &c, &m, err);
+    if (rc >= 0) {
         out->failed = out->failed || m.failed;
         api_put_slice(out, api_keep(out, name), prophet_map(m.at, m.count));
     }
     ph_arena_clear(&a);
-    return rc;
+    return rc < 0 ? rc : PROPHET_OK;
 }
 
 prophet_code prophet_blame(prophet_db *db, const char *type, const prophet_uuid *id,
