@@ -3,7 +3,6 @@
  *
  * Called by query.c. */
 #include "api/api_impl.h"
-#include <ctype.h>
 
 /* ---- what query/ asks ------------------------------------------------------------------------------------------------ */
 
@@ -257,29 +256,6 @@ prophet_code api_query_compile(prophet_db *db, ph_view *v, const prophet_value *
 
 /* ---- the text form ------------------------------------------------------------------------------------------ */
 
-/* Where a field that is wrong stands in the text. */
-static void name_column(prophet_slice text, prophet_error *err)
-{
-    const char *start = text.data, *end = start + text.len, *at = start;
-    size_t len = err ? strlen(err->field) : 0, column = 1;
-    char message[sizeof err->message];
-    for (; len && at && at < end; at++) {
-        if (!(at = memmem(at, (size_t)(end - at), err->field, len)))
-            return;
-        bool begins = at == start || !(isalnum((uint8_t)at[-1]) || at[-1] == '_');
-        bool ends = at + len == end || !(isalnum((uint8_t)at[len]) || at[len] == '_');
-        if (begins && ends)
-            break;
-    }
-    if (!len || !at || at >= end)
-        return;
-    for (const char *s = start; s < at; s++)
-        column += ((uint8_t)*s & 0xc0) != 0x80;
-    (void)snprintf(message, sizeof message, "%s", err->message);
-    (void)snprintf(err->message, sizeof err->message, "column %zu: %.*s", column,
-                   (int)sizeof err->message - 32, message);
-}
-
 prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out,
                            prophet_error *err)
 {
@@ -302,10 +278,8 @@ prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out
     asking ctx = { db, rd.v };
     const ph_query_schema schema = { &ctx,        ask_type, ask_field, ask_names,
                                      ask_indexes, ask_text, ask_record };
-    if ((rc = ph_query_compile(ph_buf_slice(&parsed), &schema, &q, err)) < 0) {
-        name_column(text, err);
+    if ((rc = ph_query_compile(ph_buf_slice(&parsed), &schema, &q, err)) < 0)
         goto done;
-    }
     if (ph_value_open(ph_buf_slice(&parsed), &map)) {
         ph_reader in = ph_reader_of(map.s);
         while (ph_read_item(&in, &key) && ph_read_item(&in, &value))

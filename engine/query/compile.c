@@ -1,6 +1,22 @@
 /* compile: a query's spec, member by member. What each means stands in query.h. */
 #include "query/query_impl.h"
 
+prophet_slice ph_query_unmark(compiler *c, prophet_slice raw)
+{
+    ph_item x, at, key, value;
+
+    c->column = 0;
+    if (!ph_value_open(raw, &x) || x.kind != PH_MAP || x.i != 2)
+        return raw;
+    ph_reader in = ph_reader_of(x.s);
+    if (!ph_read_item(&in, &key) || !ph_slice_eq(key.s, ph_slice_str("$at")) ||
+        !ph_read_item(&in, &at) || at.kind != PH_INT || !ph_read_item(&in, &key) ||
+        !ph_read_item(&in, &value))
+        return raw;
+    c->column = (size_t)at.i;
+    return value.raw;
+}
+
 /* PROPHET_DONE: it is a field. */
 static prophet_code take_score(compiler *c, prophet_slice name, order_term *out, prophet_error *err)
 {
@@ -23,15 +39,17 @@ static prophet_code take_score(compiler *c, prophet_slice name, order_term *out,
 static prophet_code take_order_term(compiler *c, prophet_slice raw, order_term *out,
                                     prophet_error *err)
 {
-    ph_item x, desc;
+    ph_item x, desc, at;
 
     if (!ph_value_open(raw, &x))
         x.kind = PH_ABSENT;
     *out = (order_term){ .desc = false };
-    if (x.kind == PH_LIST && x.i == 2) {
+    if (x.kind == PH_LIST && (x.i == 2 || x.i == 3)) {
         ph_reader in = ph_reader_of(x.s);
         if (ph_read_item(&in, &x) && ph_read_item(&in, &desc) && desc.kind == PH_BOOL)
             out->desc = desc.b;
+        if (ph_read_item(&in, &at) && at.kind == PH_INT)
+            c->column = (size_t)at.i;
     }
     if (x.kind != PH_TEXT)
         return ph_fail(err, PROPHET_EUSAGE, "order takes names of fields, as in \"-severity\"");
@@ -43,7 +61,17 @@ static prophet_code take_order_term(compiler *c, prophet_slice raw, order_term *
     if (ph_slice_eq(x.s, ph_slice_str("score")) &&
         (rc = take_score(c, x.s, out, err)) != PROPHET_DONE)
         return rc;
-    return ph_query_path(c, x.s, &out->path, err);
+    if ((rc = ph_query_path(c, x.s, &out->path, err)) < 0)
+        return rc;
+    ph_query_kind kind = out->path.kind;
+    if (c->column == 0 || (kind != PH_Q_SET && kind != PH_Q_MAP && kind != PH_Q_MANY))
+        return PROPHET_OK;
+    ph_fail(err, PROPHET_EUSAGE, "%.*s orders nothing: it is a %s field", PH_FMT(x.s),
+            kind == PH_Q_SET   ? "set"
+            : kind == PH_Q_MAP ? "map"
+                               : "many");
+    ph_error_at(err, c->q->type_name, x.s);
+    return PROPHET_EUSAGE;
 }
 
 static prophet_code take_order(compiler *c, const ph_item *x, prophet_error *err)
@@ -52,6 +80,7 @@ static prophet_code take_order(compiler *c, const ph_item *x, prophet_error *err
     ph_item one;
     prophet_code rc = PROPHET_OK;
 
+    c->column = 0;
     if (x->kind != PH_LIST)
         return ph_fail(err, PROPHET_EUSAGE, "order takes a list of fields");
     c->q->order = ph_arena_alloc(c->a, ((size_t)x->i + 1) * sizeof *c->q->order);
@@ -59,6 +88,8 @@ static prophet_code take_order(compiler *c, const ph_item *x, prophet_error *err
         return ph_nomem(err);
     while (rc >= 0 && ph_read_item(&in, &one))
         rc = take_order_term(c, one.raw, &c->q->order[c->q->order_count++], err);
+    if (rc >= 0)
+        c->column = 0;
     return rc;
 }
 
@@ -305,6 +336,7 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
     if (m[M_WHERE].kind != PH_ABSENT &&
         (rc = ph_query_condition(c, m[M_WHERE].raw, QUERY_DEPTH, &c->q->where, err)) < 0)
         return rc;
+    c->column = 0;
     if ((m[M_ORDER].kind != PH_ABSENT && (rc = take_order(c, &m[M_ORDER], err)) < 0) ||
         (m[M_LIMIT].kind != PH_ABSENT && (rc = take_limit(c, &m[M_LIMIT], err)) < 0) ||
         (m[M_AFTER].kind != PH_ABSENT && (rc = take_after(c, &m[M_AFTER], err)) < 0) ||
@@ -327,9 +359,11 @@ prophet_code ph_query_compile(prophet_slice spec, const ph_query_schema *schema,
 
     if (!q)
         return ph_nomem(err);
-    compiler c = { schema, q, &q->arena };
+    compiler c = { schema, q, &q->arena, 0 };
     prophet_code rc = compile(&c, spec, err);
     if (rc < 0) {
+        if (c.column > 0)
+            ph_context(err, "column %zu", c.column);
         ph_query_free(q);
         return rc;
     }

@@ -112,7 +112,7 @@ static prophet_code field_of(compiler *c, node *n, prophet_slice raw, prophet_er
 
     if (!p)
         return ph_nomem(err);
-    if (!ph_value_open(raw, &x) || x.kind != PH_TEXT)
+    if (!ph_value_open(ph_query_unmark(c, raw), &x) || x.kind != PH_TEXT)
         return ph_fail(err, PROPHET_EUSAGE, "a condition names its field as text");
     n->path = p;
     n->path_count = 1;
@@ -170,7 +170,7 @@ static prophet_code take_text(compiler *c, node *n, prophet_slice raw, prophet_e
     bool ok = true;
     ph_item x, key, word;
 
-    if (!ph_value_open(raw, &x))
+    if (!ph_value_open(ph_query_unmark(c, raw), &x))
         return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s lacks a text",
                        PH_FMT(n->path->text));
     if (x.kind == PH_MAP) { /* {"$word": text} */
@@ -207,12 +207,84 @@ static prophet_code take_match(compiler *c, node *n, const arguments *a, prophet
     ph_item x;
     prophet_code rc;
 
-    if (a->count < 1 || a->count > 2 || !ph_value_open(a->raw[a->count - 1], &x) ||
-        x.kind != PH_TEXT)
+    if (a->count < 1 || a->count > 2)
         return wrong_count(a, "words to look for, a field before them if wanted", err);
+    if (!ph_value_open(ph_query_unmark(c, a->raw[a->count - 1]), &x) || x.kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "words to look for are a text");
     rc = a->count == 2 ? field_of(c, n, a->raw[0], err) : ph_query_match_fields(c, n, err);
     n->cost = 50;
     return rc < 0 ? rc : ph_query_match_compile(c, x.s, n, err);
+}
+
+/* ---- does the comparison fit the field? ------------------------------------------------------------------- */
+
+static prophet_code unfit(compiler *c, const node *n, size_t column, const char *why,
+                          const char *hint, prophet_error *err)
+{
+    c->column = column;
+    ph_fail(err, PROPHET_EUSAGE, "%.*s %s", PH_FMT(n->path->text), why);
+    ph_error_at(err, c->q->type_name, n->path->text);
+    if (*hint)
+        ph_hint(err, hint, PH_FMT(n->path->text));
+    return PROPHET_EUSAGE;
+}
+
+static size_t count_lists(const node *n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n->value_count; i++)
+        count += ph_value_kind(n->values[i]) == PH_LIST;
+    return count;
+}
+
+static prophet_code fits_text(compiler *c, const node *n, size_t column, prophet_error *err)
+{
+    const path *p = n->path;
+    ph_query_kind kind = p->kind == PH_Q_SET ? p->of : p->kind;
+
+    if (kind == PH_Q_TEXT || kind == PH_Q_BYTES || kind == PH_Q_ANY)
+        return PROPHET_OK;
+    if (kind == PH_Q_LIST)
+        return unfit(c, n, column, "is a list: contains and prefix look into texts",
+                     "%.*s:x, or q.has \"x\", finds an element", err);
+    return unfit(c, n, column, "is no text: contains and prefix look into texts", "", err);
+}
+
+static prophet_code fits_order(compiler *c, const node *n, size_t column, prophet_error *err)
+{
+    const path *p = n->path;
+
+    if (p->kind == PH_Q_LIST && count_lists(n) < n->value_count)
+        return unfit(c, n, column, "is a list: it comes before and behind no single value", "",
+                     err);
+    if (p->kind == PH_Q_MANY || (p->kind == PH_Q_REF && p->steps[p->count - 1].kind != STEP_ID))
+        return unfit(c, n, column, "refers to records, which have no order of their own",
+                     "name a field of theirs, as in %.*s.n<3", err);
+    return PROPHET_OK;
+}
+
+/* What holds for no record, or for all, is refused in the text form, and single values are elements of a list; column: of the field. A host
+ * may compare what it likes by a spec. */
+static prophet_code fits(compiler *c, node *n, size_t column, prophet_error *err)
+{
+    if (column == 0)
+        return PROPHET_OK;
+    switch (n->op) {
+    case OP_PREFIX:
+    case OP_CONTAINS: return fits_text(c, n, column, err);
+    case OP_LT:
+    case OP_LE:
+    case OP_GT:
+    case OP_GE:
+    case OP_BETWEEN: return fits_order(c, n, column, err);
+    case OP_EQ:
+    case OP_IN:
+        if (n->path->kind == PH_Q_LIST && n->value_count > 0 && count_lists(n) == 0)
+            n->op = OP_HAS_ANY;
+        return PROPHET_OK;
+    default: return PROPHET_OK;
+    }
 }
 
 static prophet_code field_condition(compiler *c, node *n, const arguments *a, prophet_error *err)
@@ -228,14 +300,16 @@ static prophet_code field_condition(compiler *c, node *n, const arguments *a, pr
                            err);
     if ((rc = field_of(c, n, a->raw[0], err)) < 0)
         return rc;
+    size_t column = c->column;
     switch (a->op->args) {
     case ARG_VALUE:
-    case ARG_RANGE: return take_values(c, n, a->raw + 1, want - 1, err);
-    case ARG_VALUES: return take_list(c, n, a->raw[1], err);
-    case ARG_TEXT: return take_text(c, n, a->raw[1], err);
-    case ARG_TYPED: return take_typed(c, n, a, err);
-    default: return PROPHET_OK;
+    case ARG_RANGE: rc = take_values(c, n, a->raw + 1, want - 1, err); break;
+    case ARG_VALUES: rc = take_list(c, n, a->raw[1], err); break;
+    case ARG_TEXT: rc = take_text(c, n, a->raw[1], err); break;
+    case ARG_TYPED: rc = take_typed(c, n, a, err); break;
+    default: break;
     }
+    return rc < 0 ? rc : fits(c, n, column, err);
 }
 
 static int cheap_first(const void *a, const void *b)

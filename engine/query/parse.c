@@ -5,13 +5,17 @@
  *   op         = != < <= > >=   : (an element of a set, a part of a text, else equal)   ~ (contains)   ^ (begins with)
  *   values     value or value,value (any of); of = and != none at all: missing, present; low..high: both included
  *   value      "quoted" (\" and \\ inside) | ?1 (a parameter) | word
- * Words keep their text; compile.c reads them as the field's kind says. Errors name the column, from 1, in characters. */
+ * Words keep their text; compile.c reads them as the field's kind says. Errors name the column, from 1, in characters: what compile.c may
+ * refuse is marked with where it stands. */
 #include "query/query_impl.h"
 
 typedef struct parser {
     const char *start, *p, *end;
     const prophet_slice *params;
+    bool *used; /* one a parameter */
     size_t param_count;
+    const char *seen; /* column() came to here */
+    size_t seen_column;
     ph_buf order; /* terms */
     size_t order_count;
     bool limited;
@@ -28,13 +32,16 @@ typedef struct parsed { /* a list of encoded conditions */
 
 /* ---- errors and small things ---------------------------------------------------------------------------- */
 
-static size_t column(const parser *p, const char *at)
+/* Goes on from where it was asked last: marks are made from left to right. */
+static size_t column(parser *p, const char *at)
 {
-    size_t n = 1;
-
-    for (const char *s = p->start; s < at; s++)
-        n += ((uint8_t)*s & 0xc0) != 0x80;
-    return n;
+    if (!p->seen || at < p->seen) {
+        p->seen = p->start;
+        p->seen_column = 1;
+    }
+    for (; p->seen < at; p->seen++)
+        p->seen_column += ((uint8_t)*p->seen & 0xc0) != 0x80;
+    return p->seen_column;
 }
 
 static bool refuse(parser *p, const char *at, const char *what)
@@ -65,8 +72,18 @@ static void put_str(ph_buf *b, const char *s)
     ph_put_text(b, ph_slice_str(s));
 }
 
-static void put_word(ph_buf *b, prophet_slice word)
+/* What comes next stands in this column of the text. */
+static void put_mark(ph_buf *b, size_t at)
 {
+    ph_put_map(b, 2);
+    put_str(b, "$at");
+    ph_put_int(b, (int64_t)at);
+    put_str(b, "$value");
+}
+
+static void put_word(ph_buf *b, size_t at, prophet_slice word)
+{
+    put_mark(b, at);
     ph_put_map(b, 1);
     put_str(b, "$word");
     ph_put_text(b, word);
@@ -106,18 +123,32 @@ static bool quoted(parser *p, prophet_slice *out)
     return true;
 }
 
+static bool no_parameter(parser *p, const char *at)
+{
+    char what[80];
+
+    (void)snprintf(what, sizeof what, "there is no %.*s: %zu value%s given behind the text",
+                   (int)(p->p - at < 12 ? p->p - at : 12), at, p->param_count,
+                   p->param_count == 1 ? " is" : "s are");
+    return refuse(p, at, what);
+}
+
 static bool parameter(parser *p, ph_buf *out)
 {
     const char *start = p->p++;
     size_t n = 0;
 
-    while (p->p < p->end && *p->p >= '0' && *p->p <= '9' && n <= p->param_count)
-        n = n * 10 + (size_t)(*p->p++ - '0');
-    if (n == 0)
+    while (p->p < p->end && *p->p >= '0' && *p->p <= '9') {
+        size_t digit = (size_t)(*p->p++ - '0');
+        n = n <= p->param_count ? n * 10 + digit : n; /* too large stays so */
+    }
+    if (p->p == start + 1)
         return refuse(p, start, "a parameter is ? and its number, as in ?1");
-    if (n > p->param_count)
-        return refuse(p, start, "there is no such parameter");
+    if (n == 0 || n > p->param_count)
+        return no_parameter(p, start);
+    put_mark(out, column(p, start));
     ph_buf_put(out, p->params[n - 1].data, p->params[n - 1].len);
+    p->used[n - 1] = true;
     return true;
 }
 
@@ -135,16 +166,17 @@ static bool value(parser *p, ph_buf *out, bool *there)
     if (p->p < p->end && *p->p == '?')
         return parameter(p, out);
     if (p->p < p->end && *p->p == '"') {
+        const char *quote = p->p;
         if (!quoted(p, &text))
             return false;
-        put_word(out, text);
+        put_word(out, column(p, quote), text);
         return true;
     }
     const char *start = p->p;
     while (!at_word_end(p) && *p->p != ',' && *p->p != '"' && !is_range(p))
         p->p++;
     *there = p->p > start;
-    put_word(out, ph_slice(start, (size_t)(p->p - start)));
+    put_word(out, column(p, start), ph_slice(start, (size_t)(p->p - start)));
     return true;
 }
 
@@ -171,15 +203,21 @@ static const text_op *operator_at(const parser *p)
     return NULL;
 }
 
-static void put_head(ph_buf *out, const char *op, prophet_slice field, size_t more)
+typedef struct named { /* a field, and where it stands */
+    prophet_slice name;
+    size_t column;
+} named;
+
+static void put_head(ph_buf *out, const char *op, const named *field, size_t more)
 {
     ph_put_list(out, 2 + more);
     put_str(out, op);
-    ph_put_text(out, field);
+    put_mark(out, field->column);
+    ph_put_text(out, field->name);
 }
 
 /* Several values behind a sign that takes one: any of them. */
-static void put_each(ph_buf *out, const text_op *op, prophet_slice field, const ph_buf *values,
+static void put_each(ph_buf *out, const text_op *op, const named *field, const ph_buf *values,
                      size_t count)
 {
     ph_reader in = ph_reader_of(ph_buf_slice(values));
@@ -193,8 +231,7 @@ static void put_each(ph_buf *out, const text_op *op, prophet_slice field, const 
     }
 }
 
-static bool put_range(parser *p, ph_buf *out, const text_op *op, prophet_slice field,
-                      ph_buf *values)
+static bool put_range(parser *p, ph_buf *out, const text_op *op, const named *field, ph_buf *values)
 {
     bool there, negate = strcmp(op->one, "ne") == 0;
     const char *at = p->p;
@@ -213,8 +250,7 @@ static bool put_range(parser *p, ph_buf *out, const text_op *op, prophet_slice f
     return true;
 }
 
-static bool values_of(parser *p, ph_buf *out, const text_op *op, prophet_slice field,
-                      ph_buf *values)
+static bool values_of(parser *p, ph_buf *out, const text_op *op, const named *field, ph_buf *values)
 {
     const char *start = p->p;
     size_t count = 0;
@@ -256,13 +292,17 @@ static bool take_sort(parser *p)
 {
     for (;;) {
         const char *start = p->p;
-        p->p += p->p < p->end && *p->p == '-';
+        bool desc = p->p < p->end && *p->p == '-';
+        p->p += desc;
         const char *name = p->p;
         while (p->p < p->end && name_char(*p->p))
             p->p++;
         if (p->p == name)
             return refuse(p, start, "sort takes names of fields, as in sort:-severity,due");
-        ph_put_text(&p->order, ph_slice(start, (size_t)(p->p - start)));
+        ph_put_list(&p->order, 3);
+        ph_put_text(&p->order, ph_slice(name, (size_t)(p->p - name)));
+        ph_put_bool(&p->order, desc);
+        ph_put_int(&p->order, (int64_t)column(p, name));
         p->order_count++;
         if (at_word_end(p))
             return true;
@@ -281,6 +321,8 @@ static bool take_limit(parser *p)
         n = n * 10 + (*p->p++ - '0');
     if (p->p == start || !at_word_end(p))
         return refuse(p, start, "limit takes a number, as in limit:20");
+    if (p->limited)
+        return refuse(p, start, "there is a limit already");
     p->limited = true;
     p->limit = n;
     return true;
@@ -307,6 +349,11 @@ static bool words(parser *p, ph_buf *out)
     prophet_slice text;
     bool phrase = *p->p == '"';
 
+    ph_put_list(out, 2);
+    put_str(out, "match");
+    if (*p->p == '?' && p->end - p->p > 1 && p->p[1] >= '0' && p->p[1] <= '9')
+        return parameter(p, out) && (at_word_end(p) || refuse(p, p->p, "a space is missing here"));
+
     if (phrase && !quoted(p, &text))
         return false;
     if (!phrase) {
@@ -314,8 +361,7 @@ static bool words(parser *p, ph_buf *out)
             p->p++;
         text = ph_slice(start, (size_t)(p->p - start));
     }
-    ph_put_list(out, 2);
-    put_str(out, "match");
+    put_mark(out, column(p, start));
     ph_buf query = PH_BUF_INIT; /* a phrase keeps its quotes */
     ph_buf_printf(&query, phrase ? "\"%.*s\"" : "%.*s", PH_FMT(text));
     ph_put_text(out, ph_buf_slice(&query));
@@ -333,14 +379,14 @@ static bool field_condition(parser *p, ph_buf *out, bool *is_field)
     while (p->p < p->end && name_char(*p->p))
         p->p++;
     const text_op *op = p->p > start ? operator_at(p) : NULL;
-    prophet_slice field = ph_slice(start, (size_t)(p->p - start));
+    const named field = { ph_slice(start, (size_t)(p->p - start)), column(p, start) };
     *is_field = op != NULL;
     if (!op) {
         p->p = start;
         return true;
     }
     p->p += strlen(op->sign);
-    bool ok = values_of(p, out, op, field, &values);
+    bool ok = values_of(p, out, op, &field, &values);
     if (ok && values.failed) {
         p->rc = ph_nomem(p->err);
         ok = false;
@@ -393,7 +439,7 @@ static bool has_prefix(const parser *p, const char *text)
 }
 
 /* Conditions side by side, up to "or", ")" or the end. */
-static bool all_of(parser *p, ph_buf *out, unsigned depth)
+static bool all_of(parser *p, ph_buf *out, unsigned depth, size_t *count)
 {
     parsed list = { PH_BUF_INIT, 0 };
     bool ok = true;
@@ -407,12 +453,14 @@ static bool all_of(parser *p, ph_buf *out, unsigned depth)
             continue;
         }
         if (is_keyword(p, "and")) {
+            ok = list.count > 0 || refuse(p, p->p, "a condition is missing here");
             p->p += 3;
             continue;
         }
         ok = condition(p, &list.items, depth);
         list.count++;
     }
+    *count = list.count;
     if (ok)
         put_joined(out, "and", &list);
     ok = ok && !list.items.failed;
@@ -420,14 +468,20 @@ static bool all_of(parser *p, ph_buf *out, unsigned depth)
     return ok;
 }
 
+/* No conditions at all hold for every record: only the whole text may have none, no side of "or" and no parenthesis. */
 static bool any_of(parser *p, ph_buf *out, unsigned depth)
 {
     parsed list = { PH_BUF_INIT, 0 };
+    size_t count;
     bool ok;
 
-    while ((ok = all_of(p, &list.items, depth))) {
+    while ((ok = all_of(p, &list.items, depth, &count))) {
+        bool more = is_keyword(p, "or");
         list.count++;
-        if (!is_keyword(p, "or"))
+        bool inside = depth < QUERY_DEPTH && p->p < p->end;
+        if (count == 0 && (more || list.count > 1 || inside))
+            ok = refuse(p, p->p, "a condition is missing here");
+        if (!ok || !more)
             break;
         p->p += 2;
     }
@@ -450,7 +504,8 @@ static bool take_params(parser *p, prophet_slice params)
         return false;
     }
     prophet_slice *out = ph_arena_alloc(p->a, ((size_t)list.i + 1) * sizeof *out);
-    if (!out) {
+    p->used = ph_arena_zalloc(p->a, (size_t)list.i + 1);
+    if (!out || !p->used) {
         p->rc = ph_nomem(p->err);
         return false;
     }
@@ -458,6 +513,19 @@ static bool take_params(parser *p, prophet_slice params)
     while (ph_read_item(&in, &x))
         out[p->param_count++] = x.raw;
     p->params = out;
+    return true;
+}
+
+/* A value that nothing asks for would be a condition that is silently not there. */
+static bool params_used(parser *p)
+{
+    for (size_t i = 0; i < p->param_count; i++)
+        if (!p->used[i]) {
+            p->rc = ph_fail(p->err, PROPHET_EUSAGE,
+                            "%zu value%s given behind the text, but nothing in it asks for ?%zu",
+                            p->param_count, p->param_count == 1 ? " is" : "s are", i + 1);
+            return false;
+        }
     return true;
 }
 
@@ -493,8 +561,9 @@ prophet_code ph_query_parse(prophet_slice type, prophet_slice text, prophet_slic
         p.rc = ph_fail(err, PROPHET_EUSAGE, "the query is not valid UTF-8");
     else if (memchr(text.len ? text.data : "-", 0, text.len))
         p.rc = ph_fail(err, PROPHET_EUSAGE, "the query holds a zero byte");
-    else if (take_params(&p, params) && any_of(&p, &where, QUERY_DEPTH) && p.p < p.end)
-        (void)refuse(&p, p.p, "this parenthesis was never opened");
+    else if (take_params(&p, params) && any_of(&p, &where, QUERY_DEPTH))
+        (void)(p.p < p.end ? refuse(&p, p.p, "this parenthesis was never opened")
+                           : params_used(&p));
     if (p.rc >= 0) {
         put_spec(&p, type, &where, spec);
         if (where.failed || p.order.failed || spec->failed)

@@ -145,7 +145,9 @@ static prophet_code find_field(compiler *c, prophet_slice type, prophet_slice re
     return c->schema->field(c->schema->ctx, type, *name, f, err);
 }
 
-prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_error *err)
+/* *part: what of the text is read. */
+static prophet_code read_path(compiler *c, prophet_slice text, path *out, prophet_slice *part,
+                              prophet_error *err)
 {
     path_step *steps = ph_arena_alloc(c->a, (text.len / 2 + 1) * sizeof *steps);
     prophet_slice type = c->q->type_name, rest = text, name;
@@ -181,11 +183,22 @@ prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_e
         if ((rc = leads_on(type, name, &f, err)) < 0)
             return rc;
         rest = ph_slice((const char *)rest.data + name.len + 1, rest.len - name.len - 1);
+        *part = rest;
         type = ph_arena_copy(c->a, f.to, &ok);
         if (!ok || out->count > text.len / 2)
             return ok ? ph_fail(err, PROPHET_EUSAGE, "\"%.*s\" is no field name", PH_FMT(text))
                       : ph_nomem(err);
     }
+}
+
+prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_error *err)
+{
+    prophet_slice part = text;
+    prophet_code rc = read_path(c, text, out, &part, err);
+
+    if (rc < 0 && c->column > 0)
+        c->column += (size_t)((const char *)part.data - (const char *)text.data);
+    return rc;
 }
 
 /* ---- operands --------------------------------------------------------------------------------------------- */
@@ -271,6 +284,10 @@ static bool put_as(ph_buf *b, ph_query_kind kind, const char *s, prophet_slice w
             return false;
         ph_put_ref(b, &u);
         return true;
+    case PH_Q_BYTES: ph_put_bytes(b, word); return true;
+    case PH_Q_BLOB:
+    case PH_Q_LIST:
+    case PH_Q_MAP: return false;
     case PH_Q_ANY: put_any(b, s, word); return true;
     default: ph_put_text(b, word); return true;
     }
@@ -301,8 +318,47 @@ static const char *wanted(ph_query_kind kind)
     case PH_Q_TIME: return "a time, as in 2026-01-31 or 2026-01-31T10:00:00Z";
     case PH_Q_REF:
     case PH_Q_MANY: return "a record: its id, the end of it, or its number, as in #12";
+    case PH_Q_TEXT: return "a text";
+    case PH_Q_BYTES: return "bytes";
+    case PH_Q_BLOB: return "a blob";
+    case PH_Q_LIST: return "a list";
+    case PH_Q_MAP: return "a map";
     default: return "a number";
     }
+}
+
+/* Could a field of this kind show such a value? Kinds are ordered, too: what could not would hold for no record, or for all. Asked of the
+ * text form alone: a host may compare what it likes. */
+static bool shows(ph_query_kind kind, const ph_item *x)
+{
+    switch (kind) {
+    case PH_Q_BOOL: return x->kind == PH_BOOL;
+    case PH_Q_INT:
+    case PH_Q_FLOAT:
+    case PH_Q_COUNTER: return x->kind == PH_INT || x->kind == PH_FLOAT;
+    case PH_Q_TEXT: return x->kind == PH_TEXT;
+    case PH_Q_BYTES: return x->kind == PH_BYTES;
+    case PH_Q_TIME: return x->kind == PH_TIME;
+    case PH_Q_REF:
+    case PH_Q_MANY: return x->kind == PH_REF;
+    case PH_Q_LIST: return x->kind == PH_LIST;
+    case PH_Q_MAP: return x->kind == PH_MAP;
+    default: return true;
+    }
+}
+
+static prophet_code misfit(compiler *c, const path *p, ph_query_kind kind, prophet_slice value,
+                           prophet_error *err)
+{
+    ph_buf shown = PH_BUF_INIT;
+
+    ph_json_value(&shown, value);
+    ph_fail(err, PROPHET_EUSAGE, "%.*s wants %s, not %.*s%s", PH_FMT(p->text), wanted(kind),
+            (int)(shown.len < 60 ? shown.len : 60), shown.len ? (const char *)shown.data : "",
+            shown.len > 60 ? ".." : "");
+    ph_error_at(err, c->q->type_name, p->text);
+    ph_buf_clear(&shown);
+    return PROPHET_EUSAGE;
 }
 
 prophet_code ph_query_operand(compiler *c, const path *p, prophet_slice raw, prophet_slice *out,
@@ -314,11 +370,14 @@ prophet_code ph_query_operand(compiler *c, const path *p, prophet_slice raw, pro
     ph_buf b = PH_BUF_INIT;
     ph_item x;
 
+    raw = ph_query_unmark(c, raw);
     if (!ph_value_open(raw, &x))
         return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s lacks a value", PH_FMT(p->text));
     bool typed = is_word(&x, &word);
     if (!typed &&
         (x.kind != PH_TEXT || (kind != PH_Q_TIME && kind != PH_Q_REF && kind != PH_Q_MANY))) {
+        if (c->column > 0 && !shows(kind, &x) && !(inside && x.kind == PH_LIST))
+            return misfit(c, p, kind, raw, err);
         *out = ph_arena_copy(c->a, raw, &ok);
         return ok ? PROPHET_OK : ph_nomem(err);
     }

@@ -7,11 +7,12 @@
  *           {"eq" | "ne" | "lt" | "le" | "gt" | "ge", field, value}  {"between", field, low, high} (both included)
  *           {"in" | "one_of" | "not_in" | "none_of", field, {values..}}  {"has", field, element}  {"has_any" | "has_all", field, {values..}}
  *           {"prefix" | "contains", field, text}  {"present" | "missing", field}  {"match", [field,] text}  {":", field, value} (text form)
- *   order?  list of fields, each text ("-severity": descending) or {field, descending}; absent values are lowest, ties by local number;
+ *   order?  list of fields, each text ("-severity": descending) or {field, descending, column?}; absent values are lowest, ties by local number;
  *           score: how well a record fits the match (rank.c), unless there is a field of that name
  *   limit?  int      after? list: for each order field {} (absent) or {value}, then the local number: rows strictly behind that one
  *   deleted? bool    scan? bool: no limit on keys read    using? text: the index to read, as it is declared ("status,-due")
- * A value may be {"$word": text}: what a person typed, read as the field's kind says.
+ * A value may be {"$word": text}: what a person typed, read as the field's kind says. A name or value may be {"$at": column, "$value": it}:
+ * errors about it begin with that column.
  *
  * Conditions. Values compare in index order: kind, then value; 1 equals 1.0; text bytewise. All conditions but missing, ne, not_in, none and
  * not fail where the field shows nothing; ne and not_in are the opposites of eq and in. On a set each comparison holds if it holds for an element
@@ -70,7 +71,8 @@ uint32_t     ph_query_type(const ph_query *q);
 
 /* The text form, as in
  *   status!=closed tags:ui milestone.name=1.0 due<2026-03-01 "crash on save" owner=?1 (a=1 or b=2) -tags:old sort:-severity,due limit:20
- * becomes a spec (to compile) that has these members; params: canonical list for ?1, ?2 .., or empty. EUSAGE names the column. */
+ * becomes a spec (to compile) that has these members; params: canonical list for ?1, ?2 .., or empty. EUSAGE names the column, and so do the
+ * errors of ph_query_compile. */
 prophet_code ph_query_parse(prophet_slice type, prophet_slice text, prophet_slice params, ph_buf *spec, prophet_error *err);
 
 /* ---- running --------------------------------------------------------------------------------------------------- */

@@ -45,8 +45,14 @@ end
 
 -- ---- values --------------------------------------------------------------------------------------------
 
-local function to_ref(ts, v)
-  if core.record.is(v) then return core.ref(v.id) end
+-- to: the type that the field refers to, if it says so.
+local function to_ref(ts, v, name, to)
+  if core.record.is(v) then
+    if to and v.type ~= to then
+      e.raise { code = "usage", type = ts[NAME], field = name, value = v, message = ("%q leads to records of %s, not of %s"):format(name, to, v.type) }
+    end
+    return core.ref(v.id)
+  end
   if type(v) ~= "string" then return v end
   local id = core.uuid(v)
   if not id then
@@ -56,7 +62,36 @@ local function to_ref(ts, v)
   return id and core.ref(id) or v
 end
 
-local function convert(ts, kind, v, name)
+local function is_text(v) return type(v) == "string" end
+local function is_number(v) return type(v) == "number" end
+
+-- What a field of a kind may be compared with. Kinds are ordered, too: another one would hold for no record, or for all.
+local wanted = {
+  string = { is_text, "a text" }, text = { is_text, "a text" }, enum = { is_text, "a text" }, user = { is_text, "a text" },
+  int = { is_number, "a number" }, float = { is_number, "a number" }, counter = { is_number, "a number" },
+  bool = { function(v) return type(v) == "boolean" end, "true or false" },
+  time = { core.is_time, "a time" }, bytes = { core.is_bytes, "bytes" },
+  ref = { function(v) return type(v) == "string" or core.is_ref(v) end, "a record, its id, or its number, as in \"#12\"" },
+  map = { function(v) return type(v) == "table" end, "a map" }, blob = { function(v) return type(v) == "table" end, "a blob" },
+}
+
+local function shown(v)
+  if type(v) == "table" then return "a table" end
+  return type(v) == "string" and ("%q"):format(#v > 60 and v:sub(1, 60) .. ".." or v) or tostring(v)
+end
+
+local function check_value(ts, kind, v, name)
+  local want = wanted[kind]
+  if want and not want[1](v) then
+    e.raise { code = "usage", type = ts[NAME], field = name, value = v, message = ("%q wants %s, not %s"):format(name, want[2], shown(v)) }
+  end
+  if type(v) == "number" and (v ~= v or v == math.huge or v == -math.huge) then
+    e.raise { code = "validation", type = ts[NAME], field = name, value = v, message = ("%q is compared with %s, which is not finite"):format(name, v) }
+  end
+  return v
+end
+
+local function convert(ts, kind, v, name, to)
   if v == core.unset then
     e.raise { code = "usage", type = ts[NAME], field = name, message = "a condition on unset", hint = "q.missing()" }
   end
@@ -64,7 +99,7 @@ local function convert(ts, kind, v, name)
     e.raise { code = "usage", type = ts[NAME], field = name, message = "a condition is a function", hint = "call it, as in q.present(), or q.fn(f)" }
   end
   if kind == "time" and type(v) == "string" then return core.time(v) end
-  if kind == "ref" then return to_ref(ts, v) end
+  if kind == "ref" then return to_ref(ts, v, name, to) end
   if kind == "bytes" and type(v) == "string" then return core.bytes(v) end
   if kind == "int" and name == "n" and type(v) == "string" then return math.tointeger(tonumber((v:gsub("^#", "")))) or v end
   return v
@@ -97,6 +132,9 @@ local function compile_value(c, v)
           e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = key,
             message = ("the condition on %q is a table with %q in it, not a list of values"):format(c.path, tostring(key)),
             hint = of_field[key] and ("%s = q.%s(..)"):format(c.path, key) or "an operator comes from q, as in q.ge(2)" }
+        elseif key ~= 1 and v[key - 1] == nil then
+          e.raise { code = "usage", type = c.ts[NAME], field = c.path,
+            message = ("a value before number %d in the list for %q is nil"):format(key, c.path) }
         end
       end
       return of_field[c.element and "has_any" or "one_of"](c, { list = v })
@@ -106,20 +144,34 @@ local function compile_value(c, v)
 end
 
 local function value(c, v)
-  return convert(c.ts, c.element or c.kind, v, c.path)
+  local kind = c.element or c.kind
+  return check_value(c.ts, kind, convert(c.ts, kind, v, c.path, c.to), c.path)
+end
+
+-- A list is compared with a list as a whole, and with other values by its elements.
+local function is_whole(c, v)
+  return c.kind == "list" and type(v) == "table"
 end
 
 function of_field.eq(c, x)
-  if c.element and not (c.kind == "list" and type(x.value) == "table") then return { "has", c.path, value(c, x.value) } end
-  return { "eq", c.path, value(c, x.value) }
+  if is_whole(c, x.value) then return { "eq", c.path, x.value } end
+  return { c.element and "has" or "eq", c.path, value(c, x.value) }
 end
 function of_field.ne(c, x) return { "not", of_field.eq(c, x) } end
 
-for _, op in ipairs { "lt", "le", "gt", "ge" } do
-  of_field[op] = function(c, x) return { op, c.path, value(c, x.value) } end
+local function bound(c, v)
+  if is_whole(c, v) then return v end
+  if c.kind == "list" then
+    e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = v, message = ("%q is a list: it comes before and behind no single value"):format(c.path) }
+  end
+  return value(c, v)
 end
 
-function of_field.between(c, x) return { "between", c.path, value(c, x.low), value(c, x.high) } end
+for _, op in ipairs { "lt", "le", "gt", "ge" } do
+  of_field[op] = function(c, x) return { op, c.path, bound(c, x.value) } end
+end
+
+function of_field.between(c, x) return { "between", c.path, bound(c, x.low), bound(c, x.high) } end
 
 function of_field.one_of(c, x)
   if c.element then return of_field.has_any(c, x) end
@@ -149,9 +201,23 @@ local function has_each(name)
 end
 of_field.has_any, of_field.has_all = has_each "or", has_each "and"
 
-function of_field.prefix(c, x) return { "prefix", c.path, x.text } end
+-- prefix and contains look into texts; of a set prefix into each.
+local function check_text(c, op)
+  local kind = c.kind == "set" and c.element or c.kind
+  local want = wanted[kind]
+  if want and want[1] ~= is_text and kind ~= "bytes" or kind == "list" then
+    e.raise { code = "usage", type = c.ts[NAME], field = c.path, message = ("%q is no text: q.%s looks into texts"):format(c.path, op),
+      hint = c.element and "q.has finds an element" or nil }
+  end
+end
+
+function of_field.prefix(c, x)
+  check_text(c, "prefix")
+  return { "prefix", c.path, x.text }
+end
 function of_field.contains(c, x)
   if c.element then return of_field.has(c, { value = x.text }) end
+  check_text(c, "contains")
   return { "contains", c.path, x.text }
 end
 function of_field.present(c) return { "present", c.path } end
@@ -175,15 +241,15 @@ local function compile_field(ts, path, v)
       e.raise { code = "usage", type = at[NAME], field = field.name, value = v, message = ("%q gathers records: no %s is one"):format(path, type(v)),
         hint = ("q.present(), a record, or a path: [%q]"):format(path .. ".field") }
     end
-    return compile_value({ ts = at, path = path, kind = "ref" }, v)
+    return compile_value({ ts = at, path = path, kind = "ref", to = field.type }, v)
   end
   if field.kind == "computed" then
     e.raise { code = "usage", type = at[NAME], field = field.name, message = ("field %q is not stored: no condition on it"):format(field.name),
       hint = "q.fn(function(t) .. end)" }
   end
-  local element = (field.kind == "set" or field.kind == "list") and (field.of or "string") or nil
+  local element = (field.kind == "set" or field.kind == "list") and (field.of or "any") or nil
   if field.kind == "any" then element = nil end
-  return compile_value({ ts = at, path = path, kind = field.kind, element = element }, v)
+  return compile_value({ ts = at, path = path, kind = field.kind, element = element, to = field.to }, v)
 end
 
 -- ---- conditions on the record ----------------------------------------------------------------------------------

@@ -240,6 +240,7 @@ local function single(fields, bs)
     return { ["f1.name"] = c }, fits
   elseif kind == 1 then
     local c, fits = on_path("f1.rank", draw.int)
+    while c.op == "prefix" do c, fits = on_path("f1.rank", draw.int) end
     return { ["f1.rank"] = c }, fits
   elseif kind == 2 then
     local c, fits = on_path("cs.word", draw.string)

@@ -31,27 +31,73 @@ static void refused(const char *text, prophet_code code, const char *message, co
 
 TEST(unknown_names_are_errors_with_a_suggestion)
 {
-    refused("stauts=open", PROPHET_EFIELD, "ticket has no field \"stauts\"",
+    refused("stauts=open", PROPHET_EFIELD, "column 1: ticket has no field \"stauts\"",
             "did you mean status?");
-    refused("milestone.nmae=x", PROPHET_EFIELD, "milestone has no field \"nmae\"",
+    refused("milestone.nmae=x", PROPHET_EFIELD, "column 11: milestone has no field \"nmae\"",
             "did you mean name?");
-    refused("xyzzy=1", PROPHET_EFIELD, "ticket has no field \"xyzzy\"", "");
-    refused("status.x=1", PROPHET_EFIELD, "ticket.status is no reference: no path leads on", "");
-    refused("sort:-serverity", PROPHET_EFIELD, "ticket has no field \"serverity\"", "");
-    refused("milestone.=1", PROPHET_EUSAGE, "\"milestone.\" is no field name", "");
-    refused("overdue=true", PROPHET_EUSAGE, "ticket.overdue is computed, not stored",
+    refused("xyzzy=1", PROPHET_EFIELD, "column 1: ticket has no field \"xyzzy\"", "");
+    refused("status.x=1", PROPHET_EFIELD,
+            "column 1: ticket.status is no reference: no path leads on", "");
+    refused("sort:-serverity", PROPHET_EFIELD, "column 7: ticket has no field \"serverity\"", "");
+    refused("milestone.=1", PROPHET_EUSAGE, "column 11: \"milestone.\" is no field name", "");
+    refused("overdue=true", PROPHET_EUSAGE, "column 1: ticket.overdue is computed, not stored",
             "test it with a function: q.fn");
 }
 
 TEST(values_have_to_fit_their_field)
 {
     refused("due<soon", PROPHET_EUSAGE,
-            "due wants a time, as in 2026-01-31 or 2026-01-31T10:00:00Z, not \"soon\"", "");
-    refused("unused=x", PROPHET_EUSAGE, "unused wants a number, not \"x\"", "");
-    refused("milestone=12", PROPHET_EUSAGE,
-            "milestone wants a record: its id, the end of it, or its number, as in #12, not \"12\"",
+            "column 5: due wants a time, as in 2026-01-31 or 2026-01-31T10:00:00Z, not \"soon\"",
             "");
-    refused("n=twelve", PROPHET_EUSAGE, "n wants a number, not \"twelve\"", "");
+    refused("unused=x", PROPHET_EUSAGE, "column 8: unused wants a number, not \"x\"", "");
+    refused("milestone=12", PROPHET_EUSAGE,
+            "column 11: milestone wants a record: its id, the end of it, or its number, as in #12, "
+            "not \"12\"",
+            "");
+    refused("n=twelve", PROPHET_EUSAGE, "column 3: n wants a number, not \"twelve\"", "");
+}
+
+TEST(errors_point_at_what_is_wrong)
+{
+    refused("status=open due<soon", PROPHET_EUSAGE,
+            "column 17: due wants a time, as in 2026-01-31 or 2026-01-31T10:00:00Z, not \"soon\"",
+            "");
+    refused("due=2026-01-01..soon", PROPHET_EUSAGE,
+            "column 17: due wants a time, as in 2026-01-31 or 2026-01-31T10:00:00Z, not \"soon\"",
+            "");
+    refused("unused=1,2,x", PROPHET_EUSAGE, "column 12: unused wants a number, not \"x\"", "");
+    refused("status=unused unused=\"\xc3\xa4\",1", PROPHET_EUSAGE,
+            "column 22: unused wants a number, not \"\xc3\xa4\"", "");
+    refused("any=unused unused:1,2,x", PROPHET_EUSAGE,
+            "column 23: unused wants a number, not \"x\"", "");
+    refused("status=nmae milestone.nmae=x", PROPHET_EFIELD,
+            "column 23: milestone has no field \"nmae\"", "did you mean name?");
+    refused("status=open sort:due,-serverity", PROPHET_EFIELD,
+            "column 23: ticket has no field \"serverity\"", "");
+    refused("status=open sort:tags", PROPHET_EUSAGE,
+            "column 18: tags orders nothing: it is a set field", "");
+}
+
+TEST(comparisons_have_to_fit_their_field)
+{
+    const char *hint = "list:x, or q.has \"x\", finds an element";
+
+    refused("status=open list~x", PROPHET_EUSAGE,
+            "column 13: list is a list: contains and prefix look into texts", hint);
+    refused("list^x", PROPHET_EUSAGE,
+            "column 1: list is a list: contains and prefix look into texts", hint);
+    refused("list<3", PROPHET_EUSAGE,
+            "column 1: list is a list: it comes before and behind no single value", "");
+    refused("due~2026", PROPHET_EUSAGE,
+            "column 1: due is no text: contains and prefix look into texts", "");
+    refused("votes^1", PROPHET_EUSAGE,
+            "column 1: votes is no text: contains and prefix look into texts", "");
+    refused("status=open milestone<#3", PROPHET_EUSAGE,
+            "column 13: milestone refers to records, which have no order of their own",
+            "name a field of theirs, as in milestone.n<3");
+    refused("comments>=#3", PROPHET_EUSAGE,
+            "column 1: comments refers to records, which have no order of their own",
+            "name a field of theirs, as in comments.n<3");
 }
 
 static void refused_spec(prophet_code code, const char *message, const char *hint,
