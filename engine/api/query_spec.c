@@ -39,6 +39,13 @@ static prophet_slice text_option(const ph_field_def *f, const char *option)
                : ph_slice(NULL, 0);
 }
 
+/* Options of others are not looked for: they are read again for each query. */
+static bool holds_texts(const ph_query_field *f)
+{
+    ph_query_kind kind = f->kind == PH_Q_SET || f->kind == PH_Q_LIST ? f->of : f->kind;
+    return kind == PH_Q_TEXT || kind == PH_Q_ANY || kind == PH_Q_LIST || kind == PH_Q_MAP;
+}
+
 static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
                               ph_query_field *out, prophet_error *err)
 {
@@ -61,10 +68,15 @@ static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
     out->kind = query_kind(f->kind);
     if (f->of.len && ph_field_kind_parse(f->of, &of))
         out->of = query_kind(of);
-    out->to = f->kind == PH_F_MANY ? text_option(f, "type") : f->to;
-    out->by = text_option(f, "by");
-    out->fulltext = ph_field_fulltext(f, &out->weight);
-    out->language = ph_field_language(f);
+    out->to = f->to;
+    if (f->kind == PH_F_MANY) {
+        out->to = text_option(f, "type");
+        out->by = text_option(f, "by");
+    }
+    if (holds_texts(out)) {
+        out->fulltext = ph_field_fulltext(f, &out->weight);
+        out->language = ph_field_language(f);
+    }
     return PROPHET_OK;
 }
 

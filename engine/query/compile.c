@@ -1,22 +1,6 @@
 /* compile: a query's spec, member by member. What each means stands in query.h. */
 #include "query/query_impl.h"
 
-prophet_slice ph_query_unmark(compiler *c, prophet_slice raw)
-{
-    ph_item x, at, key, value;
-
-    c->column = 0;
-    if (!ph_value_open(raw, &x) || x.kind != PH_MAP || x.i != 2)
-        return raw;
-    ph_reader in = ph_reader_of(x.s);
-    if (!ph_read_item(&in, &key) || !ph_slice_eq(key.s, ph_slice_str("$at")) ||
-        !ph_read_item(&in, &at) || at.kind != PH_INT || !ph_read_item(&in, &key) ||
-        !ph_read_item(&in, &value))
-        return raw;
-    c->column = (size_t)at.i;
-    return value.raw;
-}
-
 /* PROPHET_DONE: it is a field. */
 static prophet_code take_score(compiler *c, prophet_slice name, order_term *out, prophet_error *err)
 {

@@ -58,7 +58,16 @@ typedef struct arguments {
     const op_name *op;
     prophet_slice *raw; /* behind the name */
     size_t count;
+    ph_reader columns; /* of the text form: of the field, then of each value */
 } arguments;
+
+/* The next name or value is read. */
+static void next_column(compiler *c, arguments *a)
+{
+    ph_item at;
+
+    c->column = ph_read_item(&a->columns, &at) && at.kind == PH_INT ? (size_t)at.i : 0;
+}
 
 static prophet_code unknown_condition(prophet_slice name, prophet_error *err)
 {
@@ -85,9 +94,15 @@ static prophet_code open_condition(compiler *c, prophet_slice raw, arguments *ou
     if (!ph_value_open(raw, &list) || list.kind != PH_LIST || list.i < 1)
         return ph_fail(err, PROPHET_EUSAGE, "a condition is a list that begins with its name");
     ph_reader in = ph_reader_of(list.s);
-    if (!ph_read_item(&in, &x) || x.kind != PH_TEXT)
+    bool there = ph_read_item(&in, &x);
+    *out = (arguments){ .raw = ph_arena_alloc(c->a, (size_t)list.i * sizeof *out->raw),
+                        .columns = ph_reader_of(ph_slice(NULL, 0)) };
+    if (there && x.kind == PH_LIST) {
+        out->columns = ph_reader_of(x.s);
+        there = ph_read_item(&in, &x);
+    }
+    if (!there || x.kind != PH_TEXT)
         return ph_fail(err, PROPHET_EUSAGE, "a condition begins with its name");
-    *out = (arguments){ .raw = ph_arena_alloc(c->a, (size_t)list.i * sizeof *out->raw) };
     if (!out->raw)
         return ph_nomem(err);
     for (size_t i = 0; i < OP_NAMES && !out->op; i++)
@@ -112,7 +127,7 @@ static prophet_code field_of(compiler *c, node *n, prophet_slice raw, prophet_er
 
     if (!p)
         return ph_nomem(err);
-    if (!ph_value_open(ph_query_unmark(c, raw), &x) || x.kind != PH_TEXT)
+    if (!ph_value_open(raw, &x) || x.kind != PH_TEXT)
         return ph_fail(err, PROPHET_EUSAGE, "a condition names its field as text");
     n->path = p;
     n->path_count = 1;
@@ -123,16 +138,18 @@ static prophet_code field_of(compiler *c, node *n, prophet_slice raw, prophet_er
     return rc;
 }
 
-static prophet_code take_values(compiler *c, node *n, const prophet_slice *raw, size_t count,
-                                prophet_error *err)
+static prophet_code take_values(compiler *c, node *n, arguments *a, const prophet_slice *raw,
+                                size_t count, prophet_error *err)
 {
     prophet_slice *values = ph_arena_alloc(c->a, (count + 1) * sizeof *values);
     prophet_code rc = PROPHET_OK;
 
     if (!values)
         return ph_nomem(err);
-    for (size_t i = 0; i < count && rc >= 0; i++)
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        next_column(c, a);
         rc = ph_query_operand(c, n->path, raw[i], &values[i], err);
+    }
     n->values = values;
     n->value_count = count;
     return rc;
@@ -144,11 +161,11 @@ static int in_order(const void *a, const void *b)
     return ph_value_compare(*x, *y);
 }
 
-static prophet_code take_list(compiler *c, node *n, prophet_slice raw, prophet_error *err)
+static prophet_code take_list(compiler *c, node *n, arguments *a, prophet_error *err)
 {
     ph_item list, x;
 
-    if (!ph_value_open(raw, &list) || list.kind != PH_LIST)
+    if (!ph_value_open(a->raw[1], &list) || list.kind != PH_LIST)
         return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s takes a list of values",
                        PH_FMT(n->path->text));
     prophet_slice *raws = ph_arena_alloc(c->a, ((size_t)list.i + 1) * sizeof *raws);
@@ -158,19 +175,20 @@ static prophet_code take_list(compiler *c, node *n, prophet_slice raw, prophet_e
     ph_reader in = ph_reader_of(list.s);
     while (ph_read_item(&in, &x))
         raws[count++] = x.raw;
-    prophet_code rc = take_values(c, n, raws, count, err);
+    prophet_code rc = take_values(c, n, a, raws, count, err);
     if (rc >= 0 && count > 1)
         qsort((void *)n->values, count, sizeof *n->values, in_order); /* eval.c searches them */
     return rc;
 }
 
-static prophet_code take_text(compiler *c, node *n, prophet_slice raw, prophet_error *err)
+static prophet_code take_text(compiler *c, node *n, arguments *a, prophet_error *err)
 {
     prophet_slice *text = ph_arena_alloc(c->a, sizeof *text);
     bool ok = true;
     ph_item x, key, word;
 
-    if (!ph_value_open(ph_query_unmark(c, raw), &x))
+    next_column(c, a);
+    if (!ph_value_open(a->raw[1], &x))
         return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s lacks a text",
                        PH_FMT(n->path->text));
     if (x.kind == PH_MAP) { /* {"$word": text} */
@@ -190,26 +208,27 @@ static prophet_code take_text(compiler *c, node *n, prophet_slice raw, prophet_e
 }
 
 /* field:value of the text form: an element of a set, a part of a text, else the value itself. */
-static prophet_code take_typed(compiler *c, node *n, const arguments *a, prophet_error *err)
+static prophet_code take_typed(compiler *c, node *n, arguments *a, prophet_error *err)
 {
     ph_query_kind kind = n->path->kind;
 
     if (kind == PH_Q_TEXT) {
         n->op = OP_CONTAINS;
-        return take_text(c, n, a->raw[1], err);
+        return take_text(c, n, a, err);
     }
     n->op = kind == PH_Q_SET || kind == PH_Q_LIST ? OP_HAS_ANY : OP_EQ;
-    return take_values(c, n, a->raw + 1, 1, err);
+    return take_values(c, n, a, a->raw + 1, 1, err);
 }
 
-static prophet_code take_match(compiler *c, node *n, const arguments *a, prophet_error *err)
+static prophet_code take_match(compiler *c, node *n, arguments *a, prophet_error *err)
 {
     ph_item x;
     prophet_code rc;
 
+    next_column(c, a);
     if (a->count < 1 || a->count > 2)
         return wrong_count(a, "words to look for, a field before them if wanted", err);
-    if (!ph_value_open(ph_query_unmark(c, a->raw[a->count - 1]), &x) || x.kind != PH_TEXT)
+    if (!ph_value_open(a->raw[a->count - 1], &x) || x.kind != PH_TEXT)
         return ph_fail(err, PROPHET_EUSAGE, "words to look for are a text");
     rc = a->count == 2 ? field_of(c, n, a->raw[0], err) : ph_query_match_fields(c, n, err);
     n->cost = 50;
@@ -287,7 +306,7 @@ static prophet_code fits(compiler *c, node *n, size_t column, prophet_error *err
     }
 }
 
-static prophet_code field_condition(compiler *c, node *n, const arguments *a, prophet_error *err)
+static prophet_code field_condition(compiler *c, node *n, arguments *a, prophet_error *err)
 {
     size_t want = a->op->args == ARG_FIELD ? 1 : a->op->args == ARG_RANGE ? 3 : 2;
     prophet_code rc;
@@ -298,14 +317,15 @@ static prophet_code field_condition(compiler *c, node *n, const arguments *a, pr
                            : want == 3 ? "a field, the lowest and the highest value"
                                        : "a field and a value",
                            err);
+    next_column(c, a);
     if ((rc = field_of(c, n, a->raw[0], err)) < 0)
         return rc;
     size_t column = c->column;
     switch (a->op->args) {
     case ARG_VALUE:
-    case ARG_RANGE: rc = take_values(c, n, a->raw + 1, want - 1, err); break;
-    case ARG_VALUES: rc = take_list(c, n, a->raw[1], err); break;
-    case ARG_TEXT: rc = take_text(c, n, a->raw[1], err); break;
+    case ARG_RANGE: rc = take_values(c, n, a, a->raw + 1, want - 1, err); break;
+    case ARG_VALUES: rc = take_list(c, n, a, err); break;
+    case ARG_TEXT: rc = take_text(c, n, a, err); break;
     case ARG_TYPED: rc = take_typed(c, n, a, err); break;
     default: break;
     }
@@ -343,7 +363,7 @@ prophet_code ph_query_condition(compiler *c, prophet_slice raw, unsigned depth, 
 {
     node *n = ph_arena_zalloc(c->a, sizeof *n),
          *outer = ph_arena_zalloc(c->a, sizeof *outer + sizeof n);
-    arguments a = { NULL, NULL, 0 };
+    arguments a = { .op = NULL };
     prophet_code rc;
 
     if (depth == 0)

@@ -72,18 +72,8 @@ static void put_str(ph_buf *b, const char *s)
     ph_put_text(b, ph_slice_str(s));
 }
 
-/* What comes next stands in this column of the text. */
-static void put_mark(ph_buf *b, size_t at)
+static void put_word(ph_buf *b, prophet_slice word)
 {
-    ph_put_map(b, 2);
-    put_str(b, "$at");
-    ph_put_int(b, (int64_t)at);
-    put_str(b, "$value");
-}
-
-static void put_word(ph_buf *b, size_t at, prophet_slice word)
-{
-    put_mark(b, at);
     ph_put_map(b, 1);
     put_str(b, "$word");
     ph_put_text(b, word);
@@ -146,7 +136,6 @@ static bool parameter(parser *p, ph_buf *out)
         return refuse(p, start, "a parameter is ? and its number, as in ?1");
     if (n == 0 || n > p->param_count)
         return no_parameter(p, start);
-    put_mark(out, column(p, start));
     ph_buf_put(out, p->params[n - 1].data, p->params[n - 1].len);
     p->used[n - 1] = true;
     return true;
@@ -157,26 +146,33 @@ static bool is_range(const parser *p)
     return p->end - p->p > 1 && p->p[0] == '.' && p->p[1] == '.';
 }
 
-/* One value; false also when there is none (without an error). */
-static bool value(parser *p, ph_buf *out, bool *there)
+/* Values of one condition, each with its column. */
+typedef struct values {
+    ph_buf items, columns;
+    size_t count;
+} values;
+
+/* One value; *there false: there is none. */
+static bool value(parser *p, values *out, bool *there)
 {
+    const char *start = p->p;
     prophet_slice text;
 
     *there = true;
-    if (p->p < p->end && *p->p == '?')
-        return parameter(p, out);
-    if (p->p < p->end && *p->p == '"') {
-        const char *quote = p->p;
+    out->count++;
+    ph_put_int(&out->columns, (int64_t)column(p, start));
+    if (start < p->end && *start == '?')
+        return parameter(p, &out->items);
+    if (start < p->end && *start == '"') {
         if (!quoted(p, &text))
             return false;
-        put_word(out, column(p, quote), text);
+        put_word(&out->items, text);
         return true;
     }
-    const char *start = p->p;
     while (!at_word_end(p) && *p->p != ',' && *p->p != '"' && !is_range(p))
         p->p++;
     *there = p->p > start;
-    put_word(out, column(p, start), ph_slice(start, (size_t)(p->p - start)));
+    put_word(&out->items, ph_slice(start, (size_t)(p->p - start)));
     return true;
 }
 
@@ -208,36 +204,40 @@ typedef struct named { /* a field, and where it stands */
     size_t column;
 } named;
 
-static void put_head(ph_buf *out, const char *op, const named *field, size_t more)
+/* {columns, op, field, ..}: `columns` of the field, then of each value. */
+static void put_head(ph_buf *out, const char *op, const named *field, prophet_slice columns,
+                     size_t count, size_t more)
 {
-    ph_put_list(out, 2 + more);
+    ph_put_list(out, 3 + more);
+    ph_put_list(out, 1 + count);
+    ph_put_int(out, (int64_t)field->column);
+    ph_buf_put(out, columns.data, columns.len);
     put_str(out, op);
-    put_mark(out, field->column);
     ph_put_text(out, field->name);
 }
 
 /* Several values behind a sign that takes one: any of them. */
-static void put_each(ph_buf *out, const text_op *op, const named *field, const ph_buf *values,
-                     size_t count)
+static void put_each(ph_buf *out, const text_op *op, const named *field, const values *v)
 {
-    ph_reader in = ph_reader_of(ph_buf_slice(values));
-    ph_item x;
+    ph_reader in = ph_reader_of(ph_buf_slice(&v->items));
+    ph_reader columns = ph_reader_of(ph_buf_slice(&v->columns));
+    ph_item x, at;
 
-    ph_put_list(out, 1 + count);
+    ph_put_list(out, 1 + v->count);
     put_str(out, "or");
-    while (ph_read_item(&in, &x)) {
-        put_head(out, op->one, field, 1);
+    while (ph_read_item(&in, &x) && ph_read_item(&columns, &at)) {
+        put_head(out, op->one, field, at.raw, 1, 1);
         ph_buf_put(out, x.raw.data, x.raw.len);
     }
 }
 
-static bool put_range(parser *p, ph_buf *out, const text_op *op, const named *field, ph_buf *values)
+static bool put_range(parser *p, ph_buf *out, const text_op *op, const named *field, values *v)
 {
     bool there, negate = strcmp(op->one, "ne") == 0;
     const char *at = p->p;
 
     p->p += 2;
-    if (!value(p, values, &there))
+    if (!value(p, v, &there))
         return false;
     if (!there || (!negate && strcmp(op->one, "eq") != 0 && strcmp(op->one, ":") != 0))
         return refuse(p, at, "a range is field=low..high");
@@ -245,44 +245,46 @@ static bool put_range(parser *p, ph_buf *out, const text_op *op, const named *fi
         ph_put_list(out, 2);
         put_str(out, "not");
     }
-    put_head(out, "between", field, 2);
-    ph_buf_put(out, values->data, values->len);
+    put_head(out, "between", field, ph_buf_slice(&v->columns), 2, 2);
+    ph_buf_put(out, v->items.data, v->items.len);
     return true;
 }
 
-static bool values_of(parser *p, ph_buf *out, const text_op *op, const named *field, ph_buf *values)
+static void put_values(ph_buf *out, const text_op *op, const named *field, const values *v)
+{
+    if (v->count > 1 && !op->many) {
+        put_each(out, op, field, v);
+        return;
+    }
+    put_head(out, v->count > 1 ? op->many : op->one, field, ph_buf_slice(&v->columns), v->count, 1);
+    if (v->count > 1)
+        ph_put_list(out, v->count);
+    ph_buf_put(out, v->items.data, v->items.len);
+}
+
+static bool values_of(parser *p, ph_buf *out, const text_op *op, const named *field, values *v)
 {
     const char *start = p->p;
-    size_t count = 0;
     bool there;
 
-    if (!value(p, values, &there))
+    if (!value(p, v, &there))
         return false;
     if (there && is_range(p))
-        return put_range(p, out, op, field, values);
+        return put_range(p, out, op, field, v);
     if (!there && at_word_end(p) && op->many) { /* status= */
-        put_head(out, *op->sign == '!' ? "present" : "missing", field, 0);
+        put_head(out, *op->sign == '!' ? "present" : "missing", field, ph_slice(NULL, 0), 0, 0);
         return true;
     }
-    for (count = 1; there && p->p < p->end && *p->p == ','; count++) {
+    while (there && p->p < p->end && *p->p == ',') {
         p->p++;
-        if (!value(p, values, &there))
+        if (!value(p, v, &there))
             return false;
     }
     if (!there)
         return refuse(p, p->p > start ? p->p : start, "a value is missing here");
     if (!at_word_end(p))
         return refuse(p, p->p, "a space or a comma is missing here");
-    if (count == 1) {
-        put_head(out, op->one, field, 1);
-    } else if (op->many) {
-        put_head(out, op->many, field, 1);
-        ph_put_list(out, count);
-    } else {
-        put_each(out, op, field, values, count);
-        return true;
-    }
-    ph_buf_put(out, values->data, values->len);
+    put_values(out, op, field, v);
     return true;
 }
 
@@ -349,7 +351,9 @@ static bool words(parser *p, ph_buf *out)
     prophet_slice text;
     bool phrase = *p->p == '"';
 
-    ph_put_list(out, 2);
+    ph_put_list(out, 3);
+    ph_put_list(out, 1);
+    ph_put_int(out, (int64_t)column(p, start));
     put_str(out, "match");
     if (*p->p == '?' && p->end - p->p > 1 && p->p[1] >= '0' && p->p[1] <= '9')
         return parameter(p, out) && (at_word_end(p) || refuse(p, p->p, "a space is missing here"));
@@ -361,7 +365,6 @@ static bool words(parser *p, ph_buf *out)
             p->p++;
         text = ph_slice(start, (size_t)(p->p - start));
     }
-    put_mark(out, column(p, start));
     ph_buf query = PH_BUF_INIT; /* a phrase keeps its quotes */
     ph_buf_printf(&query, phrase ? "\"%.*s\"" : "%.*s", PH_FMT(text));
     ph_put_text(out, ph_buf_slice(&query));
@@ -374,7 +377,7 @@ static bool words(parser *p, ph_buf *out)
 static bool field_condition(parser *p, ph_buf *out, bool *is_field)
 {
     const char *start = p->p;
-    ph_buf values = PH_BUF_INIT;
+    values v = { PH_BUF_INIT, PH_BUF_INIT, 0 };
 
     while (p->p < p->end && name_char(*p->p))
         p->p++;
@@ -386,12 +389,13 @@ static bool field_condition(parser *p, ph_buf *out, bool *is_field)
         return true;
     }
     p->p += strlen(op->sign);
-    bool ok = values_of(p, out, op, &field, &values);
-    if (ok && values.failed) {
+    bool ok = values_of(p, out, op, &field, &v);
+    if (ok && (v.items.failed || v.columns.failed)) {
         p->rc = ph_nomem(p->err);
         ok = false;
     }
-    ph_buf_clear(&values);
+    ph_buf_clear(&v.items);
+    ph_buf_clear(&v.columns);
     return ok;
 }
 

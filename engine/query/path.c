@@ -370,7 +370,6 @@ prophet_code ph_query_operand(compiler *c, const path *p, prophet_slice raw, pro
     ph_buf b = PH_BUF_INIT;
     ph_item x;
 
-    raw = ph_query_unmark(c, raw);
     if (!ph_value_open(raw, &x))
         return ph_fail(err, PROPHET_EUSAGE, "the condition on %.*s lacks a value", PH_FMT(p->text));
     bool typed = is_word(&x, &word);

@@ -11,8 +11,8 @@
  *           score: how well a record fits the match (rank.c), unless there is a field of that name
  *   limit?  int      after? list: for each order field {} (absent) or {value}, then the local number: rows strictly behind that one
  *   deleted? bool    scan? bool: no limit on keys read    using? text: the index to read, as it is declared ("status,-due")
- * A value may be {"$word": text}: what a person typed, read as the field's kind says. A name or value may be {"$at": column, "$value": it}:
- * errors about it begin with that column.
+ * A value may be {"$word": text}: what a person typed, read as the field's kind says.
+ * In the text form a condition begins with a list of columns, of its field and of each value: errors about them begin with these.
  *
  * Conditions. Values compare in index order: kind, then value; 1 equals 1.0; text bytewise. All conditions but missing, ne, not_in, none and
  * not fail where the field shows nothing; ne and not_in are the opposites of eq and in. On a set each comparison holds if it holds for an element

@@ -116,8 +116,6 @@ typedef struct compiler {
     ph_arena              *a;
     size_t                 column; /* of what is read now, in the text form; 0: it was not marked */
 } compiler;
-/* What a mark of the text form marks, else raw itself. */
-prophet_slice ph_query_unmark(compiler *c, prophet_slice raw);
 prophet_code ph_query_path(compiler *c, prophet_slice text, path *out, prophet_error *err);
 /* Notes a type and its indexes for the planner. */
 prophet_code ph_query_note_type(compiler *c, prophet_slice name, uint32_t id, prophet_error *err);

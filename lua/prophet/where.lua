@@ -80,12 +80,17 @@ local function shown(v)
   return type(v) == "string" and ("%q"):format(#v > 60 and v:sub(1, 60) .. ".." or v) or tostring(v)
 end
 
+-- Kinds that are one Lua type: nearly all conditions.
+local plain = {
+  string = "string", text = "string", enum = "string", user = "string", int = "number", float = "number", counter = "number", bool = "boolean",
+}
+
 local function check_value(ts, kind, v, name)
   local want = wanted[kind]
   if want and not want[1](v) then
     e.raise { code = "usage", type = ts[NAME], field = name, value = v, message = ("%q wants %s, not %s"):format(name, want[2], shown(v)) }
   end
-  if type(v) == "number" and (v ~= v or v == math.huge or v == -math.huge) then
+  if type(v) == "number" and v - v ~= 0 then
     e.raise { code = "validation", type = ts[NAME], field = name, value = v, message = ("%q is compared with %s, which is not finite"):format(name, v) }
   end
   return v
@@ -145,6 +150,8 @@ end
 
 local function value(c, v)
   local kind = c.element or c.kind
+  local type_of = type(v)
+  if type_of == plain[kind] and (type_of ~= "number" or v - v == 0) then return v end
   return check_value(c.ts, kind, convert(c.ts, kind, v, c.path, c.to), c.path)
 end
 
@@ -249,7 +256,8 @@ local function compile_field(ts, path, v)
   end
   local element = (field.kind == "set" or field.kind == "list") and (field.of or "any") or nil
   if field.kind == "any" then element = nil end
-  return compile_value({ ts = at, path = path, kind = field.kind, element = element, to = field.to }, v)
+  if field.to then return compile_value({ ts = at, path = path, kind = field.kind, element = element, to = field.to }, v) end
+  return compile_value({ ts = at, path = path, kind = field.kind, element = element }, v)
 end
 
 -- ---- conditions on the record ----------------------------------------------------------------------------------
