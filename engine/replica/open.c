@@ -291,10 +291,19 @@ const char *ph_replica_notice(const ph_replica *r)
     return r->notice;
 }
 
+enum { USER_MAX = 255 }; /* no address is longer: every changeset has it */
+
 prophet_code ph_replica_set_user(ph_replica *r, const char *user, prophet_error *err)
 {
-    if (strlen(user) > PH_TEXT_MAX || !ph_utf8_valid(user, strlen(user)))
+    size_t len = strlen(user);
+    if (!ph_utf8_valid(user, len))
         return ph_fail(err, PROPHET_EUSAGE, "the user's name is not UTF-8");
+    if (len > USER_MAX)
+        return ph_fail(err, PROPHET_EUSAGE, "the user's name has %zu bytes: %d is the most", len,
+                       USER_MAX);
+    for (size_t i = 0; i < len; i++) /* a line of the log names the author */
+        if ((uint8_t)user[i] < ' ' || user[i] == 0x7f)
+            return ph_fail(err, PROPHET_EUSAGE, "the user's name holds a control character");
     char *copy = ph_strdup(user);
     if (!copy)
         return ph_nomem(err);

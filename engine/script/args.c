@@ -1,11 +1,21 @@
 /* args: checks of what Lua hands to C. A mistake raises `usage`, names the argument and says what was given. */
 #include "script/script_impl.h"
 
+/* A text without a length ends at its first zero byte: what is behind would be lost. */
+static const char *whole_text(lua_State *L, int idx, const char *what)
+{
+    size_t len;
+    const char *text = lua_tolstring(L, idx, &len);
+    if (strlen(text) != len)
+        script_fail(L, PROPHET_EUSAGE, NULL, "%s holds a zero byte", what);
+    return text;
+}
+
 const char *script_text(lua_State *L, int idx, size_t *len, const char *what)
 {
     if (lua_type(L, idx) != LUA_TSTRING)
         script_fail(L, PROPHET_EUSAGE, NULL, "%s is a %s, not a text", what, luaL_typename(L, idx));
-    return lua_tolstring(L, idx, len);
+    return len ? lua_tolstring(L, idx, len) : whole_text(L, idx, what);
 }
 
 const char *script_opt_text(lua_State *L, int idx, const char *what)
@@ -66,5 +76,5 @@ const char *script_text_option(lua_State *L, int idx, const char *name)
     if (type != LUA_TSTRING)
         script_fail(L, PROPHET_EUSAGE, NULL, "option %s is a %s, not a text", name,
                     lua_typename(L, type));
-    return lua_tostring(L, -1);
+    return whole_text(L, -1, name);
 }

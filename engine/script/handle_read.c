@@ -35,8 +35,14 @@ static prophet_value read_name(lua_State *L, int idx)
 {
     prophet_uuid id;
     size_t len;
-    if (lua_isinteger(L, idx))
-        return prophet_int(lua_tointeger(L, idx));
+    if (lua_type(L, idx) == LUA_TNUMBER) {
+        int whole;
+        lua_Integer number = lua_tointegerx(L, idx, &whole);
+        if (!whole)
+            script_fail(L, PROPHET_EUSAGE, "\"#12\", an id, or the end of one",
+                        "no record has the number %s", lua_tostring(L, idx));
+        return prophet_int(number);
+    }
     const l_record *r = script_record_at(L, idx);
     if (r)
         return prophet_ref(r->info.id);

@@ -508,9 +508,17 @@ static int l_incr(lua_State *L)
         lua_pushinteger(L, 1);
         lua_replace(L, 3);
     }
-    if (lua_type(L, 3) != LUA_TNUMBER || !lua_isinteger(L, 3))
+    int whole = 0;
+    lua_Integer by = lua_type(L, 3) == LUA_TNUMBER ? lua_tointegerx(L, 3, &whole) : 0;
+    if (!whole) {
+        const char *given = lua_type(L, 3) == LUA_TNUMBER
+                                ? luaL_tolstring(L, 3, NULL)
+                                : lua_pushfstring(L, "a %s", luaL_typename(L, 3));
         script_fail(L, PROPHET_EUSAGE, "t:incr(\"votes\", 2)",
-                    "a counter is incremented by an integer, not by a %s", luaL_typename(L, 3));
+                    "a counter is incremented by an integer, not by %s", given);
+    }
+    lua_pushinteger(L, by);
+    lua_replace(L, 3);
     if (has_hooks(L, &ts))
         return by_hooks(L, ts, "incr");
     l_handle *h = handle_of(L, ts);

@@ -328,10 +328,13 @@ static int l_each(lua_State *L)
     prophet_error err = { 0 };
     job *j = current(L);
     lua_settop(L, 2);
-    const char *name = script_text(L, 1, NULL, "a name");
+    size_t len;
+    const char *name = script_text(L, 1, &len, "a name");
     uint64_t size = size_at(L, 2, "a size");
     if (!j->each)
         return script_fail(L, PROPHET_EUSAGE, NULL, "that was of a call which has ended");
+    if (strlen(name) != len)
+        return 0; /* nothing here is called so */
     prophet_code rc = j->each(j->ctx, name, size, &err);
     return rc < 0 ? kept(L, j, rc, &err) : 0;
 }

@@ -78,6 +78,8 @@ local lazy = { fields = "prophet.fields", csv = "prophet.csv" }
 
 return setmetatable(M, {
   __name = "prophet",
+  __tostring = function() return "prophet " .. M.version end,
+  __newindex = strict.frozen("prophet", "a local, or a table of your own, holds what is yours"),
   __index = function(t, name)
     local module = lazy[name]
     if not module then

@@ -13,11 +13,12 @@ local known = {
 }
 
 local function number(name, v)
-  if math.type(v) ~= "integer" or v < 0 then
+  local n = type(v) == "number" and math.tointeger(v)
+  if not n or n < 0 then
     local given = type(v) == "number" and tostring(v) or "a " .. type(v)
     e.raise { code = "usage", message = ("log: %s is %s, not a number of changesets"):format(name, given), value = v }
   end
-  return v
+  return n
 end
 
 local function record_of(s, v)
@@ -43,8 +44,8 @@ function M.spec(s, filter)
   if spec.record ~= nil then spec.record = record_of(s, spec.record) end
   if spec.since ~= nil then spec.since = core.time(spec.since) end
   if spec["until"] ~= nil then spec["until"] = core.time(spec["until"]) end
-  if spec.limit ~= nil then number("limit", spec.limit) end
-  if spec.after ~= nil then number("after", spec.after) end
+  if spec.limit ~= nil then spec.limit = number("limit", spec.limit) end
+  if spec.after ~= nil then spec.after = number("after", spec.after) end
   if next(spec) == nil then return nil end
   return spec
 end

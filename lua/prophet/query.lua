@@ -14,6 +14,12 @@ local HANDLE, NAME = 1, 2
 local methods = {}
 local mt = { __name = "prophet.query", __index = strict.index("a query", methods), __newindex = strict.frozen "a query" }
 
+-- A query holds no rows: what takes it for a list of them would find it empty.
+local function no_list(hint)
+  return function() e.raise { code = "usage", message = "a query is no list of rows", hint = hint } end
+end
+mt.__len, mt.__pairs = no_list "query:count()", no_list "for t in query:each() do .. end"
+
 local QUERY = {} -- the key of what is private
 local own_names = { id = true, n = true, version = true }
 
@@ -93,6 +99,40 @@ local function order_field(ts, name)
   return where.field(ts, name)
 end
 
+-- The record at the end of a path but its last name. One that has several is no place to go on from.
+local function owner_of(record, path, name)
+  for part in path:gmatch "[^.]+" do
+    record = record ~= nil and record[part] or nil
+    if type(record) == "table" then
+      e.raise { code = "usage", field = name, message = ("after goes with no order by %q: it leads to several records"):format(name),
+        hint = "order by a field of the record itself" }
+    end
+  end
+  return record
+end
+
+-- Where a record stands in the order: its values, then its number.
+local function after_values(q, record)
+  local values = {}
+  for i, name in ipairs(q.order or {}) do
+    name = name:match "^%-?(.*)$"
+    local field = order_field(q.ts, name)
+    local value
+    if field ~= SCORE then -- found when it is run
+      local last = name:match "[^.]+$"
+      value = owner_of(record, name:sub(1, -#last - 1), name)
+      if value ~= nil then -- of a reference the id, wherever it leads
+        if own_names[last] then value = value[last] else value = value:get(last) end
+      end
+      if field.kind == "ref" and value ~= nil then value = core.ref(value) end
+    end
+    if value == nil then value = core.unset end
+    values[i] = value
+  end
+  values[#values + 1] = record.n
+  return values
+end
+
 --- Rows in this order; a leading "-" is descending. Ties by local number. "-score": those that fit the words of a match best come first.
 function methods.order(query, ...)
   local q = own(query)
@@ -109,40 +149,36 @@ function methods.order(query, ...)
     end
     order[i] = name
   end
-  return make(changed(query, "order", #order > 0 and order or nil))
+  local copy = changed(query, "order", #order > 0 and order or nil)
+  if copy.cursor then copy.after = after_values(copy, copy.cursor) end
+  return make(copy)
 end
 
 --- At most n rows.
 function methods.limit(query, n)
-  if math.type(n) ~= "integer" or n < 0 then
+  local rows = type(n) == "number" and math.tointeger(n)
+  if not rows or rows < 0 then
     e.raise { code = "usage", message = ("limit is %s, not a number of rows"):format(type(n) == "number" and tostring(n) or "a " .. type(n)), value = n }
   end
-  return make(changed(query, "limit", n))
+  return make(changed(query, "limit", rows))
+end
+
+-- A row that a page ended with may be deleted by now: where it stood is known all the same.
+local function cursor(ts, record)
+  if core.record.is(record) then
+    if record.type == ts[NAME] then return record end
+    e.raise { code = "usage", type = ts[NAME], value = record, message = ("after a record of %s, in a query of %s"):format(record.type, ts[NAME]) }
+  end
+  if record == nil then e.raise { code = "usage", message = "after which record?" } end
+  return ts.object:get(record, { deleted = true }) or ts.object:must(record)
 end
 
 --- Rows behind this record, in the query's order.
 function methods.after(query, record)
   local q = own(query)
-  if not core.record.is(record) then
-    record = record ~= nil and q.ts.object:must(record) or e.raise { code = "usage", message = "after which record?" }
-  end
-  local values = {}
-  for i, name in ipairs(q.order or {}) do
-    name = name:match "^%-?(.*)$"
-    local field = order_field(q.ts, name)
-    local value = record
-    if field == SCORE then value, name = nil, "" end -- found when it is run
-    local last = name:match "[^.]+$" or ""
-    for part in name:sub(1, -#last - 1):gmatch "[^.]+" do value = value ~= nil and value[part] or nil end
-    if value ~= nil then -- of a reference the id, wherever it leads
-      if own_names[last] then value = value[last] else value = value:get(last) end
-    end
-    if field.kind == "ref" and value ~= nil then value = core.ref(value) end
-    if value == nil then value = core.unset end
-    values[i] = value
-  end
-  values[#values + 1] = record.n
-  return make(changed(query, "after", values))
+  local copy = changed(query, "cursor", cursor(q.ts, record))
+  copy.after = after_values(q, copy.cursor)
+  return make(copy)
 end
 
 --- Rows as plain tables of these fields.
@@ -383,10 +419,8 @@ end
 --- keys, tested, rows and ms say what that took.
 function methods.explain(query, options)
   local q = own(query)
-  for name in pairs(options or {}) do
-    if name ~= "run" then e.raise { code = "usage", message = ("explain has no option %q"):format(tostring(name)), hint = e.suggest(name, { "run" }) } end
-  end
-  local plan = q.ts[HANDLE]:explain(spec_of(q, q.limit), options and options.run or false)
+  local run = strict.options("explain", options, { run = true }).run
+  local plan = q.ts[HANDLE]:explain(spec_of(q, q.limit), run or false)
   return setmetatable(plan, plan_mt)
 end
 

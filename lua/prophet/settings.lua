@@ -62,6 +62,11 @@ end
 function M.new(s)
   return setmetatable({}, {
     __name = "prophet.settings",
+    __tostring = function()
+      local names = {}
+      for name in each(s) do names[#names + 1] = name end
+      return "prophet.settings: " .. table.concat(names, ", ")
+    end,
     __index = function(_, name) return M.get(s, name) end,
     __newindex = function(_, name, value) set(s, name, value) end,
     __pairs = function() return each(s) end,

@@ -88,6 +88,10 @@ end
 
 local function unknown_field(ts, name, record)
   local names = table.move(ts.names, 1, #ts.names, 1, {})
+  if record and core.record.methods[name] then
+    e.raise { code = "unknown_field", type = ts[NAME], field = name, value = name, message = ("type %q has no field %q"):format(ts[NAME], name),
+      hint = ("get reads fields; write t.%s"):format(name) }
+  end
   if record then
     for method in pairs(core.record.methods) do names[#names + 1] = method end
   end
@@ -243,6 +247,7 @@ function M.new(s)
   s.registry = setmetatable({ state = s, by_name = {} }, registry)
   return setmetatable({}, {
     __name = "prophet.types",
+    __tostring = function() return "prophet.types: " .. table.concat(names_of(s), ", ") end,
     __index = function(_, name)
       if type(name) == "table" and rawget(name, TS) then return name end
       return s.registry:state_of(name).object

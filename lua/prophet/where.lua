@@ -220,12 +220,12 @@ end
 
 function of_field.prefix(c, x)
   check_text(c, "prefix")
-  return { "prefix", c.path, x.text }
+  return { "prefix", c.path, c.kind == "bytes" and core.bytes(x.text) or x.text }
 end
 function of_field.contains(c, x)
   if c.element then return of_field.has(c, { value = x.text }) end
   check_text(c, "contains")
-  return { "contains", c.path, x.text }
+  return { "contains", c.path, c.kind == "bytes" and core.bytes(x.text) or x.text }
 end
 function of_field.present(c) return { "present", c.path } end
 function of_field.missing(c) return { "missing", c.path } end

@@ -55,6 +55,56 @@ describe("a mistake in Lua", function()
     says("usage", function() return ticket:find {}:limit(-1) end, "limit is -1")
   end)
 
+  it("in a number is told, and a whole float is none", function()
+    local t = ticket:create { summary = "x" }
+    assert.equal(t.id, ticket:get(t.n + 0.0).id)
+    assert.equal(2, t:incr("votes", 2.0).votes)
+    assert.equal("x", t:at(db:version() + 0.0).summary)
+    assert.equal(1, #place.list(db:log { limit = 1.0 }))
+    says("usage", function() return ticket:get(2.5) end, "no record has the number 2.5", "#12")
+    says("usage", function() return t:incr("votes", 2.5) end, "by an integer, not by 2.5")
+    says("usage", function() return t:incr("votes", 2 ^ 63) end, "by an integer, not by 9.2")
+    says("usage", function() return t:incr("votes", 0 / 0) end, "by an integer, not by")
+    says("usage", function() return t:incr("votes", "2") end, "by an integer, not by a string")
+    says("usage", function() return t:at(1.5) end, "no point in the past: 1.5")
+    says("usage", function() return db:log { limit = 1.5 } end, "limit is 1.5")
+  end)
+
+  it("in the user's name is told", function()
+    local function as(user)
+      return function() return prophet.open(place.path "users", { create = true, user = user }) end
+    end
+    says("usage", as(("u"):rep(256)), "256 bytes: 255 is the most")
+    says("usage", as "ann\nbob", "control character")
+    says("usage", as "ann\0bob", "zero byte")
+    says("usage", as "\xff", "UTF-8")
+    says("usage", function() db.user = "ann\0bob" end, "zero byte")
+    says("usage", function() db.user = ("u"):rep(1 << 20) end, "255 is the most")
+    db.user = ("\u{e4}"):rep(127)
+    assert.equal(("\u{e4}"):rep(127), ticket:create({ summary = "x" }):history()().author)
+  end)
+
+  it("that gets what is no field is told how to read it", function()
+    local t = ticket:create { summary = "x" }
+    says("unknown_field", function() return t:get "n" end, 'no field "n"', "write t.n")
+    says("unknown_field", function() return t:get "sumary" end, 'did you mean "summary"')
+  end)
+
+  it("that writes into the module is refused", function()
+    says("immutable", function() prophet.foo = 1 end, "prophet is not assigned: foo", "local")
+    assert.is_nil(rawget(prophet, "foo"))
+  end)
+
+  it("is seen in what is printed: no object shows an address", function()
+    db.settings.components = { "ui" }
+    assert.equal("prophet.types: milestone, ticket", tostring(db.types))
+    assert.equal("prophet.settings: components", tostring(db.settings))
+    assert.equal("prophet " .. prophet.version, tostring(prophet))
+    for _, v in ipairs { db, db.types, db.types.ticket, db.settings, db.remotes, prophet, ticket:find {}, prophet.q.lt(3) } do
+      assert.is_nil(tostring(v):find "0x%x", tostring(v))
+    end
+  end)
+
   it("in a value names the field", function()
     says("validation", function() return ticket:create { summary = "\xff" } end, 'field "summary"', "UTF-8")
     says("validation", function() return ticket:create { summary = "x", cost = 0 / 0 } end, 'field "cost"', "finite")

@@ -98,6 +98,9 @@ describe("a query", function()
     finds("a", { summary = q.prefix "a cr" })
     finds("ad", { summary = q.contains "crash" })
     finds("", { summary = q.contains "Crash" })
+    finds("b", { raw = q.prefix "\1" })
+    finds("", { raw = q.prefix "\xff" }) -- bytes need not be text
+    finds("", { raw = q.contains "\xff" })
     finds("ad", { q.match "CRASH" })
     finds("a", { q.match "save crash" })
     finds("", { q.match "cras" })
@@ -202,6 +205,38 @@ describe("a query", function()
     assert.equal("dab", names(by_due:after(by_due:first())))
     assert.equal("bcd", names(all:after(all:first())))
     assert.equal(3, all:after(all:first()):count())
+  end)
+
+  it("goes on after a row that changed, or is gone, or before the order is said", function()
+    local order = ticket:find({}):order "severity" -- a 1, b 2, d 3, c 5
+    local b = ticket:find({ summary = q.prefix "b" }):one()
+    local after_b = order:after(b)
+    b = b:set { severity = 5 }
+    assert.equal("dbc", names(after_b)) -- where it was when it was read
+    assert.equal("c", names(order:after(b)))
+    b:delete()
+    assert.equal("dc", names(after_b))
+    assert.equal("c", names(order:after("#" .. b.n)))
+    assert.equal("c", names(order:after(b.id)))
+    raises("not_found", order.after, order, "#99")
+    local d = ticket:find({ severity = 3 }):one()
+    assert.equal("a", names(ticket:find({}):after(d):order "-severity"))
+    assert.equal("c", names(ticket:find({}):after(d):order("-status"):order "severity"))
+    local err = raises("usage", order.after, order, one) -- of another type
+    assert.truthy(err.message:find("after a record of milestone, in a query of ticket", 1, true), err.message)
+    err = raises("usage", function() return ticket:find({}):order("children.severity"):after(d) end)
+    assert.truthy(err.message:find("leads to several records", 1, true), err.message)
+  end)
+
+  it("is no list of rows", function()
+    local all = ticket:find {}
+    assert.truthy(raises("usage", function() return #all end).hint:find "count")
+    assert.truthy(raises("usage", function() return pairs(all) end).hint:find "each")
+    raises("usage", function() for _ in ipairs(all) do break end end)
+    raises("usage", all.explain, all, 5)
+    raises("usage", all.explain, all, { rum = true })
+    assert.equal(2, #all:limit(2.0):all())
+    raises("usage", all.limit, all, 2.5)
   end)
 
   it("is a value: every step is a new one", function()
