@@ -275,7 +275,16 @@ static void add_hint(ph_buf *b, const path *p)
         ph_buf_printf(b, "%s%.*s", b->len ? "," : "", PH_FMT(first));
 }
 
-/* The index that would help most: fields that are fixed, then one of which a range is read; of a path the reference. */
+/* Present or missing: an index reads just these, but a value says more. NULL: it is neither. */
+static const path *presence(const node *n)
+{
+    if (n->op == OP_NOT)
+        n = n->kids[0];
+    return n->op == OP_PRESENT && n->path->steps[0].kind == STEP_FIELD ? n->path : NULL;
+}
+
+/* The index that would help most: fields that are fixed, then one of which a range is read; of a path the reference. Where all fit, one that
+ * has the first of them in order. */
 static bool find_hint(ph_query *q)
 {
     const node *n = q->where;
@@ -295,6 +304,12 @@ static bool find_hint(ph_query *q)
             add_hint(&b, list[i]->path);
             break;
         }
+    for (size_t i = 0; i < count && b.len == 0; i++)
+        if (presence(list[i]))
+            add_hint(&b, presence(list[i]));
+    if (!n && q->limited && q->order_count == 1 && !q->order->score && q->order->path.count == 1 &&
+        q->order->path.steps[0].kind == STEP_FIELD)
+        add_hint(&b, &q->order->path);
     q->hint = ph_arena_copy(&q->arena, ph_buf_slice(&b), &ok);
     ok = ok && !b.failed;
     ph_buf_clear(&b);

@@ -176,6 +176,8 @@ static prophet_code take_list(compiler *c, node *n, arguments *a, prophet_error 
     while (ph_read_item(&in, &x))
         raws[count++] = x.raw;
     prophet_code rc = take_values(c, n, a, raws, count, err);
+    if (n->op == OP_IN && count == 0)
+        n->op = OP_FALSE; /* nothing is read for it */
     if (rc >= 0 && count > 1)
         qsort((void *)n->values, count, sizeof *n->values, in_order); /* eval.c searches them */
     return rc;
@@ -353,6 +355,8 @@ static prophet_code inner_conditions(compiler *c, node *n, const arguments *a, u
         n->kid_count += rc >= 0;
         n->cost += rc >= 0 ? n->kids[i]->cost : 0;
     }
+    if (n->op == OP_OR && a->count == 0)
+        n->op = OP_FALSE;
     if (rc >= 0 && n->kid_count > 1)
         qsort(n->kids, n->kid_count, sizeof(node *), cheap_first);
     return rc;

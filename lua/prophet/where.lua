@@ -169,7 +169,8 @@ function of_field.ne(c, x) return { "not", of_field.eq(c, x) } end
 local function bound(c, v)
   if is_whole(c, v) then return v end
   if c.kind == "list" then
-    e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = v, message = ("%q is a list: it comes before and behind no single value"):format(c.path) }
+    e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = v,
+      message = ("%q is a list: it comes before and behind no single value"):format(c.path) }
   end
   return value(c, v)
 end

@@ -105,6 +105,21 @@ describe("a plan", function()
     assert.equal("name", task:find({ name = "task 007" }):explain().help)
     assert.equal(1, #task:find({ name = "task 007" }):scan():all())
     assert.equal(100, #task:find({ status = "open" }):all())
+    assert.equal("name", task:find({ name = q.missing() }):explain().help)
+    assert.equal("name", task:find({ name = q.present() }):explain().help)
+    e = raises("needs_scan", function() return task:find({}):order("-name"):limit(3):all() end)
+    assert.truthy(e.hint:find("an index on name would help", 1, true))
+  end)
+
+  it("reads nothing for a choice of nothing", function()
+    for _, conditions in ipairs { { name = {} }, { status = {} }, { tags = {} }, { ["list.name"] = {} }, { q.any {} },
+      { name = "x", status = q.one_of {} }, { q.all { { name = {} }, { status = "open" } } } } do
+      assert.equal(0, plan(task:find(conditions)).keys)
+      assert.equal(0, #task:find(conditions):all())
+      assert.equal(0, task:find(conditions):count())
+    end
+    assert.equal(400, #task:find({ status = q.none_of {} }):scan():all())
+    assert.equal(400, task:find({ q.none {}, tags = q.none_of {} }):scan():count())
   end)
 
   it("asks in the text form", function()
