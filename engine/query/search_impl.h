@@ -1,4 +1,4 @@
-/* What answers a match from postings: search.c goes through them, rank.c scores what it finds, source_match.c gives it to run.c. */
+/* What answers a match from postings: search_open.c looks them up, search.c goes through them, rank.c scores what it finds, source_match.c gives it to run.c. */
 #ifndef PH_QUERY_SEARCH_IMPL_H
 #define PH_QUERY_SEARCH_IMPL_H
 #include "query/plan_impl.h"
@@ -71,6 +71,10 @@ prophet_code ph_search_score(search *s, uint64_t number, double *score, prophet_
 
 /* Stands on the first number from `from` on at which the form holds: f->at. */
 prophet_code ph_search_form(search *s, search_form *f, uint64_t from, prophet_error *err);
+/* How often a word stands in the slots; `weights` NULL: whether it does. */
+prophet_code ph_search_times_in(const search *s, prophet_slice posting, uint64_t slots, const double *weights, double *times,
+                                prophet_error *err);
+uint64_t     ph_search_all_slots(const search *s);
 /* How often, weighted by slots, it stands in the record f->at. */
 prophet_code ph_search_times(search *s, search_form *f, double *times, prophet_error *err);
 
