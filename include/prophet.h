@@ -396,6 +396,7 @@ PROPHET_API prophet_code prophet_get(prophet_db *db, const char *type, prophet_v
  *   limit?  int       after? list: the order fields' values (nil: absent) and the local number of the last row seen: rows strictly after it
  *   deleted? bool: the dead ones instead          scan? bool: no limit on keys read
  *   using?  text: the index to read, as it is declared ("status,-due")
+ *   group?  text: the field prophet_group counts by    count? bool: prophet_explain is asked of prophet_count
  *   text?   conditions in the text form (docs/queries.md), beside those of where; its sort and limit are for prophet_parse to tell
  *   params? list: what ?1, ?2 .. in the text stand for
  * Declared indexes are used where they help. What reads more keys than the handle's `reads` without an index is ENEEDSSCAN, which says what is
@@ -407,10 +408,14 @@ PROPHET_API prophet_code prophet_query(prophet_db *db, prophet_value spec, proph
  * so that the answer does not depend on `of`. Of an iterator that was opened inside a change: what is there now. */
 PROPHET_API prophet_code prophet_query_beside(const prophet_iter *of, prophet_value spec, prophet_iter **out, prophet_error *err);
 PROPHET_API prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, prophet_error *err);
+/* How many rows each value of the spec's `group` has, a field or a path: maps {value?, count} by rising value; the first may be without one, of rows
+ * that have none. Of sets and lists each element counts; 1 and 1.0 are one value. Keys of an index are counted where they tell it, else rows are read. */
+PROPHET_API prophet_code prophet_group(prophet_db *db, prophet_value spec, prophet_iter **out, prophet_error *err);
 /* Checks a spec's type, text and params: a map of order? and limit?, as the text has them. EUSAGE, EFIELD: the message names the column. */
 PROPHET_API prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out, prophet_error *err);
 /* How a query is run: a map {plan ("scan" "numbers" "ids" "index" "union" "intersect" "match"), text, index?, order ("index" "number" "sort" "top"),
- * scans, tests, estimated? (keys), help? (fields)}; run: it is, and {keys, tested, rows, ms} say what that took. */
+ * scans, tests, estimated? (keys), help? (fields)}; run: it is, and {keys, tested, rows, fetched, ms} say what that took; fetched: rows
+ * that were read. With `group` or `count` in the spec: how that is told; rows are values then, or what was counted. */
 PROPHET_API prophet_code prophet_explain(prophet_db *db, prophet_value spec, bool run, prophet_doc **out, prophet_error *err);
 /* Where the words of a spec's matches stand in a record it gave: a map {field, pieces}, about `words` words of the text that shows most of them;
  * the second, fourth, .. of the pieces are what was found. Each stretch of white space is one space, and what is left out is an ellipsis.

@@ -117,6 +117,57 @@ prophet_code prophet_count(prophet_db *db, prophet_value spec, uint64_t *out, pr
     return rc;
 }
 
+/* ---- groups ----------------------------------------------------------------------------------------------------------------- */
+
+typedef struct groups {
+    ph_arena arena;
+    ph_query_group_row *at;
+    size_t count, pos;
+} groups;
+
+static void close_groups(void *state)
+{
+    groups *g = state;
+    ph_arena_clear(&g->arena);
+    ph_free(g);
+}
+
+static prophet_code next_group(prophet_iter *it, void *state, prophet_doc **out, prophet_error *err)
+{
+    groups *g = state;
+    ph_arena a = PH_ARENA_INIT;
+    api_map m = api_map_in(&a);
+    (void)it;
+    if (g->pos == g->count)
+        return PROPHET_DONE;
+    const ph_query_group_row *row = &g->at[g->pos++];
+    if (row->value.len)
+        api_put_canonical(&m, "value", row->value);
+    api_put(&m, "count", prophet_int((int64_t)row->count));
+    prophet_code rc = api_doc_take(&a, &m, out, err);
+    ph_arena_clear(&a);
+    return rc;
+}
+
+prophet_code prophet_group(prophet_db *db, prophet_value spec, prophet_iter **out,
+                           prophet_error *err)
+{
+    api_read rd = { 0 };
+    const ph_query_options o = options_of(db);
+    ph_query *q = NULL;
+    groups *g = ph_zalloc(sizeof *g);
+    if (!g)
+        return ph_nomem(err);
+    prophet_code rc = api_read_begin(db, &rd, err);
+    if (rc >= 0 && (rc = api_query_compile(db, rd.v, &spec, &q, err)) >= 0)
+        rc = ph_query_group(q, rd.v->txn, &o, &g->arena, &g->at, &g->count, NULL, err);
+    ph_query_free(q);
+    api_read_end(&rd);
+    if (rc < 0 || (rc = api_iter_new(db, next_group, close_groups, g, out, err)) < 0)
+        close_groups(g);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 /* ---- plans ----------------------------------------------------------------------------------------------------------------- */
 
 static prophet_code plan_doc(const ph_query_plan *p, bool run, prophet_doc **out,
@@ -137,6 +188,7 @@ static prophet_code plan_doc(const ph_query_plan *p, bool run, prophet_doc **out
         api_put(&m, "keys", prophet_int((int64_t)p->stats.keys));
         api_put(&m, "tested", prophet_int((int64_t)p->stats.tested));
         api_put(&m, "rows", prophet_int((int64_t)p->rows));
+        api_put(&m, "fetched", prophet_int((int64_t)p->stats.fetched));
         api_put(&m, "ms", prophet_float((double)p->us / 1000));
     }
     prophet_code rc = api_doc_take(&a, &m, out, err);

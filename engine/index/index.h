@@ -175,6 +175,9 @@ prophet_code ph_asked_get(ph_txn *t, const ph_cell_key *k, const uint8_t questio
 bool ph_ordered_put(ph_buf *key, prophet_slice value, bool descending, size_t room);
 /* Appends only the code of a kind and, of texts and bytes, what they begin with: a bound for all values like that. True: cut to room. */
 bool ph_ordered_put_prefix(ph_buf *key, bool bytes, prophet_slice start, bool descending, size_t room);
+/* The value a key begins with, appended to out as a value, absent ones as nothing; *used: its bytes of the key. A number is the integer it equals, if
+ * there is one. False: keys do not tell values of this kind (blobs, lists, maps), or this one was cut. (ordered_read.c) */
+bool ph_ordered_get(prophet_slice key, bool descending, ph_buf *out, size_t *used);
 #define PH_IX_ROOM 480 /* bytes for all values of a key */
 #define PH_IX_CUT  10u
 #define PH_IX_ABSENT 0x05 /* the code of an absent value */

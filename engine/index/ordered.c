@@ -9,20 +9,8 @@
  *   list    80   entries, 00             map   90   keys as texts without their code, 00, values in the same order, 00
  * What does not fit `room` is cut: the bytes so far, 00 02, 8 bytes of a hash of the whole value. Such keys are in order among
  * all that differ within the cut; readers compare the values of equal-looking ones. Descending: every byte inverted. */
-#include "index/index_impl.h"
+#include "index/ordered_impl.h"
 
-enum {
-    CODE_ABSENT = PH_IX_ABSENT,
-    CODE_BOOL = 0x10,
-    CODE_NUMBER = 0x20,
-    CODE_TEXT = 0x30,
-    CODE_BYTES = 0x40,
-    CODE_TIME = 0x50,
-    CODE_REF = 0x60,
-    CODE_BLOB = 0x70,
-    CODE_LIST = 0x80,
-    CODE_MAP = 0x90
-};
 #define CUT_TAIL PH_IX_CUT /* 00 02, hash */
 
 typedef struct ordered_out {
@@ -89,7 +77,7 @@ static void put_double(ordered_out *o, double d)
 
 static void put_number(ordered_out *o, const ph_item *x)
 {
-    const double wide = 9007199254740992.0; /* 2^53: up to here floats have every integer */
+    const double wide = PH_ORDERED_WIDE;
     double d = x->kind == PH_FLOAT ? x->d : (double)x->i;
     uint64_t above = 0;
 

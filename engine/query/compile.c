@@ -123,8 +123,8 @@ static prophet_code take_after(compiler *c, const ph_item *x, prophet_error *err
 
 static prophet_code unknown_member(prophet_slice name, prophet_error *err)
 {
-    static const char *const known[] = { "type",  "where",   "order", "limit",
-                                         "after", "deleted", "scan",  "using" };
+    static const char *const known[] = { "type",    "where", "order", "limit", "after",
+                                         "deleted", "scan",  "using", "group", "count" };
     char text[40];
     size_t len = name.len < sizeof text - 1 ? name.len : sizeof text - 1;
 
@@ -138,12 +138,24 @@ static prophet_code unknown_member(prophet_slice name, prophet_error *err)
 }
 
 /* The members in the order in which they must be read. */
-enum { M_TYPE, M_WHERE, M_ORDER, M_LIMIT, M_AFTER, M_DELETED, M_SCAN, M_USING, MEMBERS };
+enum {
+    M_TYPE,
+    M_WHERE,
+    M_ORDER,
+    M_LIMIT,
+    M_AFTER,
+    M_DELETED,
+    M_SCAN,
+    M_USING,
+    M_GROUP,
+    M_COUNT,
+    MEMBERS
+};
 
 static prophet_code find_members(prophet_slice spec, ph_item out[MEMBERS], prophet_error *err)
 {
-    static const char *const names[MEMBERS] = { "type",  "where",   "order", "limit",
-                                                "after", "deleted", "scan",  "using" };
+    static const char *const names[MEMBERS] = { "type",    "where", "order", "limit", "after",
+                                                "deleted", "scan",  "using", "group", "count" };
     ph_item map, key, value;
 
     if (!ph_value_open(spec, &map) || map.kind != PH_MAP)
@@ -251,6 +263,22 @@ static prophet_code take_using(compiler *c, const ph_item *x, prophet_error *err
     return PROPHET_EUSAGE;
 }
 
+static prophet_code take_group(compiler *c, const ph_item *x, prophet_error *err)
+{
+    path *p = ph_arena_zalloc(c->a, sizeof *p);
+
+    if (!p)
+        return ph_nomem(err);
+    if (x->kind != PH_TEXT)
+        return ph_fail(err, PROPHET_EUSAGE, "group takes the name of a field");
+    prophet_code rc = ph_query_path(c, x->s, p, err);
+    if (rc >= 0 && (p->kind == PH_Q_MANY || p->kind == PH_Q_COMPUTED || p->kind == PH_Q_MAP))
+        return ph_fail(err, PROPHET_EUSAGE, "%.*s has no values that rows can be counted by",
+                       PH_FMT(x->s));
+    c->q->group = p;
+    return rc;
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
 enum { HINT_FIELDS = 3 };
@@ -343,7 +371,10 @@ static prophet_code compile(compiler *c, prophet_slice spec, prophet_error *err)
          (rc = take_flag(&m[M_DELETED], "deleted", &c->q->deleted, err)) < 0) ||
         (m[M_SCAN].kind != PH_ABSENT &&
          (rc = take_flag(&m[M_SCAN], "scan", &c->q->scan, err)) < 0) ||
-        (m[M_USING].kind != PH_ABSENT && (rc = take_using(c, &m[M_USING], err)) < 0))
+        (m[M_USING].kind != PH_ABSENT && (rc = take_using(c, &m[M_USING], err)) < 0) ||
+        (m[M_GROUP].kind != PH_ABSENT && (rc = take_group(c, &m[M_GROUP], err)) < 0) ||
+        (m[M_COUNT].kind != PH_ABSENT &&
+         (rc = take_flag(&m[M_COUNT], "count", &c->q->count, err)) < 0))
         return rc;
     if (c->q->where &&
         (c->q->where->op == OP_TRUE || (c->q->where->op == OP_AND && c->q->where->kid_count == 0)))

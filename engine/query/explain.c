@@ -73,12 +73,24 @@ static const char *order_name(const ph_query *q, const plan *p)
     return q->limited ? "top" : "sort";
 }
 
+/* Rows are read of what keys do not tell only: odd records, and values that were cut. */
+static bool keys_tell(const ph_query *q, const plan *p)
+{
+    size_t field;
+
+    if (!p->exact || p->access->kind == ACCESS_IDS || q->deleted || q->has_after)
+        return false;
+    return q->group ? ph_query_groups_by_keys(q) && ph_plan_tells(q, p->access, &field) : q->count;
+}
+
 static prophet_code make(const ph_query *q, query_run *r, ph_arena *a, ph_query_plan *out,
                          prophet_error *err)
 {
     planner p = { r, a };
     ph_buf b = PH_BUF_INIT;
     plan made;
+    r->counts = q->count || q->group;
+    r->groups = ph_query_groups_by_keys(q);
     prophet_code rc = ph_plan_make(r, a, &made, err);
 
     if (rc >= 0 && (made.access->kind == ACCESS_INDEX || made.access->kind == ACCESS_UNION))
@@ -97,7 +109,9 @@ static prophet_code make(const ph_query *q, query_run *r, ph_arena *a, ph_query_
     ph_buf_reset(&b);
     describe(made.access, &b);
     ph_buf_printf(&b, "%s%s", out->tests ? ", each row is tested" : "",
-                  made.ordered          ? ", in order"
+                  keys_tell(q, &made)   ? ", from keys alone"
+                  : r->counts           ? ""
+                  : made.ordered        ? ", in order"
                   : q->order_count == 0 ? ""
                   : q->limited          ? ", the first are kept"
                                         : ", then sorted");
@@ -106,12 +120,11 @@ static prophet_code make(const ph_query *q, query_run *r, ph_arena *a, ph_query_
     return PROPHET_OK;
 }
 
-static prophet_code run_all(const ph_query *q, ph_txn *t, const ph_query_options *o,
-                            ph_query_plan *out, prophet_error *err)
+static prophet_code run_rows(const ph_query *q, ph_txn *t, const ph_query_options *o,
+                             ph_query_plan *out, prophet_error *err)
 {
     ph_query_iter *it = NULL;
     ph_row row;
-    uint64_t start = ph_monotonic_us();
     prophet_code rc = ph_query_open(q, t, o, &it, err);
 
     while (rc == PROPHET_OK && (rc = ph_query_next(it, &row, err)) == PROPHET_OK)
@@ -119,8 +132,32 @@ static prophet_code run_all(const ph_query *q, ph_txn *t, const ph_query_options
     if (it)
         ph_query_stats_get(it, &out->stats);
     ph_query_close(it);
-    out->us = ph_monotonic_us() - start;
     return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code run_group(const ph_query *q, ph_txn *t, const ph_query_options *o,
+                              ph_query_plan *out, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_query_group_row *rows;
+    size_t count = 0;
+    prophet_code rc = ph_query_group(q, t, o, &a, &rows, &count, &out->stats, err);
+
+    out->rows = count;
+    ph_arena_clear(&a);
+    return rc;
+}
+
+static prophet_code run_it(const ph_query *q, ph_txn *t, const ph_query_options *o,
+                           ph_query_plan *out, prophet_error *err)
+{
+    uint64_t start = ph_monotonic_us();
+    prophet_code rc = q->group   ? run_group(q, t, o, out, err)
+                      : q->count ? ph_query_count(q, t, o, &out->rows, &out->stats, err)
+                                 : run_rows(q, t, o, out, err);
+
+    out->us = ph_monotonic_us() - start;
+    return rc;
 }
 
 prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run,
@@ -135,5 +172,5 @@ prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_optio
         rc = make(q, &r, &a, out, err);
     ph_query_run_end(&r);
     ph_arena_clear(&a);
-    return rc >= 0 && run ? run_all(q, t, o, out, err) : rc;
+    return rc >= 0 && run ? run_it(q, t, o, out, err) : rc;
 }

@@ -436,7 +436,8 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
     candidates *l = ph_arena_alloc(a, sizeof *l);
     if (!l)
         return ph_nomem(err);
-    if ((rc = find_candidates(&p, q->type, q->where, ordered, l, err)) < 0)
+    bool all = r->counts && !q->where; /* keys tell how many records there are */
+    if ((rc = find_candidates(&p, q->type, q->where, ordered || all, l, err)) < 0)
         return rc;
     best = scored ? scored_access(q, l) : NULL;
     out->reads_scores = out->scans = scored && !best;
@@ -447,6 +448,10 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
         prefer_ordered(q, l, &best);
     if (ordered && !scored && (rc = walk_instead(&p, l, &best, out, err)) < 0)
         return rc;
+    if (r->groups && (rc = ph_plan_group(&p, l->at, l->count, all_of(l), &best, err)) < 0)
+        return rc;
+    for (size_t i = 0; all && i < l->count && !best; i++)
+        best = l->at[i]->repeats ? NULL : l->at[i];
     if (!best && q->force)
         best = l->count ? l->at[0] : NULL;
     if (!best)

@@ -32,6 +32,7 @@ struct access {
     uint64_t    covers;    /* bits of the conditions it answers */
     bool        exact;     /* all it gives fit those conditions: no row needs to be looked at */
     bool        unique;    /* gives no record twice */
+    bool        repeats;   /* ACCESS_INDEX: its keys have a record twice, for elements of a set */
     bool        by_number; /* by rising local number */
     uint64_t    keys;      /* to be read; at least so many when not sure */
     bool        counted;   /* keys was looked at */
@@ -101,6 +102,13 @@ plan_order   ph_plan_order(const ph_query *q, const access *a);
 size_t       ph_plan_fixed(const access *a, const order_term *o);
 prophet_slice ph_plan_after_prefix(prophet_slice prefix, ph_arena *a); /* the least key above all that begin so; empty: no memory */
 
+/* plan_group.c */
+/* Of the accesses that answer all conditions: one whose keys tell the values of q->group, where they cost less than the rows of `best`. */
+prophet_code ph_plan_group(planner *p, access *const *list, size_t count, uint64_t all, access **best, prophet_error *err);
+bool         ph_query_groups_by_keys(const ph_query *q); /* may they? */
+/* Do its keys tell them? Which field of the index it is. */
+bool         ph_plan_tells(const ph_query *q, const access *a, size_t *field);
+
 /* plan_join.c: conditions on other types' records, as values and ids. *out NULL: too many of them. */
 prophet_code ph_plan_join(planner *p, uint32_t type, const node *n, node **as_values, access **as_ids, prophet_error *err);
 
@@ -126,6 +134,8 @@ typedef struct access_source {
 /* Reads an access; `ordered`: in the query's order, by `order`. */
 prophet_code ph_source_open(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
 void         ph_source_close(access_source *s);
+/* run.c: the next row of a source that fits; PROPHET_DONE: no more. */
+prophet_code ph_source_fit(query_run *r, access_source *s, const plan *p, ph_row *row, prophet_error *err);
 /* source_index.c */
 prophet_code ph_source_index(query_run *r, const access *a, plan_order order, access_source *out, prophet_error *err);
 

@@ -343,12 +343,13 @@ static prophet_code make_ranges(making *m, access *a, bool *ranged, prophet_erro
     return PROPHET_OK;
 }
 
-static bool has_set(const ph_index_def *def)
+static size_t sets_of(const ph_index_def *def)
 {
+    size_t n = 0;
+
     for (size_t i = 0; i < def->count; i++)
-        if (def->kinds[i] == PH_IX_SET)
-            return true;
-    return false;
+        n += def->kinds[i] == PH_IX_SET;
+    return n;
 }
 
 prophet_code ph_plan_index(planner *p, uint32_t type, const query_index *index, const conjunct *c,
@@ -395,7 +396,8 @@ prophet_code ph_plan_index(planner *p, uint32_t type, const query_index *index, 
     }
     a->covers = m.covers;
     a->exact = m.exact;
-    a->unique = !m.repeats && (!has_set(def) || m.set_used) && !a->odd;
+    a->repeats = m.repeats || sets_of(def) > m.set_used; /* of two, one shows elements */
+    a->unique = !a->repeats && !a->odd;
     a->by_number = a->fixed == def->count && a->range_count <= 1 && !a->odd && a->unique;
     *out = a;
     return PROPHET_OK;

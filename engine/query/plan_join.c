@@ -84,6 +84,10 @@ static prophet_code collect(planner *p, const path_step *step, const node *rest,
             ph_source_close(&s);
             return PROPHET_DONE;
         }
+        if (from->exact && !hit.test && step->kind != STEP_MANY) { /* its key says it all */
+            add_id(out, &hit.uuid, p->a);
+            continue;
+        }
         rc = ph_query_row(r, step->to, &hit.uuid, &row, err);
         ph_arena_reset(&r->row_arena);
         if (rc == PROPHET_OK && row.alive)

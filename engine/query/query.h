@@ -11,6 +11,7 @@
  *           score: how well a record fits the match (rank.c), unless there is a field of that name
  *   limit?  int      after? list: for each order field {} (absent) or {value}, then the local number: rows strictly behind that one
  *   deleted? bool    scan? bool: no limit on keys read    using? text: the index to read, as it is declared ("status,-due")
+ *   group?  text: the field whose values ph_query_group counts the rows of    count? bool: ph_query_explain explains ph_query_count
  * A value may be {"$word": text}: what a person typed, read as the field's kind says.
  * In the text form a condition begins with a list of columns, of its field and of each value: errors about them begin with these.
  *
@@ -106,6 +107,7 @@ typedef struct ph_query_stats {
     uint64_t keys;    /* read: candidates, records along references, rows fetched */
     uint64_t tested;  /* candidates */
     uint64_t matched; /* of them fit */
+    uint64_t fetched; /* rows read, of other types too; 0: keys told it all */
 } ph_query_stats;
 
 typedef struct ph_query_iter ph_query_iter;
@@ -122,7 +124,15 @@ void         ph_query_close(ph_query_iter *it);
 
 /* How many fit, at most `limit` of the spec. No rows are kept. stats may be NULL. */
 prophet_code ph_query_count(const ph_query *q, ph_txn *t, const ph_query_options *o, uint64_t *count, ph_query_stats *stats, prophet_error *err);
-/* How it would be run; `run`: also run it, and say what that took. */
+/* How many rows have each value of the spec's group, by rising value, those without one first. Of sets and lists each element counts; 1 and 1.0 are one
+ * value. What it gives lives in `a`. stats may be NULL. EUSAGE: the spec has no group. */
+typedef struct ph_query_group_row {
+    prophet_slice value; /* empty: of rows that have none */
+    uint64_t      count;
+} ph_query_group_row;
+prophet_code ph_query_group(const ph_query *q, ph_txn *t, const ph_query_options *o, ph_arena *a, ph_query_group_row **out, size_t *count,
+                            ph_query_stats *stats, prophet_error *err);
+/* How it would be run, with group or count of the spec: how that would be told; `run`: also run it, and say what that took. */
 typedef struct ph_query_plan {
     const char   *access;   /* "scan" "numbers" "ids" "index" "union" "intersect" "match" */
     const char   *order;    /* "index" "number": rows come so; "sort"; "top": sorted, only the first are kept */
@@ -133,7 +143,7 @@ typedef struct ph_query_plan {
     bool          tests;    /* rows are looked at, keys alone do not tell */
     bool          counted;  /* estimate is exact */
     uint64_t      estimate; /* of keys read */
-    uint64_t      rows;
+    uint64_t      rows;     /* of a group: values */
     uint64_t      us;
     ph_query_stats stats;
 } ph_query_plan;

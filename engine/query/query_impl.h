@@ -100,7 +100,8 @@ struct ph_query {
     bool          has_after;
     prophet_slice *after;       /* one an order term; empty: absent */
     uint64_t      after_number;
-    bool          deleted, scan;
+    bool          deleted, scan, count;
+    const path   *group;        /* rows are counted by its values; NULL: they are not */
     reverse_key  *reverse;
     size_t        reverse_count, reverse_cap;
     const ph_text_layout *text; /* the full-text index of the type; NULL: none */
@@ -147,6 +148,7 @@ typedef struct query_run {
     ph_query_stats  stats;
     bool            scans;     /* what is read counts against options.reads */
     bool            counts;    /* the order of rows does not matter */
+    bool            groups;    /* by keys, if some tell the values of q->group */
     ph_words       *words;     /* cuts texts; NULL until a text is looked at */
     ph_cursor      *numbers;   /* where the id of a number was looked up last; NULL: none was */
     double          score;     /* of the row at hand */

@@ -107,6 +107,7 @@ static prophet_code row_of(query_run *r, const ph_query_hit *hit, ph_row *row, p
 
     if (hit->row.len == 0)
         return row_by(r, &hit->uuid, hit->number, row, err);
+    r->stats.fetched++;
     ph_u32be_put(key, r->q->type);
     memcpy(key + 4, hit->uuid.b, 16);
     return ph_row_open(ph_slice(key, sizeof key), hit->row, row)
@@ -115,8 +116,8 @@ static prophet_code row_of(query_run *r, const ph_query_hit *hit, ph_row *row, p
 }
 
 /* The next candidate that fits. */
-static prophet_code next_fit(query_run *r, access_source *s, const plan *p, ph_row *row,
-                             prophet_error *err)
+prophet_code ph_source_fit(query_run *r, access_source *s, const plan *p, ph_row *row,
+                           prophet_error *err)
 {
     ph_query_hit hit;
     bool fits;
@@ -203,7 +204,7 @@ static prophet_code collect(ph_query_iter *it, prophet_error *err)
     it->list.by_number = it->source.source.by_number;
     while (rc == PROPHET_OK) {
         if (!by_keys) {
-            if ((rc = next_fit(r, &it->source, &it->plan, &row, err)) == PROPHET_OK &&
+            if ((rc = ph_source_fit(r, &it->source, &it->plan, &row, err)) == PROPHET_OK &&
                 row.number > it->last)
                 rc = ph_query_order_add(&it->list, r, &row, err);
             continue;
@@ -284,7 +285,7 @@ static prophet_code next_streamed(ph_query_iter *it, prophet_error *err)
     prophet_code rc = PROPHET_OK;
 
     while (!q->limited || it->given < q->limit) {
-        rc = next_fit(&it->run, &it->source, &it->plan, &it->row, err);
+        rc = ph_source_fit(&it->run, &it->source, &it->plan, &it->row, err);
         if (rc == PROPHET_OK && !it->behind)
             rc = ph_query_order_behind(&it->run, &it->row, &it->behind, err);
         if (rc != PROPHET_OK || it->behind)
@@ -384,7 +385,7 @@ static prophet_code count_all(query_run *r, const plan *p, access_source *s, uin
                 rc = test_row(r, &row, false, &counts, err);
             counts = counts && rc == PROPHET_OK;
             rc = rc == PROPHET_DONE ? PROPHET_OK : rc;
-        } else if ((rc = next_fit(r, s, p, &row, err)) == PROPHET_OK) {
+        } else if ((rc = ph_source_fit(r, s, p, &row, err)) == PROPHET_OK) {
             rc = ph_query_order_behind(r, &row, &counts, err);
         }
         *count += rc == PROPHET_OK && counts;

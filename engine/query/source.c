@@ -23,6 +23,7 @@ prophet_code ph_query_row(query_run *r, uint32_t type, const ph_uuid *uuid, ph_r
     uint8_t key[20];
     prophet_slice bytes;
 
+    r->stats.fetched++;
     ph_u32be_put(key, type);
     memcpy(key + 4, uuid->b, 16);
     prophet_code rc = ph_txn_get(r->t, PH_T_RECORDS, ph_slice(key, sizeof key), &bytes, err);

@@ -19,6 +19,7 @@ static prophet_code target_row(query_run *r, uint32_t type, const uint8_t uuid[1
         return PROPHET_DONE;
     if ((rc = ph_query_read(r, err)) < 0)
         return rc;
+    r->stats.fetched++;
     ph_u32be_put(key, type);
     memcpy(key + 4, uuid, 16);
     if ((rc = ph_txn_get(r->t, PH_T_RECORDS, ph_slice(key, sizeof key), &bytes, err)) != PROPHET_OK)
@@ -207,6 +208,7 @@ static prophet_code build_reverse(query_run *r, const reverse_key *k, reverse_ta
     while ((rc = ph_query_scan_row(&scan, &key, &bytes, err)) == PROPHET_OK) {
         if ((rc = ph_query_read(r, err)) < 0)
             break;
+        r->stats.fetched++;
         if (!ph_row_open(key, bytes, &row)) {
             rc = ph_fail(err, PROPHET_ECORRUPT,
                          "an index row of a record is damaged: run prophet rebuild");

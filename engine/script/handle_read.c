@@ -179,6 +179,11 @@ static int l_conflicts(lua_State *L)
     return list(L, prophet_conflicts, false);
 }
 
+static int l_group(lua_State *L)
+{
+    return list(L, prophet_group, false);
+}
+
 static int l_count(lua_State *L)
 {
     prophet_error err = { 0 };
@@ -323,6 +328,7 @@ const luaL_Reg script_handle_reads[] = {
     { "query", l_query },
     { "query_beside", l_query_beside },
     { "count", l_count },
+    { "group", l_group },
     { "log", l_log },
     { "parse", l_parse },
     { "explain", l_explain },

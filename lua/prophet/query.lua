@@ -389,10 +389,15 @@ function methods.one_or_none(query)
   return only(own(query))
 end
 
+-- Does the engine tell all of it, so that no row is wanted here?
+local function by_engine(q)
+  return #q.post == 0 and not q.held
+end
+
 --- How many rows there are.
 function methods.count(query)
   local q = own(query)
-  if #q.post > 0 or q.after or q.held then
+  if not by_engine(q) or q.after then
     local n = 0
     local plain = changed(query, "select", nil)
     plain.held, plain.with = q.held, nil
@@ -403,6 +408,15 @@ function methods.count(query)
   return q.limit and math.min(n, q.limit) or n
 end
 
+-- The name of a field that has values to count rows by, a path too.
+local function groupable(q, name)
+  local field = where.field(q.ts, name)
+  if field.kind == "computed" or field.kind == "many" or field.kind == "map" then
+    e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field groups nothing"):format(strict.a(field.kind)) }
+  end
+  return name
+end
+
 -- ---- how it is run ------------------------------------------------------------------------------------------
 
 local plan_mt = { __name = "prophet.plan" }
@@ -410,17 +424,20 @@ local plan_mt = { __name = "prophet.plan" }
 function plan_mt.__tostring(p)
   local out = { p.text }
   if p.estimated then out[#out + 1] = ("about %d keys"):format(p.estimated) end
-  if p.rows then out[#out + 1] = ("%d keys read, %d rows, %.2f ms"):format(p.keys, p.rows, p.ms) end
+  if p.rows then out[#out + 1] = ("%d keys read, %d %s, %.2f ms"):format(p.keys, p.rows, p.group and "values" or "rows", p.ms) end
   if p.help then out[#out + 1] = ("an index on %s would help"):format(p.help) end
   return table.concat(out, "; ")
 end
 
 --- How it is run: { plan =, text =, index =, order =, scans =, tests =, estimated =, help = }; with { run = true } it is, and
---- keys, tested, rows and ms say what that took.
+--- keys, tested, rows, fetched and ms say what that took. With { count = true } or { group = field }: how that is told.
 function methods.explain(query, options)
   local q = own(query)
-  local run = strict.options("explain", options, { run = true }).run
-  local plan = q.ts[HANDLE]:explain(spec_of(q, q.limit), run or false)
+  options = strict.options("explain", options, { run = true, count = true, group = true })
+  local spec = spec_of(q, q.limit)
+  if by_engine(q) then spec.count, spec.group = options.count or nil, options.group and groupable(q, options.group) end
+  local plan = q.ts[HANDLE]:explain(spec, options.run or false)
+  plan.group = spec.group
   return setmetatable(plan, plan_mt)
 end
 
@@ -459,32 +476,50 @@ function group_mt.__pairs(groups)
   end
 end
 
+-- As a key of the table: references and times as text, numbers as integers where they are.
+local function key_of(v)
+  if v == nil then return core.unset end
+  if core.record.is(v) then return v.id end
+  if type(v) == "table" then return v.sha256 or core.json.encode(v) end
+  if type(v) == "userdata" and v ~= core.unset then return tostring(v) end
+  return v
+end
+
+-- Every value that a path leads to from a row, a list or not.
+local function value_at(row, name)
+  local at, last = row, name:match "[^.]+$"
+  for part in name:sub(1, -#last - 1):gmatch "[^.]+" do at = at ~= nil and at[part] or nil end
+  if at == nil then return nil end
+  return own_names[last] and at[last] or at:get(last)
+end
+
+-- Of rows that only Lua can tell.
+local function read_groups(query, name, add)
+  local plain = changed(query, "select", nil)
+  plain.held = own(query).held
+  for row in rows(plain, plain.limit) do
+    local value = value_at(row, name)
+    local many = type(value) == "table" and getmetatable(value) == nil and #value > 0
+    for _, v in ipairs(many and value or { value == nil and core.unset or value }) do add(v, 1) end
+  end
+end
+
 --- How many rows each value of a field has: { open = 3, closed = 1 }; pairs gives them by value. Of sets and lists each element counts;
---- rows without a value count under prophet.unset; times stand as text.
+--- rows without a value count under prophet.unset; references and times stand as text.
 function methods.group(query, name)
   local q = own(query)
-  local field = where.field(q.ts, name)
-  if field.kind == "computed" or field.kind == "many" or field.kind == "map" then
-    e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field groups nothing"):format(strict.a(field.kind)) }
-  end
   local groups = {}
-  local function add(v)
-    if v == nil then v = core.unset end
-    if core.record.is(v) then v = v.id end
-    if type(v) == "table" or type(v) == "userdata" and v ~= core.unset then v = tostring(v) end
-    if math.type(v) == "float" then v = math.tointeger(v) or v end
-    groups[v] = (groups[v] or 0) + 1
+  local function add(v, count)
+    local key = key_of(v)
+    groups[key] = (groups[key] or 0) + count
   end
-  local last = name:match "[^.]+$"
-  for row in rows(changed(query, "select", nil), q.limit) do
-    local at = row
-    for part in name:sub(1, -#last - 1):gmatch "[^.]+" do at = at ~= nil and at[part] or nil end
-    local value = at ~= nil and (own_names[last] and at[last] or at:get(last)) or nil
-    if type(value) == "table" and getmetatable(value) == nil and #value > 0 then
-      for _, v in ipairs(value) do add(v) end
-    else
-      add(value)
-    end
+  groupable(q, name)
+  if by_engine(q) then
+    local spec = spec_of(q, q.limit)
+    spec.group = name
+    for g in q.ts[HANDLE]:group(spec) do add(g.value, g.count) end
+  else
+    read_groups(query, name, add)
   end
   return setmetatable(groups, group_mt)
 end

@@ -218,7 +218,7 @@ function query:with(...) end
 function query:using(index) end
 
 --- How it is run; `tostring` says it in a line.
----@param options? { run: boolean? }
+---@param options? { run: boolean?, count: boolean?, group: string? }   count, group: how these are told
 ---@return prophet.Plan
 function query:explain(options) end
 
@@ -305,7 +305,9 @@ function watch:close() end
 ---@field help? string              fields an index of which would help
 ---@field keys? integer             read
 ---@field tested? integer
----@field rows? integer
+---@field rows? integer            of a group: values
+---@field fetched? integer         rows read; 0: keys told it all
+---@field group? string
 ---@field ms? number
 
 --- Conditions, for the values of find and where.

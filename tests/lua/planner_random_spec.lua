@@ -316,6 +316,37 @@ local function shown(v)
   return "{" .. table.concat(out, " ") .. "}"
 end
 
+-- ---- groups ------------------------------------------------------------------------------------------------------
+
+local unread = {} -- bytes by what an export has for them
+for _, text in ipairs { "", "a", "ab", "b" } do unread[exported(prophet.bytes(text)).bytes] = text end
+
+-- What a value is in a table of groups: 1.0 is 1, whatever is no number or text of Lua stands as text.
+local function key_of(v)
+  if type(v) == "table" then return v.ref or unread[v.bytes] or tostring(prophet.time(v.time)) end
+  return math.type(v) == "float" and math.tointeger(v) or v
+end
+
+local function grouped(m, rows, path)
+  local groups = {}
+  for _, t in ipairs(rows) do
+    local seen, found = {}, values(m, t, path)
+    for _, v in ipairs(#found > 0 and found or { prophet.unset }) do
+      local key = v == prophet.unset and v or key_of(v)
+      if not seen[key] then groups[key] = (groups[key] or 0) + 1 end
+      seen[key] = true
+    end
+  end
+  return groups
+end
+
+local function listed(groups)
+  local out = {}
+  for k, v in next, groups do out[#out + 1] = ("%s %s=%d"):format(type(k), k == prophet.unset and "none" or shown(k), v) end
+  table.sort(out)
+  return table.concat(out, "; ")
+end
+
 -- ---- the test ------------------------------------------------------------------------------------------------------
 
 describe("random queries", function()
@@ -353,7 +384,7 @@ describe("random queries", function()
     return one_db, other, fields, bs, old
   end
 
-  local asked, matched, indexed = 0, 0, 0
+  local asked, matched, indexed, by_keys = 0, 0, 0, 0
 
   local function ask(db, m, fields, bs)
     local conditions, fits = question(fields, bs, 2)
@@ -395,6 +426,20 @@ describe("random queries", function()
       end
       same(want, pages, "pages of " .. limit)
     end
+    local by = chance(8) and one { "f1.name", "cs.word", "n" } or one(fields).name
+    for _, some in ipairs { query, db.types.a:find({}) } do -- an index from end to end, where there is one
+      local how = some:explain { group = by }
+      by_keys = by_keys + (how.text:find("keys alone", 1, true) and 1 or 0)
+      local rows = some == query and want or m.a
+      local expected, got = listed(grouped(m, rows, by)), listed(some:group(by))
+      if expected ~= got then
+        error(("seed %d: %s by %s\nplan: %s\nwant %s\ngot  %s"):format(SEED, some == query and shown(conditions) or "all", by, tostring(how),
+          expected, got), 0)
+      end
+      assert.equal(#rows, some:count(), ("seed %d: count; %s"):format(SEED, tostring(some:explain { count = true })))
+    end
+    local some = table.move(want, 1, math.min(limit, #want), 1, {})
+    assert.equal(listed(grouped(m, some, by)), listed(query:limit(limit):group(by)), ("seed %d: group of the first %d by %s"):format(SEED, limit, by))
     asked, matched = asked + 1, matched + #want
   end
 
@@ -414,6 +459,7 @@ describe("random queries", function()
       other:close()
     end
     assert.is_true(asked >= QUERIES)
+    assert.is_true(by_keys > asked // 4, ("seed %d: %d groups of %d from keys alone"):format(SEED, by_keys, 2 * asked))
     assert.is_true(matched > asked and indexed > asked // 8, ("seed %d: %d of %d with an index, %d rows"):format(SEED, indexed, asked, matched))
   end)
 end)

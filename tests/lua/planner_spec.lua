@@ -207,6 +207,85 @@ describe("a plan", function()
     assert.equal(8, task:find({}):scan():group("list.name").home)
   end)
 
+  it("counts from the keys of an index, without a row", function()
+    for _, case in ipairs {
+      { { status = "open" }, 100 }, { { status = { "open", "new" } }, 400 }, { { severity = q.between(1, 3) }, 240 },
+      { { severity = 1, name = q.prefix "task 00" }, 2 }, { { status = "open", due = q.lt(prophet.time(20000)) }, 4 }, { { tags = { "t3", "odd" } }, 200 },
+      { { list = list }, 8 }, { { list = q.missing() }, 392 }, { { ["list.name"] = "home" }, 8 }, { { q.any { { severity = 3 }, { tags = "t1" } } }, 120 },
+      { {}, 400 },
+    } do
+      local query = task:find(case[1])
+      local how = query:explain { count = true, run = true }
+      assert.equal(case[2], query:count())
+      assert.equal(case[2], how.rows, tostring(how))
+      assert.equal(0, how.fetched, tostring(how))
+      assert.truthy(how.text:find("from keys alone", 1, true), tostring(how))
+      assert.is_true(how.keys <= 2 * how.rows + 20, tostring(how))
+    end
+    local how = task:find({ status = "open", name = "task 004" }):explain { count = true, run = true } -- no key has both
+    assert.same({ 1, 100, true }, { how.rows, how.fetched, how.tests })
+    assert.equal(100, task:find({ status = "open" }):explain({ run = true }).fetched)
+  end)
+
+  -- From keys as by reading, which a condition in Lua makes it do.
+  local function grouped(conditions, name, fetched)
+    local how = task:find(conditions):explain { group = name, run = true }
+    assert.equal(fetched, how.fetched, tostring(how))
+    local by_rows, groups, n = {}, task:find(conditions):group(name), 0
+    conditions[#conditions + 1] = q.fn(function() return true end)
+    for value, count in pairs(task:find(conditions):scan():group(name)) do by_rows[value], n = count, n + 1 end
+    for value, count in pairs(groups) do assert.equal(by_rows[value], count, tostring(value)) end
+    assert.equal(n, how.rows)
+    return groups
+  end
+
+  it("groups from the keys of an index, without a row", function()
+    assert.same({ new = 300, open = 100 }, grouped({}, "status", 0))
+    assert.equal(40, grouped({}, "tags", 0).t3)
+    assert.equal(392, grouped({}, "list", 0)[prophet.unset])
+    assert.equal(80, grouped({}, "severity", 0)[0])
+    assert.equal(80, grouped({ severity = q.le(3) }, "severity", 0)[3])
+    assert.equal(1, grouped({ status = "open" }, "due", 0)[tostring(prophet.time(4000))]) -- the second field, falling
+    assert.equal(1, grouped({ severity = 2 }, "name", 0)["task 002"])
+    assert.equal(20, grouped({ tags = "t2" }, "status", 40).new) -- of these keys tell the tag alone
+    assert.equal(40, grouped({ tags = "t1" }, "tags", 40).t1)
+    assert.equal(8, grouped({ list = list }, "list", 0)[list.id])
+    assert.equal("index severity,name from end to end, from keys alone", task:find({}):explain({ group = "severity" }).text)
+    raises("usage", function() return task:find({}):group "children" end)
+    raises("unknown_field", function() return task:find({}):group "statsu" end)
+  end)
+
+  it("groups what keys do not tell by reading just those rows", function()
+    local long = ("x"):rep(500)
+    task:create { name = "1", tags = { long .. 1, long .. 2, "short" } }
+    task:create { name = "2", tags = { long .. 1 } }
+    local groups = grouped({}, "tags", 3)
+    assert.same({ 2, 1, 1 }, { groups[long .. 1], groups[long .. 2], groups.short })
+    db:define(f.record "odd" { f.float "x" { index = true } })
+    local odd = db.types.odd
+    for _, x in ipairs { 1, 1.0, 1.5, 2^53, -2^63, 1e300 } do odd:create { x = x } end
+    local by = odd:find({}):group "x"
+    assert.same({ 2, 1, 1, 1, 1 }, { by[1], by[1.5], by[2^53], by[math.mininteger], by[1e300] })
+    assert.equal(0, odd:find({}):explain({ group = "x", run = true }).fetched)
+  end)
+
+  it("groups what conflicts show, and only the rows of a limit", function()
+    local other = place.clone(db, "bob")
+    local t = task:must "#20"
+    other.types.task:must(t.id):set { status = "closed" }
+    t:set { status = "new" }
+    task:must("#21"):delete()
+    db:pull(other.path)
+    other:pull(db.path)
+    for _, side in ipairs { db, other } do
+      local groups = side.types.task:find({}):group "status"
+      assert.equal(399, groups.new + (groups.open or 0) + (groups.closed or 0))
+      assert.equal(side.types.task:must(t.id).status == "closed" and 1 or nil, groups.closed)
+    end
+    assert.same({ open = 5 }, task:find({ status = "open" }):order("due"):limit(5):group "status")
+    assert.equal(5, task:find({ status = "open" }):order("due"):limit(5):explain({ group = "status", run = true }).fetched)
+  end)
+
   it("updates and deletes all that fits, in one change", function()
     local version = db:version()
     local rows, changesets = task:find({ status = "open" }):update { status = "closed" }

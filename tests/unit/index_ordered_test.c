@@ -159,6 +159,51 @@ TEST(keys_are_in_the_order_of_their_values)
     ph_buf_clear(&b);
 }
 
+/* Behind it lies what begins another field. */
+static bool read_back(prophet_slice value, bool descending, ph_buf *out)
+{
+    ph_buf key = PH_BUF_INIT;
+    size_t used = 0;
+
+    bool cut = ph_ordered_put(&key, value, descending, PH_IX_ROOM);
+    size_t len = key.len;
+    (void)ph_ordered_put(&key, value, !descending, PH_IX_ROOM);
+    ph_buf_reset(out);
+    bool told = ph_ordered_get(ph_buf_slice(&key), descending, out, &used);
+    CHECK(!told || (!cut && used == len));
+    for (size_t part = 0; part < len && told; part++) { /* no byte behind the end is read */
+        ph_buf none = PH_BUF_INIT;
+        CHECK(!ph_ordered_get(ph_slice(key.data, part), descending, &none, &used));
+        ph_buf_clear(&none);
+    }
+    ph_buf_clear(&key);
+    return told;
+}
+
+TEST(keys_tell_their_values)
+{
+    ph_buf a = PH_BUF_INIT, back = PH_BUF_INIT;
+    unsigned told = 0;
+
+    for (int i = 0; i < 20000; i++) {
+        ph_buf_reset(&a);
+        if (test_below(50))
+            random_value(&a, 1);
+        ph_kind kind = ph_value_kind(ph_buf_slice(&a));
+        bool tells = kind != PH_BLOB && kind != PH_LIST && kind != PH_MAP;
+        CHECK_EQ_INT(read_back(ph_buf_slice(&a), i % 2, &back), tells);
+        if (!tells)
+            continue;
+        told++;
+        CHECK_EQ_INT(ph_value_compare(ph_buf_slice(&a), ph_buf_slice(&back)), 0);
+        if (kind != PH_FLOAT) /* which is the integer it equals */
+            CHECK(ph_slice_eq(ph_buf_slice(&a), ph_buf_slice(&back)));
+    }
+    CHECK(told > 10000);
+    ph_buf_clear(&a);
+    ph_buf_clear(&back);
+}
+
 static prophet_slice long_text(ph_buf *b, size_t len, char last)
 {
     char text[600];
@@ -182,6 +227,9 @@ TEST(long_texts_are_cut_and_told_apart)
                                    false, 100),
                          -1);
         CHECK(key_order(ph_buf_slice(&a), long_text(&b, len, 'y'), false, 100) != 0);
+        ph_buf told = PH_BUF_INIT;
+        CHECK_EQ_INT(read_back(ph_buf_slice(&b), len % 2, &told), len < 470);
+        ph_buf_clear(&told);
         if (len < 89) /* differs within what is kept */
             CHECK_EQ_INT(key_order(long_text(&a, 300, 'y'), long_text(&b, len, 'z'), false, 100),
                          -1);
