@@ -272,7 +272,8 @@ prophet_code ph_text_head_get(ph_txn *t, uint32_t index, ph_text_head *out, prop
 /* The first index of all with a number from *index on. PROPHET_DONE: no more. */
 prophet_code ph_text_head_next(ph_txn *t, uint32_t *index, ph_text_head *out, prophet_error *err);
 prophet_code ph_text_create(ph_txn *t, const ph_text_layout *layout, prophet_error *err);
-prophet_code ph_text_drop(ph_txn *t, uint32_t index, prophet_error *err);
+/* Removes its rows, at most so many, the head before all others. *more: some are left. */
+prophet_code ph_text_drop(ph_txn *t, uint32_t index, size_t most, bool *more, prophet_error *err);
 
 /* Reads a posting: slot by slot, in each so many positions. All within its bytes. */
 typedef struct ph_posting {

@@ -43,21 +43,37 @@ prophet_code ph_text_head_get(ph_txn *t, uint32_t index, ph_text_head *out, prop
     return rc != PROPHET_OK || read_head(row, index, out) ? rc : text_damaged(index, err);
 }
 
+/* Rows without a head are left of an index that is being dropped. */
+static prophet_code without_head(ph_txn *t, uint32_t index, prophet_error *err)
+{
+    ph_ix_job job;
+    prophet_code rc = ph_ix_job_get(t, index, &job, err);
+
+    if (rc < 0)
+        return rc;
+    return rc == PROPHET_OK && job.drop ? PROPHET_DONE : text_damaged(index, err);
+}
+
 prophet_code ph_text_head_next(ph_txn *t, uint32_t *index, ph_text_head *out, prophet_error *err)
 {
-    text_key at = text_own_key(*index, TEXT_HEAD, 0);
     prophet_slice key, row;
     ph_cursor *cur;
     prophet_code rc = ph_cursor_open(t, PH_T_WORDS, &cur, err);
 
     if (rc < 0)
         return rc;
-    rc = ph_cursor_seek(cur, text_slice(&at), &key, &row, err);
-    if (rc == PROPHET_OK) {
+    for (bool found = false; rc == PROPHET_OK && !found;) {
+        text_key at = text_own_key(*index, TEXT_HEAD, 0);
+        if ((rc = ph_cursor_seek(cur, text_slice(&at), &key, &row, err)) != PROPHET_OK)
+            break;
         *index = key.len >= 4 ? ph_u32be(key.data) : 0;
-        if (key.len != 5 || ((const uint8_t *)key.data)[4] != TEXT_HEAD ||
-            !read_head(row, *index, out))
+        found = key.len == 5 && ((const uint8_t *)key.data)[4] == TEXT_HEAD;
+        if (found && !read_head(row, *index, out))
             rc = text_damaged(*index, err);
+        else if (!found && (rc = without_head(t, *index, err)) == PROPHET_DONE) {
+            ++*index;
+            rc = PROPHET_OK;
+        }
     }
     ph_cursor_close(cur);
     return rc;
@@ -94,8 +110,9 @@ prophet_code ph_text_create(ph_txn *t, const ph_text_layout *layout, prophet_err
     return text_head_put(t, &head, err);
 }
 
-prophet_code ph_text_drop(ph_txn *t, uint32_t index, prophet_error *err)
+prophet_code ph_text_drop(ph_txn *t, uint32_t index, size_t most, bool *more, prophet_error *err)
 {
+    size_t count = 0;
     uint8_t prefix[4];
     prophet_slice key, row;
     ph_cursor *cur;
@@ -105,9 +122,10 @@ prophet_code ph_text_drop(ph_txn *t, uint32_t index, prophet_error *err)
         return rc;
     ph_u32be_put(prefix, index);
     while ((rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &key, &row, err)) == PROPHET_OK &&
-           key.len >= 4 && memcmp(key.data, prefix, 4) == 0)
+           key.len >= 4 && memcmp(key.data, prefix, 4) == 0 && count++ < most)
         if ((rc = ph_cursor_del(cur, err)) < 0)
             break;
+    *more = count > most;
     ph_cursor_close(cur);
     return rc < 0 ? rc : PROPHET_OK;
 }

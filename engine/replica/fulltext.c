@@ -220,6 +220,17 @@ void ph_fulltext_forget(ph_session *s)
     ph_arena_reset(&s->text_arena);
 }
 
+/* There is no index: PROPHET_DONE while rows of the one before are removed; records are read when it is built. */
+static prophet_code is_dropped(ph_session *s, const ph_schema *schema, prophet_error *err)
+{
+    ph_ix_job job;
+    prophet_code rc = ph_ix_job_get(s->txn, schema->text->index, &job, err);
+    if (rc < 0 || (rc == PROPHET_OK && job.drop))
+        return rc < 0 ? rc : PROPHET_DONE;
+    return ph_fail(err, PROPHET_ECORRUPT, "the full-text index of %.*s is damaged",
+                   PH_FMT(schema->type));
+}
+
 static prophet_code open_writer(ph_session *s, const ph_schema *schema, ph_text_writer **out,
                                 prophet_error *err)
 {
@@ -232,9 +243,7 @@ static prophet_code open_writer(ph_session *s, const ph_schema *schema, ph_text_
         (rc = ph_fulltext_declare(s, schema, err)) >= 0)
         rc = head_of(s->txn, schema, &head, err);
     if (rc != PROPHET_OK)
-        return rc < 0 ? rc
-                      : ph_fail(err, PROPHET_ECORRUPT, "the full-text index of %.*s is damaged",
-                                PH_FMT(schema->type));
+        return rc < 0 ? rc : is_dropped(s, schema, err);
     if ((rc = ph_text_writer_new(s->txn, &head, s->state.number, out, err)) < 0)
         return rc;
     if (PH_PUSH(s->text_writers, *out))
@@ -261,7 +270,8 @@ static prophet_code is_ahead(ph_session *s, uint32_t index, const ph_uuid *uuid,
 {
     ph_ix_job job;
     prophet_code rc = ph_ix_job_get(s->txn, index, &job, err); /* another process may have begun */
-    *ahead = rc == PROPHET_OK && (!job.begun || memcmp(uuid->b, job.done.b, sizeof uuid->b) > 0);
+    *ahead = rc == PROPHET_OK &&
+             (job.drop || !job.begun || memcmp(uuid->b, job.done.b, sizeof uuid->b) > 0);
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -276,8 +286,9 @@ prophet_code ph_fulltext_update(ph_session *s, const ph_schema *schema, ph_work_
     prophet_code rc;
     if (ph_txn_is_overlay(s->txn) || !concerns(schema->text, wr))
         return PROPHET_OK;
-    if ((rc = open_writer(s, schema, &w, err)) < 0 ||
-        (rc = is_ahead(s, schema->text->index, &wr->rec.uuid, &ahead, err)) < 0 || ahead)
+    if ((rc = open_writer(s, schema, &w, err)) != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    if ((rc = is_ahead(s, schema->text->index, &wr->rec.uuid, &ahead, err)) < 0 || ahead)
         return rc;
     ph_arena_reset(&s->row_arena);
     if (!wr->is_new && (rc = ph_record_load(s->txn, wr->rec.type, &wr->rec.uuid, &s->row_arena,
@@ -390,25 +401,51 @@ prophet_code ph_fulltext_build(ph_session *s, const ph_schema *schema, ph_ix_job
     return more ? ph_ix_job_put(s->txn, job, err) : ph_ix_job_del(s->txn, job->index, err);
 }
 
-prophet_code ph_fulltext_declare(ph_session *s, const ph_schema *schema, prophet_error *err)
+prophet_code ph_fulltext_begin(ph_session *s, const ph_schema *schema, ph_ix_job *job,
+                               prophet_error *err)
+{
+    *job = (ph_ix_job){ .index = schema->text->index, .type = schema->type_id };
+    prophet_code rc = ph_text_create(s->txn, schema->text, err);
+    return rc < 0 ? rc : ph_ix_job_put(s->txn, job, err);
+}
+
+/* What is left of an index that is not as it is declared. *more: rows that go later, by the job that is left. */
+static prophet_code drop_old(ph_session *s, const ph_schema *schema, bool *more, prophet_error *err)
 {
     ph_buf name = PH_BUF_INIT;
+    ph_ix_job job;
+    prophet_code rc = ph_index_name(s->r, schema->type, ph_slice_str(PH_TEXT_SPEC), &name, err);
+    uint32_t index = rc < 0 ? 0 : ph_names_find(s->r->names, ph_buf_slice(&name));
+    ph_buf_clear(&name);
+    *more = false;
+    if (index == 0)
+        return rc;
+    rc = ph_ix_job_get(s->txn, index, &job, err);
+    *more = rc == PROPHET_OK && job.drop;
+    if (rc < 0 || *more)
+        return rc;
+    if ((rc = ph_ix_job_del(s->txn, index, err)) < 0 ||
+        (rc = ph_text_drop(s->txn, index, PH_DROP_STEP, more, err)) < 0 || !*more)
+        return rc;
+    job = (ph_ix_job){ .index = index, .type = schema->type_id, .drop = true };
+    return ph_ix_job_put(s->txn, &job, err);
+}
+
+prophet_code ph_fulltext_declare(ph_session *s, const ph_schema *schema, prophet_error *err)
+{
     ph_text_head head;
+    ph_ix_job job;
+    bool more;
     prophet_code rc;
     if (ph_txn_is_overlay(s->txn) || schema->text_unnamed) /* made when the change is written out */
         return PROPHET_OK;
-    if ((rc = head_of(s->txn, schema, &head, err)) != PROPHET_DONE)
+    if ((rc = head_of(s->txn, schema, &head, err)) != PROPHET_DONE ||
+        (rc = drop_old(s, schema, &more, err)) < 0)
         return rc;
-    if ((rc = ph_index_name(s->r, schema->type, ph_slice_str(PH_TEXT_SPEC), &name, err)) >= 0) {
-        uint32_t index = ph_names_find(s->r->names, ph_buf_slice(&name));
-        if (index && (rc = ph_ix_job_del(s->txn, index, err)) >= 0)
-            rc = ph_text_drop(s->txn, index, err);
-    }
-    ph_buf_clear(&name);
-    if (rc < 0 || !schema->text)
+    s->r->jobs_none = 0;
+    if (more || !schema->text)
+        return PROPHET_OK;
+    if ((rc = ph_fulltext_begin(s, schema, &job, err)) < 0)
         return rc;
-    if ((rc = ph_text_create(s->txn, schema->text, err)) < 0)
-        return rc;
-    ph_ix_job job = { .index = schema->text->index, .type = schema->type_id };
     return ph_fulltext_build(s, schema, &job, err); /* most types are small: done with it */
 }

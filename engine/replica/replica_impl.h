@@ -396,6 +396,9 @@ prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophe
 /* Behind a commit, without the lock: whatever is left. What fails is done by the next writer. */
 /* One more part of a full-text index; the job is put or, at the end, removed. */
 prophet_code ph_fulltext_build(ph_session *s, const ph_schema *schema, ph_ix_job *job, prophet_error *err);
+/* An empty index, as it is declared, and the job that fills it; no row of another is left. */
+prophet_code ph_fulltext_begin(ph_session *s, const ph_schema *schema, ph_ix_job *job, prophet_error *err);
+#define PH_DROP_STEP 16384 /* rows of an index that are removed in a transaction */
 void ph_secondary_finish(ph_replica *r);
 /* The same for an index file that nobody else sees. */
 prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err);

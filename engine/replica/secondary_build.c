@@ -7,8 +7,7 @@
 #include "replica/schema_impl.h"
 #include <stdlib.h>
 
-#define BUILD_STEP 4096  /* records a transaction */
-#define DROP_STEP  16384 /* rows a transaction */
+#define BUILD_STEP 4096 /* records a transaction */
 
 /* ---- what a definition asks for ---------------------------------------------------------------------------- */
 
@@ -187,12 +186,12 @@ static prophet_code drop_rows(ph_session *s, uint32_t index, bool *more, prophet
     ph_u32be_put(prefix, index);
     rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
     while (rc == PROPHET_OK && k.len >= 4 && memcmp(k.data, prefix, 4) == 0 &&
-           count++ < DROP_STEP) {
+           count++ < PH_DROP_STEP) {
         if ((rc = ph_cursor_del(cur, err)) < 0)
             break;
         rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
     }
-    *more = count > DROP_STEP;
+    *more = count > PH_DROP_STEP;
     ph_cursor_close(cur);
     return rc < 0 ? rc : PROPHET_OK;
 }
@@ -202,10 +201,15 @@ static prophet_code drop_some(ph_session *s, const ph_schema *schema, const ph_i
 {
     bool more = false;
     prophet_code rc = drop_rows(s, job->index, &more, err);
+    if (rc >= 0 && !more) /* an index has rows in one of the tables */
+        rc = ph_text_drop(s->txn, job->index, PH_DROP_STEP, &more, err);
     if (rc < 0 || more)
         return rc;
     if (def) /* declared again, or with fields of other kinds */
         return start_build(s, schema->type_id, def, err);
+    ph_ix_job text;
+    if (schema->text && schema->text->index == job->index)
+        return ph_fulltext_begin(s, schema, &text, err);
     return ph_ix_job_del(s->txn, job->index, err);
 }
 

@@ -224,7 +224,9 @@ TEST(rows_are_a_function_of_what_is_indexed)
     uint64_t rows;
     CHECK_OK(ph_txn_count(p.txn, PH_T_WORDS, &rows, &err), &err);
     CHECK_EQ_UINT(rows, 1);
-    CHECK_OK(ph_text_drop(p.txn, INDEX, &err), &err);
+    bool more = true;
+    CHECK_OK(ph_text_drop(p.txn, INDEX, 1, &more, &err), &err);
+    CHECK(!more);
     CHECK_OK(ph_txn_count(p.txn, PH_T_WORDS, &rows, &err), &err);
     CHECK_EQ_UINT(rows, 0);
     place_close(&p);

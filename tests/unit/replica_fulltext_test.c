@@ -353,7 +353,19 @@ TEST(records_of_other_types_settle_an_index)
 
 enum { MANY = 5000 };
 
-static void create_many(ph_replica *r, ph_uuid *ids)
+static prophet_slice own_words(ph_arena *a, int record, int count)
+{
+    ph_buf text = PH_BUF_INIT, b = PH_BUF_INIT;
+
+    for (int i = 0; i < count; i++)
+        ph_buf_printf(&text, "word%dx%d ", record, i);
+    ph_put_text(&b, ph_buf_slice(&text));
+    ph_buf_clear(&text);
+    return kept(a, &b);
+}
+
+/* `own`: so many words that no other record has. */
+static void create_many(ph_replica *r, ph_uuid *ids, int own)
 {
     ph_arena a = PH_ARENA_INIT;
     ph_change_txn *c;
@@ -362,9 +374,9 @@ static void create_many(ph_replica *r, ph_uuid *ids)
     for (int i = 0; i < MANY;) {
         REQUIRE_OK(ph_change_begin(r, ph_slice_str("fill"), &c, &err), &err);
         for (int n = 0; n < 500; n++) {
-            ph_edit e = { PH_E_SET, ph_slice_str("summary"), random_text(&a) };
-            REQUIRE_OK(ph_change_create(c, ph_slice_str("ticket"), NULL, &e, 1, &named, &err),
-                       &err);
+            ph_edit e[] = { { PH_E_SET, ph_slice_str("summary"), random_text(&a) },
+                            { PH_E_SET, ph_slice_str("body"), own_words(&a, i, own) } };
+            REQUIRE_OK(ph_change_create(c, ph_slice_str("ticket"), NULL, e, 2, &named, &err), &err);
             ids[i++] = named.uuid;
         }
         REQUIRE_OK(ph_change_commit(c, NULL, NULL, &err), &err);
@@ -413,7 +425,7 @@ TEST(an_index_of_many_records_is_built_in_steps)
     ph_replica *r = opened("ann", NULL);
 
     define(r, "ticket", 4);
-    create_many(r, ids);
+    create_many(r, ids, 0);
     r->finishing = true; /* as if killed before what is left was done */
     define(r, "ticket", 0);
     CHECK(is_unfinished(r));
@@ -460,7 +472,7 @@ TEST(a_note_that_comes_while_a_check_runs_is_no_fault)
     ph_check_report rep;
 
     define(r, "ticket", 4);
-    create_many(r, ids);
+    create_many(r, ids, 0);
     r->finishing = true;
     define(r, "ticket", 0);
     REQUIRE_OK(ph_replica_open(test_path("ann"), NULL, &i.other, &err), &err);
@@ -469,5 +481,77 @@ TEST(a_note_that_comes_while_a_check_runs_is_no_fault)
     CHECK(i.wrote);
     CHECK_EQ_UINT(rep.faults, 0);
     ph_replica_close(i.other);
+    ph_replica_close(r);
+}
+
+static uint64_t word_rows(ph_replica *r)
+{
+    uint64_t rows = 0;
+    ph_view *v;
+
+    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
+    CHECK_OK(ph_txn_count(v->txn, PH_T_WORDS, &rows, &err), &err);
+    ph_view_end(v);
+    return rows;
+}
+
+static ph_replica *reopened(ph_replica *r, const char *name)
+{
+    char path[4096];
+
+    ph_replica_close(r);
+    (void)snprintf(path, sizeof path, "%s/%s", test_dir(), name);
+    REQUIRE_OK(
+        ph_replica_open(path, &(ph_replica_options){ .user = name, .relaxed = true }, &r, &err),
+        &err);
+    return r;
+}
+
+TEST(an_index_of_many_words_is_dropped_in_steps)
+{
+    static ph_uuid ids[MANY];
+    ph_replica *r = opened("bob", NULL);
+
+    define(r, "ticket", 0);
+    create_many(r, ids, 8);
+    uint64_t rows = word_rows(r);
+    CHECK(rows > 2 * PH_DROP_STEP);
+    r->finishing = true; /* as if killed before what is left was done */
+    define(r, "ticket", 4);
+    CHECK_EQ_UINT(word_rows(r), rows - PH_DROP_STEP);
+    check_index(r, false);
+    change_some(r, ids);
+    CHECK_EQ_UINT(word_rows(r), rows - PH_DROP_STEP);
+    r = reopened(r, "bob");
+    CHECK_EQ_UINT(word_rows(r), rows - PH_DROP_STEP);
+    check_index(r, false);
+    change_some(r, ids + 7); /* whoever commits next */
+    CHECK_EQ_UINT(word_rows(r), 0);
+    check_index(r, false);
+    ph_replica_close(r);
+}
+
+TEST(an_index_that_is_declared_again_while_it_is_dropped_is_built_behind)
+{
+    static ph_uuid ids[MANY];
+    ph_replica *r = opened("cid", NULL);
+
+    define(r, "ticket", 0);
+    create_many(r, ids, 8);
+    r->finishing = true;
+    define(r, "ticket", 1); /* words are cut otherwise now: those that were go first */
+    CHECK(is_unfinished(r));
+    check_index(r, false);
+    change_some(r, ids);
+    define(r, "ticket", 4);
+    change_some(r, ids + 7);
+    define(r, "ticket", 5);
+    change_some(r, ids + 15);
+    CHECK(is_unfinished(r));
+    check_index(r, false);
+    r = reopened(r, "cid");
+    change_some(r, ids + 21);
+    CHECK(!is_unfinished(r));
+    check_index(r, true);
     ph_replica_close(r);
 }
