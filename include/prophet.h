@@ -300,6 +300,12 @@ PROPHET_API prophet_code prophet_stats(prophet_db *db, prophet_doc **out, prophe
  * {faults (int; 0: sound), changesets, signatures, records, forks, unsigned, parked, mixed, invalid, notes: list of {fault (bool), text}}. */
 PROPHET_API prophet_code prophet_check(prophet_db *db, prophet_doc **out, prophet_error *err);
 PROPHET_API prophet_code prophet_rebuild(prophet_db *db, prophet_error *err); /* a new index from the log. EBUSY: others have it open */
+/* A new index of many records is built in steps behind the commit that declares it, and one that is declared no more is removed so. later: commits of this
+ * handle leave that to prophet_finish, which calls progress (NULL is fine) after each step, outside of any change, with "index", the records done and all of
+ * them, or "drop", the rows removed and 0. What progress fails with ends it and is returned: all is well then, and whoever commits next goes on. */
+PROPHET_API void prophet_finish_later(prophet_db *db, bool later);
+PROPHET_API prophet_code prophet_finish(prophet_db *db, prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err),
+                                        void *ctx, prophet_error *err);
 PROPHET_API prophet_code prophet_flush(prophet_db *db, prophet_error *err);   /* all that was committed is on disk */
 PROPHET_API prophet_code prophet_sign(prophet_db *db, prophet_error *err);    /* flushes and signs what this replica wrote */
 PROPHET_API prophet_code prophet_adopt(prophet_db *db, prophet_error *err);   /* the directory was moved, not copied: keep the key. EBUSY */

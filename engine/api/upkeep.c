@@ -153,6 +153,20 @@ prophet_code prophet_rebuild(prophet_db *db, prophet_error *err)
     return ph_replica_rebuild(db->r, err);
 }
 
+void prophet_finish_later(prophet_db *db, bool later)
+{
+    ph_indexes_later(db->r, later);
+}
+
+prophet_code prophet_finish(prophet_db *db,
+                            prophet_code (*progress)(void *ctx, const char *stage, uint64_t done,
+                                                     uint64_t total, prophet_error *err),
+                            void *ctx, prophet_error *err)
+{
+    prophet_code rc = api_not_inside(db, "building indexes", err);
+    return rc < 0 ? rc : ph_indexes_finish(db->r, progress, ctx, err);
+}
+
 prophet_code prophet_flush(prophet_db *db, prophet_error *err)
 {
     return ph_replica_flush(db->r, err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define SCAN_STEP   1024 /* records between flushes while an index is built */
-#define BUILD_STEPS 4    /* of these in a transaction */
+#define BUILD_STEPS (PH_BUILD_STEP / SCAN_STEP)
 
 /* ---- declarations ---------------------------------------------------------------------------------------------- */
 

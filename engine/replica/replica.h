@@ -26,6 +26,14 @@ prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_re
                              prophet_error *err);
 /* Signs the tail, flushes, marks the index clean. Never fails: what could not be done is done by the next open. */
 void ph_replica_close(ph_replica *r);
+typedef prophet_code (*ph_progress_fn)(void *ctx, const char *stage, uint64_t done, uint64_t total,
+                                       prophet_error *err);
+/* A new index of many records is built in steps behind the commit that brings it. `later`: not there, but by ph_indexes_finish, which tells after
+ * each step, outside of any transaction: "index", records done and all of them; "drop", rows removed, 0. What progress refuses ends it; whoever
+ * commits next goes on. */
+void ph_indexes_later(ph_replica *r, bool later);
+prophet_code ph_indexes_finish(ph_replica *r, ph_progress_fn progress, void *ctx,
+                               prophet_error *err);
 const ph_uuid *ph_replica_database(const ph_replica *r);
 const ph_id *ph_replica_key(const ph_replica *r);
 const char *ph_replica_path(const ph_replica *r);

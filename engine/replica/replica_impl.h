@@ -46,6 +46,8 @@ struct ph_replica {
     uint64_t unsigned_count, unsigned_bytes; /* own changesets since the last signature, a hint */
     uint64_t jobs_none; /* no index was unfinished when state.schema + 1 was this */
     bool finishing;     /* ph_secondary_finish runs */
+    bool jobs_later;    /* what commits leave waits for ph_indexes_finish.. */
+    bool jobs_due;      /* ..and there may be some */
     bool temporary; /* the index lies in a temporary directory: removed at close */
     char index_path[PH_PATH_MAX];
     char notice[PH_PATH_MAX + 200];
@@ -398,6 +400,7 @@ prophet_code ph_secondary_declare(ph_session *s, const ph_schema *schema, prophe
 prophet_code ph_fulltext_build(ph_session *s, const ph_schema *schema, ph_ix_job *job, prophet_error *err);
 /* An empty index, as it is declared, and the job that fills it; no row of another is left. */
 prophet_code ph_fulltext_begin(ph_session *s, const ph_schema *schema, ph_ix_job *job, prophet_error *err);
+#define PH_BUILD_STEP 4096 /* records that are indexed in a transaction */
 #define PH_DROP_STEP 16384 /* rows of an index that are removed in a transaction */
 void ph_secondary_finish(ph_replica *r);
 /* The same for an index file that nobody else sees. */

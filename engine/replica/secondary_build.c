@@ -2,12 +2,11 @@
  * survives a kill: whoever commits next goes on with it. Until it is done the index has no mark, and no query uses it; records that
  * change meanwhile are kept in it by secondary.c, and writing a row twice does no harm.
  *
- * Called by settle.c when a definition changed, by session.c behind a commit, and by index_file.c when an index file is built. */
+ * Called by settle.c when a definition changed, by session.c behind a commit, by api to say how far it is, and by index_file.c when an index file is
+ * built. */
 #include "replica/replica_impl.h"
 #include "replica/schema_impl.h"
 #include <stdlib.h>
-
-#define BUILD_STEP 4096 /* records a transaction */
 
 /* ---- what a definition asks for ---------------------------------------------------------------------------- */
 
@@ -113,7 +112,7 @@ static prophet_code read_some(ph_session *s, ph_ix_job *job, ph_arena *a, record
     if (rc == PROPHET_OK && job->begun && k.len == 20 && memcmp(k.data, key, 20) == 0)
         rc = ph_cursor_next(cur, &k, &v, err);
     while (rc == PROPHET_OK && k.len == 20 && memcmp(k.data, key, 4) == 0 &&
-           out->count < BUILD_STEP) {
+           out->count < PH_BUILD_STEP) {
         ph_record rec;
         memcpy(job->done.b, (const uint8_t *)k.data + 4, 16);
         job->begun = true;
@@ -161,7 +160,7 @@ static prophet_code build_some(ph_session *s, const ph_schema *schema, const ph_
     prophet_code rc = read_some(s, job, &a, &records, err);
     if (rc >= 0)
         rc = put_rows(s, &one, &records, err);
-    bool more = records.count == BUILD_STEP;
+    bool more = records.count == PH_BUILD_STEP;
     ph_free(records.at);
     ph_arena_clear(&a);
     if (rc < 0)
@@ -239,31 +238,120 @@ static prophet_code work_some(ph_session *s, prophet_error *err)
     return rc == PROPHET_OK ? work_on(s, &job, err) : rc;
 }
 
-void ph_secondary_finish(ph_replica *r)
+/* PROPHET_DONE: nothing was left. */
+static prophet_code finish_some(ph_replica *r, prophet_error *err)
 {
-    prophet_error why;
+    ph_session *s = NULL;
+    ph_position end;
+    prophet_code rc = ph_session_begin(r, &s, err);
+    if (rc < 0)
+        return rc;
+    rc = r->jobs_none == s->state.schema + 1 ? PROPHET_DONE : work_some(s, err);
+    if (rc == PROPHET_DONE)
+        r->jobs_none = s->state.schema + 1;
+    if (rc == PROPHET_OK)
+        return ph_session_commit(s, &end, err);
+    ph_session_abort(s);
+    return rc;
+}
+
+/* ---- how far it is ------------------------------------------------------------------------------------------------ */
+
+typedef struct telling {
+    ph_progress_fn tell;
+    void *ctx;
+    ph_ix_job job; /* the one that is next; index 0: none */
+    uint64_t done, total;
+} telling;
+
+/* Records of the job's type, and those of them that are done. */
+static prophet_code count_records(ph_txn *t, telling *w, prophet_error *err)
+{
+    uint8_t prefix[4];
+    ph_cursor *cur;
+    prophet_slice k, v;
+    prophet_code rc = ph_cursor_open(t, PH_T_RECORDS, &cur, err);
+    if (rc < 0)
+        return rc;
+    ph_u32be_put(prefix, w->job.type);
+    for (rc = ph_cursor_seek(cur, ph_slice(prefix, 4), &k, &v, err);
+         rc == PROPHET_OK && k.len == 20 && memcmp(k.data, prefix, 4) == 0;
+         rc = ph_cursor_next(cur, &k, &v, err)) {
+        w->total++;
+        w->done += w->job.begun && memcmp((const uint8_t *)k.data + 4, w->job.done.b, 16) <= 0;
+    }
+    ph_cursor_close(cur);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code look(ph_replica *r, telling *w, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    ph_ix_job job = { 0 };
+    ph_view *v;
+    prophet_code rc = ph_view_begin(r, &v, err);
+    if (rc < 0)
+        return rc;
+    rc = ph_ix_job_next(v->txn, 0, &a, &job, err);
+    bool same = job.index == w->job.index && job.drop == w->job.drop;
+    w->job = job;
+    w->job.kinds = ph_slice(NULL, 0); /* of this arena */
+    if (rc == PROPHET_OK && !same) {
+        w->done = w->total = 0;
+        rc = job.drop ? PROPHET_OK : count_records(v->txn, w, err);
+    }
+    ph_arena_clear(&a);
+    ph_view_end(v);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code tell(telling *w, prophet_error *err)
+{
+    if (w->job.index == 0)
+        return PROPHET_OK;
+    w->done += w->job.drop ? PH_DROP_STEP : PH_BUILD_STEP;
+    if (!w->job.drop && w->done > w->total)
+        w->done = w->total;
+    return w->tell(w->ctx, w->job.drop ? "drop" : "index", w->done, w->total, err);
+}
+
+static prophet_code finish(ph_replica *r, telling *w, prophet_error *err)
+{
     prophet_code rc = PROPHET_OK;
     if (r->finishing)
-        return;
+        return PROPHET_OK;
     r->finishing = true;
-    while (rc == PROPHET_OK) {
-        ph_session *s = NULL;
-        ph_position end;
-        if ((rc = ph_session_begin(r, &s, &why)) < 0)
-            break;
-        if (r->jobs_none == s->state.schema + 1) {
-            ph_session_abort(s);
-            break;
-        }
-        rc = work_some(s, &why);
-        if (rc == PROPHET_DONE)
-            r->jobs_none = s->state.schema + 1;
-        if (rc == PROPHET_OK)
-            rc = ph_session_commit(s, &end, &why);
-        else
-            ph_session_abort(s);
-    }
+    while (rc == PROPHET_OK)
+        if ((!w->tell || (rc = look(r, w, err)) >= 0) && (rc = finish_some(r, err)) == PROPHET_OK &&
+            w->tell)
+            rc = tell(w, err);
     r->finishing = false;
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+void ph_secondary_finish(ph_replica *r)
+{
+    telling nobody = { .tell = NULL };
+    prophet_error why;
+    r->jobs_due = r->jobs_later;
+    if (!r->jobs_later)
+        (void)finish(r, &nobody, &why); /* whoever commits next goes on */
+}
+
+void ph_indexes_later(ph_replica *r, bool later)
+{
+    r->jobs_later = later;
+}
+
+prophet_code ph_indexes_finish(ph_replica *r, ph_progress_fn progress, void *ctx,
+                               prophet_error *err)
+{
+    telling w = { .tell = progress, .ctx = ctx };
+    if (!r->jobs_due || r->finishing)
+        return PROPHET_OK;
+    prophet_code rc = finish(r, &w, err);
+    r->jobs_due = rc < 0;
+    return rc;
 }
 
 prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err)

@@ -331,6 +331,26 @@ static int l_rebuild(lua_State *L)
     return upkeep(L, prophet_rebuild, "rebuild");
 }
 
+/* (handle, nil, {progress}): what commits left of indexes; nothing inside a change, which is not committed yet, nor in a view. */
+static int l_finish(lua_State *L)
+{
+    prophet_error err = { 0 };
+    l_handle *h = script_handle(L, 1);
+    lua_settop(L, 3);
+    if (h->txn || h->views > 0 || !script_has_progress(L))
+        return 0;
+    h->held++;
+    prophet_code rc = prophet_finish(h->db, script_progress, L, &err);
+    h->held--;
+    return rc < 0 ? script_raise(L, &err) : 0;
+}
+
+static int l_finish_later(lua_State *L)
+{
+    prophet_finish_later(script_handle(L, 1)->db, true);
+    return 0;
+}
+
 static int l_flush(lua_State *L)
 {
     return upkeep(L, prophet_flush, "flush");
@@ -403,11 +423,23 @@ static int l_depth(lua_State *L)
 }
 
 const luaL_Reg script_handle_core[] = {
-    { "close", l_close },       { "is_open", l_is_open }, { "depth", l_depth },
-    { "info", l_info },         { "stats", l_stats },     { "check", l_check },
-    { "rebuild", l_rebuild },   { "flush", l_flush },     { "sign", l_sign },
-    { "adopt", l_adopt },       { "version", l_version }, { "notice", l_notice },
-    { "set_user", l_set_user }, { "wait", l_wait },       { NULL, NULL },
+    { "close", l_close },
+    { "is_open", l_is_open },
+    { "depth", l_depth },
+    { "info", l_info },
+    { "stats", l_stats },
+    { "check", l_check },
+    { "finish", l_finish },
+    { "finish_later", l_finish_later },
+    { "rebuild", l_rebuild },
+    { "flush", l_flush },
+    { "sign", l_sign },
+    { "adopt", l_adopt },
+    { "version", l_version },
+    { "notice", l_notice },
+    { "set_user", l_set_user },
+    { "wait", l_wait },
+    { NULL, NULL },
 };
 /* core.new_key(path, passphrase or nil) */
 static int l_new_key(lua_State *L)

@@ -67,9 +67,9 @@ end
 
 local known_options = {
   create = true, readonly = true, user = true, schemas = true, resolvers = true, durability = true, reads = true, voting = true,
-  clock = true, lock_timeout = true, change_timeout = true,
+  clock = true, lock_timeout = true, change_timeout = true, progress = true,
 }
-local clone_options = { seal = true, token = true, cacert = true, proxy = true, progress = true, dry_run = true }
+local clone_options = { seal = true, token = true, cacert = true, proxy = true, dry_run = true }
 for name in pairs(known_options) do clone_options[name] = true end
 
 -- This replica's id. One that turns out to be a copy takes another key when it meets the first, with a changeset that says so.
@@ -96,6 +96,13 @@ end
 local function set_up(handle, path, options)
   local guard <close> = setmetatable({ handle = handle }, { __close = function(g) if g.handle then g.handle:close() end end })
   local db, s = make(handle, path, options)
+  if options.progress ~= nil and type(options.progress) ~= "function" then
+    e.raise { code = "usage", message = ("option progress is a %s, not a function"):format(type(options.progress)), value = options.progress }
+  end
+  if options.progress and not s.readonly then
+    s.telling = { progress = options.progress }
+    handle:finish_later()
+  end
   if options.schemas then schema.load(s, options.schemas) end
   if options.resolvers then
     for _, one in ipairs(resolvers.expand(options.resolvers)) do resolvers.add(s, one) end
@@ -187,6 +194,7 @@ function methods.close(db) state_of(db).handle:close() end
 function methods.define(db, record_type)
   local s = state_of(db)
   schema.define(s, record_type)
+  schema.finish(s)
   return s.types[record_type.name]
 end
 
@@ -202,6 +210,11 @@ end
 
 -- ---- changes, views -------------------------------------------------------------------------------------------
 
+local function finished(s, ...)
+  schema.finish(s)
+  return ...
+end
+
 --- Runs fn in one change: one changeset, or none if it raises. A change inside a change is a savepoint.
 function methods.change(db, message, fn, ...)
   local s = state_of(db)
@@ -209,12 +222,12 @@ function methods.change(db, message, fn, ...)
     if type(fn) == "string" and select("#", ...) == 0 then
       e.raise { code = "usage", message = "the message of a change comes before its function", hint = 'db:change("why", function() .. end)' }
     end
-    return s.handle:change(nil, message, db, fn, ...)
+    return finished(s, s.handle:change(nil, message, db, fn, ...))
   end
   if type(fn) ~= "function" then
     e.raise { code = "usage", message = ("a change runs a function, not a %s"):format(type(fn)), hint = 'db:change("why", function() .. end)' }
   end
-  return s.handle:change(message, fn, db, ...)
+  return finished(s, s.handle:change(message, fn, db, ...))
 end
 
 --- Runs fn on one snapshot.
@@ -331,6 +344,7 @@ local function exchange(verb)
     end
     local said = s.handle[verb](s.handle, other, strict.options(verb, options, verb == "publish" and publish_options or exchange_options))
     types.refresh(s)
+    schema.finish(s)
     return report.new(said)
   end
 end

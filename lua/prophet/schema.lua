@@ -80,6 +80,12 @@ function M.define(s, record_type)
   types.refresh(s, record_type.name)
 end
 
+--- What a commit left of indexes, if somebody is to be told how far it is: else the commit does it.
+---@param s table
+function M.finish(s)
+  if s.telling then s.handle:finish(nil, s.telling) end
+end
+
 -- ---- files -------------------------------------------------------------------------------------------------
 
 local function files_of(where)
@@ -139,6 +145,7 @@ function M.load(s, where)
     for _, record_type in ipairs(all) do M.define(s, record_type) end
   end
   if s.readonly then define_all() else s.handle:change("schema", define_all) end
+  M.finish(s)
   return all
 end
 

@@ -25,6 +25,7 @@ local prophet = {}
 ---@field voting? "lazy"|"eager"     eager: resolvers vote also where the outcome is right already
 ---@field reads? integer             most keys a query with a scan in its plan may read
 ---@field clock? fun(): prophet.time|integer  where the time of changes comes from
+---@field progress? fun(stage: string, done: integer, total: integer)  how far the building of an index for records that are there is
 
 --- Opens the database in a directory; `not_found` unless there is one or `create` is given.
 ---@param path string
@@ -37,7 +38,6 @@ function prophet.open(path, options) end
 ---@field token? string   as for db:pull
 ---@field cacert? string
 ---@field proxy? string
----@field progress? fun(stage: string, done: integer, total: integer)
 ---@field dry_run? boolean  says what would come: nil and the report
 
 --- Makes a replica of another one, in `path`, which must not exist.

@@ -315,6 +315,39 @@ describe("a plan", function()
     assert.equal(1, #task:find({ name = "task 007" }):all())
   end)
 
+  it("tells how far the building of an index is", function()
+    db:change(function()
+      for i = 1, 9000 do db.types.list:create { name = ("l%d m%d"):format(i, i) } end
+    end)
+    local told = {}
+    local telling = place.open("ann", { progress = function(stage, done, total) told[#told + 1] = ("%s %d/%d"):format(stage, done, total) end })
+    local function list_of(name, rank) return f.record "list" { f.string "name"(name), f.int "rank"(rank) } end
+    telling:define(list_of({ index = true, fulltext = true }, { index = true }))
+    assert.same({ "index 8192/9001", "index 9001/9001", "index 8192/9001", "index 9001/9001" }, told)
+    assert.equal("index", telling.types.list:find({ rank = 1 }):explain().plan)
+    assert.equal(1, telling.types.list:find({ q.match "l77" }):count())
+    told = {}
+    telling:change(function() telling:define(list_of({ index = true, fulltext = false }, { index = true })) end)
+    assert.equal("drop 16384/0", told[1]) -- what the change left
+    assert.equal(0, telling:check().faults)
+    told = {}
+    telling:define(list_of({ index = true, fulltext = false }, { index = true }))
+    assert.same({}, told)
+  end)
+
+  it("goes on with an index whose progress was refused, at the next change", function()
+    db:change(function()
+      for i = 1, 9000 do db.types.list:create { name = "l" .. i } end
+    end)
+    local telling = place.open("ann", { progress = function() error "stop" end })
+    local rank = f.record "list" { f.int "rank" { index = true } }
+    raises("script", telling.define, telling, rank)
+    assert.equal("scan", telling.types.list:find({ rank = 1 }):scan():explain().plan)
+    db.types.list:create { name = "one more" }
+    assert.equal("index", telling.types.list:find({ rank = 1 }):explain().plan)
+    raises("usage", place.open, "ann", { progress = true })
+  end)
+
   it("does without indexes that a definition takes back", function()
     local function plans()
       local out = {}

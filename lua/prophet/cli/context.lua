@@ -71,10 +71,11 @@ end
 
 --- Opens the database, with the schemas and resolvers that $PROPHET_SCHEMAS and $PROPHET_RESOLVERS name. It is closed
 -- when the command ends.
----@param how table?  options of prophet.open
+---@param reading boolean?
+---@param progress function?  told how far the building of indexes is
 ---@return table db
-function Context:open(reading)
-  local options = { user = self:user(), schemas = named(self.getenv "PROPHET_SCHEMAS"),
+function Context:open(reading, progress)
+  local options = { progress = progress, user = self:user(), schemas = named(self.getenv "PROPHET_SCHEMAS"),
     resolvers = named(self.getenv "PROPHET_RESOLVERS") }
   local db, err = e.try(self.prophet.open, self:database(), options)
   if not db and err.code == "readonly" and reading then

@@ -3,6 +3,7 @@
 local e = require "prophet.error"
 local fields = require "prophet.fields"
 local format = require "prophet.format"
+local progress = require "prophet.cli.progress"
 
 local function load(path)
   local file = io.open(path)
@@ -82,10 +83,13 @@ end
 function verbs.apply(ctx)
   local records = {}
   for i = 2, #ctx.args do records[#records + 1] = load(ctx.args[i]) end
-  local db = ctx:open()
-  local before = db:version()
-  ctx:change(db, "schema", function()
-    for _, record in ipairs(records) do db:define(record) end
+  local db, before
+  progress.run(ctx, function(tell) -- of indexes that are built for records that are there
+    db = ctx:open(false, tell)
+    before = db:version()
+    ctx:change(db, "schema", function()
+      for _, record in ipairs(records) do db:define(record) end
+    end)
   end)
   for _, record in ipairs(records) do
     ctx:result({ name = record.name, changed = db:version() > before },
