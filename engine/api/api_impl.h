@@ -12,11 +12,6 @@
 
 /* ---- shapes: the names behind the numbers of a type's rows ------------------------------------------------- */
 
-typedef struct api_declared {
-    prophet_slice name;
-    uint32_t id; /* 0: no record has it */
-} api_declared;
-
 /* Counted, because documents outlive the handle and the schema they were read with. One thread, like its documents. */
 typedef struct api_shape {
     struct api_shape *next; /* of the handle, the one used last in front */
@@ -30,9 +25,9 @@ typedef struct api_shape {
     uint64_t generation;
     size_t names_count;
     uint64_t names_epoch;
-    api_declared *declared; /* in order */
     size_t declared_count;
     prophet_slice *names; /* by number; [0] unused */
+    uint32_t *ranks;      /* by number: which declared field it is; declared_count: none */
     ph_map by_name;       /* name -> number */
 } api_shape;
 
@@ -142,7 +137,8 @@ prophet_code api_unknown_field(const ph_schema *s, prophet_slice field, prophet_
 prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err);
 /* Into the arena, whose slices stay those of `value` (or of the arena). Empty: nil. */
 prophet_code api_decode(prophet_slice value, ph_arena *a, prophet_value *out, prophet_error *err);
-prophet_code api_decode_item(const ph_item *item, ph_arena *a, prophet_value *out, prophet_error *err); /* opened before */
+prophet_code api_decode_item(const ph_item *item, ph_arena *a, prophet_value *out,
+                             prophet_error *err); /* opened before */
 void api_json(ph_buf *out, const prophet_value *v);
 
 /* Specs: members of a map given by the caller. */
@@ -204,9 +200,11 @@ prophet_slice api_keep(api_map *m, prophet_slice s);
 prophet_code api_doc_take(ph_arena *a, const api_map *m, prophet_doc **out, prophet_error *err);
 prophet_code api_doc_list(ph_arena *a, const prophet_value *items, size_t count, prophet_doc **out,
                           prophet_error *err);
-/* A record's document; the row is copied. */
-prophet_code api_doc_record(prophet_db *db, ph_view *v, const ph_row *row, prophet_doc **out,
-                            prophet_error *err);
+/* A record's document. `borrow`: the row is not copied and has to stay; else it is. The document takes the memory of *spare, an emptied
+ * one, where that is enough (and frees it where not); NULL: there is none. */
+prophet_code api_doc_record(prophet_db *db, ph_view *v, const ph_row *row, bool borrow,
+                            prophet_doc **spare, prophet_doc **out, prophet_error *err);
+void api_doc_empty(prophet_doc *d); /* frees all but its own memory */
 prophet_code api_doc_of(prophet_db *db, ph_view *v, uint32_t type, const ph_uuid *id,
                         prophet_doc **out, prophet_error *err);
 /* A record's shown fields as JSON, sorted by name: {"a":..}. */
@@ -233,6 +231,7 @@ struct prophet_iter {
     void *state;
     api_read read; /* ended after the state */
     prophet_doc *row;
+    prophet_doc *spare; /* the row before, emptied: the next one may have its memory */
     bool done;
 };
 prophet_code api_iter_new(prophet_db *db, api_next_fn next, void (*close)(void *), void *state,

@@ -1,101 +1,63 @@
-/* Documents. A record's document is one allocation: its row as it was, where its values lie in it, and copies of what lay in rows of
- * their own; a value is decoded when it is asked for. All others are plain values in an arena. */
+/* Documents. A record's document is one allocation: where its values lie in its row, copies of what lay in rows of their own, and the row
+ * as it was, which rows of an iterator borrow from the iterator's snapshot; a value is decoded when it is asked for. All others are plain
+ * values in an arena. */
 #include "api/doc_impl.h"
 #include <stdlib.h>
 
 /* ---- records -------------------------------------------------------------------------------------------------------- */
 
-#define FEW 64
-
-typedef struct gathering {
-    doc_cell few[FEW], *at;
-    size_t count, cap, outside; /* bytes that are not in the row */
-    ph_arena *a;
-} gathering;
-
-static bool inside(const ph_row *row, const uint8_t *p)
+/* A document for `count` cells and `more` bytes behind them, in the memory of *spare where that is enough. */
+static prophet_doc *doc_new(size_t count, size_t more, prophet_doc **spare)
 {
-    const uint8_t *start = row->raw.data;
-    return p >= start && p < start + row->raw.len;
-}
-
-static prophet_code gather(ph_view *v, const ph_row *row, gathering *g, prophet_error *err)
-{
-    size_t pos = 0;
-    ph_shown shown;
-    prophet_code rc;
-    while ((rc = ph_row_next(v->txn, row, &pos, g->a, &shown, err)) == PROPHET_OK) {
-        if (g->count == g->cap) {
-            doc_cell *more = ph_arena_alloc(g->a, 2 * g->cap * sizeof *more);
-            if (!more)
-                return ph_nomem(err);
-            memcpy(more, g->at, g->count * sizeof *more);
-            g->at = more;
-            g->cap *= 2;
-        }
-        g->at[g->count++] = (doc_cell){ shown.field, (uint32_t)shown.value.len, shown.value.data };
-        if (!inside(row, shown.value.data))
-            g->outside += shown.value.len;
+    size_t room = sizeof(prophet_doc) + count * sizeof(ph_field_value),
+           end = room + count * sizeof(prophet_field), cap = end + more;
+    prophet_doc *d = spare ? *spare : NULL;
+    if (spare)
+        *spare = NULL;
+    if (d && d->cap < cap) {
+        ph_free(d);
+        d = NULL;
     }
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static prophet_doc *place(const ph_row *row, const gathering *g)
-{
-    size_t cells = sizeof(prophet_doc), room = cells + g->count * sizeof(doc_cell),
-           raw = room + g->count * sizeof(prophet_field), more = raw + row->raw.len;
-    uint8_t *p = ph_alloc(more + g->outside);
-    prophet_doc *d = (prophet_doc *)(void *)p;
-    if (!d)
+    if (d)
+        cap = d->cap;
+    else if (!(d = ph_alloc(cap)))
         return NULL;
+    uint8_t *p = (uint8_t *)d;
     memset(d, 0, sizeof *d);
-    d->size = more + g->outside;
-    d->cells = (doc_cell *)(void *)(p + cells);
-    d->cell_count = g->count;
+    d->cap = cap;
+    d->cells = (ph_field_value *)(void *)(p + sizeof *d);
     d->room = (prophet_field *)(void *)(p + room);
-    d->row = p + raw;
-    d->row_len = row->raw.len;
-    memcpy(d->row, row->raw.data, row->raw.len);
-    uint8_t *end = p + more;
-    for (size_t i = 0; i < g->count; i++) {
-        d->cells[i] = g->at[i];
-        if (inside(row, g->at[i].value)) {
-            d->cells[i].value = d->row + (g->at[i].value - (const uint8_t *)row->raw.data);
-            continue;
-        }
-        memcpy(end, g->at[i].value, g->at[i].len);
-        d->cells[i].value = end;
-        end += g->at[i].len;
-    }
+    d->own = p + end;
     return d;
 }
 
-prophet_code api_doc_record(prophet_db *db, ph_view *v, const ph_row *row, prophet_doc **out,
-                            prophet_error *err)
+prophet_code api_doc_record(prophet_db *db, ph_view *v, const ph_row *row, bool borrow,
+                            prophet_doc **spare, prophet_doc **out, prophet_error *err)
 {
-    gathering g = { .count = 0, .cap = FEW, .a = &db->scratch };
+    ph_row here = *row;
     api_shape *shape;
-    prophet_code rc;
-    g.at = g.few;
-    if ((rc = api_shape_of(db, v, ph_names_get(v->names, row->type), &shape, err)) < 0)
+    prophet_code rc = api_shape_of(db, v, ph_names_get(v->names, row->type), &shape, err);
+    if (rc < 0)
         return rc;
-    if ((rc = gather(v, row, &g, err)) >= 0) {
-        prophet_doc *d = place(row, &g);
-        if (d) {
-            d->shape = shape;
-            shape->refs++;
-            d->type_id = row->type;
-            d->info = (prophet_record){ .type = shape->type,
-                                        .number = row->number,
-                                        .version = row->version,
-                                        .deleted = !row->alive };
-            memcpy(d->info.id.b, row->uuid.b, 16);
-            *out = d;
-        } else
-            rc = ph_nomem(err);
+    prophet_doc *d = doc_new(row->cell_count, borrow ? 0 : row->raw.len, spare);
+    if (!d)
+        return ph_nomem(err);
+    if (!borrow)
+        ph_row_move(&here, memcpy(d->own, row->raw.data, row->raw.len));
+    if ((rc = ph_row_fields(v->txn, &here, &d->arena, d->cells, &d->cell_count, err)) < 0) {
+        prophet_doc_free(d);
+        return rc;
     }
-    ph_arena_reset(&db->scratch);
-    return rc;
+    d->row = here.raw;
+    d->shape = shape;
+    shape->refs++;
+    d->type_id = row->type;
+    d->info = (prophet_record){
+        .type = shape->type, .number = row->number, .version = row->version, .deleted = !row->alive
+    };
+    memcpy(d->info.id.b, row->uuid.b, 16);
+    *out = d;
+    return PROPHET_OK;
 }
 
 prophet_code api_doc_of(prophet_db *db, ph_view *v, uint32_t type, const ph_uuid *id,
@@ -103,7 +65,7 @@ prophet_code api_doc_of(prophet_db *db, ph_view *v, uint32_t type, const ph_uuid
 {
     ph_row row;
     prophet_code rc = ph_view_row(v, type, id, &row, err);
-    return rc == PROPHET_OK ? api_doc_record(db, v, &row, out, err) : rc;
+    return rc == PROPHET_OK ? api_doc_record(db, v, &row, false, NULL, out, err) : rc;
 }
 
 bool prophet_doc_record(const prophet_doc *doc, prophet_record *out)
@@ -119,8 +81,7 @@ bool prophet_doc_record(const prophet_doc *doc, prophet_record *out)
         ph_u32be_put(key, d->type_id);
         memcpy(key + 4, d->info.id.b, 16);
         d->info.conflict =
-            ph_row_open(ph_slice(key, sizeof key), ph_slice(d->row, d->row_len), &row) &&
-            ph_row_conflict(&row);
+            ph_row_open(ph_slice(key, sizeof key), d->row, &row) && ph_row_conflict(&row);
         d->conflict_known = true;
     }
     *out = d->info;
@@ -129,7 +90,9 @@ bool prophet_doc_record(const prophet_doc *doc, prophet_record *out)
 
 /* ---- fields --------------------------------------------------------------------------------------------------------- */
 
-static const doc_cell *cell_of(const prophet_doc *d, uint32_t field)
+#define FEW 64
+
+static const ph_field_value *cell_of(const prophet_doc *d, uint32_t field)
 {
     for (size_t i = 0; field && i < d->cell_count; i++)
         if (d->cells[i].field == field)
@@ -137,10 +100,14 @@ static const doc_cell *cell_of(const prophet_doc *d, uint32_t field)
     return NULL;
 }
 
-static bool decode_cell(prophet_doc *d, const doc_cell *c, prophet_value *out)
+static bool decode_cell(prophet_doc *d, const ph_field_value *c, prophet_value *out)
 {
     ph_item item;
-    prophet_slice raw = ph_slice(c->value, c->len);
+    prophet_slice raw = ph_slice(c->at, c->len), text;
+    if (ph_value_text(raw, &text)) { /* most of them */
+        *out = prophet_text_n(text.data, text.len);
+        return true;
+    }
     if (!ph_value_open(raw, &item)) /* never: it was shown from a row */
         return false;
     return api_decode_item(&item, &d->arena, out, NULL) >= 0;
@@ -152,7 +119,7 @@ bool prophet_doc_get(const prophet_doc *doc, const char *name, prophet_value *ou
     prophet_slice want = ph_slice_str(name);
     *out = prophet_nil();
     if (d->shape && !d->opened) {
-        const doc_cell *c = cell_of(d, api_shape_field(d->shape, want));
+        const ph_field_value *c = cell_of(d, api_shape_field(d->shape, want));
         return c && decode_cell(d, c, out);
     }
     for (size_t i = 0; i < d->count && !d->is_list; i++)
@@ -166,7 +133,7 @@ bool prophet_doc_get(const prophet_doc *doc, const char *name, prophet_value *ou
 typedef struct ordered {
     size_t rank;
     prophet_slice name;
-    const doc_cell *cell;
+    const ph_field_value *cell;
 } ordered;
 
 static int by_rank(const void *a, const void *b)
@@ -195,29 +162,63 @@ static void sort_few(ordered *at, size_t count)
     }
 }
 
-/* All fields in declared order, those nobody declared behind them by name. */
-static bool open_all(prophet_doc *d)
+static prophet_slice name_of(const api_shape *s, uint32_t field)
+{
+    return field <= s->names_count ? s->names[field] : ph_slice("", 0);
+}
+
+static size_t rank_of(const api_shape *s, uint32_t field)
+{
+    return field <= s->names_count ? s->ranks[field] : s->declared_count;
+}
+
+static void open_one(prophet_doc *d, prophet_slice name, const ph_field_value *c)
+{
+    d->room[d->count].name = name;
+    d->count += decode_cell(d, c, &d->room[d->count].value);
+}
+
+/* Without sorting: cells that are all declared, of a type with few fields. */
+static bool open_declared(prophet_doc *d)
+{
+    const api_shape *s = d->shape;
+    const ph_field_value *at[FEW];
+    if (s->declared_count > FEW)
+        return false;
+    memset(at, 0, s->declared_count * sizeof *at);
+    for (size_t i = 0; i < d->cell_count; i++) {
+        size_t rank = rank_of(s, d->cells[i].field);
+        if (rank == s->declared_count)
+            return false;
+        at[rank] = &d->cells[i];
+    }
+    for (size_t i = 0; i < s->declared_count; i++)
+        if (at[i])
+            open_one(d, s->names[at[i]->field], at[i]);
+    return true;
+}
+
+static bool open_sorted(prophet_doc *d)
 {
     const api_shape *s = d->shape;
     ordered few[FEW], *at = few;
-    size_t n = 0;
     if (d->cell_count > FEW && !(at = ph_arena_alloc(&d->arena, d->cell_count * sizeof *at)))
         return false;
-    for (size_t i = 0; i < d->cell_count; i++) {
-        uint32_t id = d->cells[i].field;
-        size_t rank = 0;
-        while (rank < s->declared_count && s->declared[rank].id != id)
-            rank++;
+    for (size_t i = 0; i < d->cell_count; i++)
         at[i] =
-            (ordered){ rank, id <= s->names_count ? s->names[id] : ph_slice("", 0), &d->cells[i] };
-    }
+            (ordered){ rank_of(s, d->cells[i].field), name_of(s, d->cells[i].field), &d->cells[i] };
     sort_few(at, d->cell_count);
-    for (size_t i = 0; i < d->cell_count; i++) {
-        d->room[n].name = at[i].name;
-        n += decode_cell(d, at[i].cell, &d->room[n].value);
-    }
+    for (size_t i = 0; i < d->cell_count; i++)
+        open_one(d, at[i].name, at[i].cell);
+    return true;
+}
+
+/* All fields in declared order, those nobody declared behind them by name. */
+static bool open_all(prophet_doc *d)
+{
+    if (!open_declared(d) && !open_sorted(d))
+        return false;
     d->fields = d->room;
-    d->count = n;
     d->opened = true;
     return true;
 }
@@ -236,24 +237,38 @@ bool prophet_doc_at(const prophet_doc *doc, size_t i, prophet_slice *name, proph
 
 /* ---- copies, the end -------------------------------------------------------------------------------------------------- */
 
+static bool in_row(const prophet_doc *d, const ph_field_value *c)
+{
+    const uint8_t *row = d->row.data;
+    return c->at >= row && c->at < row + d->row.len;
+}
+
+/* The copy owns its row and all values. */
 static prophet_code copy_record(const prophet_doc *d, prophet_doc **out, prophet_error *err)
 {
-    uint8_t *p = ph_alloc(d->size);
-    prophet_doc *c = (prophet_doc *)(void *)p;
-    const uint8_t *from = (const uint8_t *)d;
+    size_t more = d->row.len;
+    for (size_t i = 0; i < d->cell_count; i++)
+        more += in_row(d, &d->cells[i]) ? 0 : d->cells[i].len;
+    prophet_doc *c = doc_new(d->cell_count, more, NULL);
     if (!c)
         return ph_nomem(err);
-    memcpy(p, d, d->size);
-    c->arena = (ph_arena)PH_ARENA_INIT;
-    c->fields = NULL;
-    c->count = 0;
-    c->opened = false;
-    c->cells = (doc_cell *)(void *)(p + sizeof *c);
-    c->row = p + (d->row - from);
-    c->room = (prophet_field *)(void *)(p + ((const uint8_t *)d->room - from));
-    for (size_t i = 0; i < c->cell_count; i++)
-        c->cells[i].value = p + (d->cells[i].value - from);
+    uint8_t *end = c->own + d->row.len;
+    c->row = ph_slice(memcpy(c->own, d->row.data, d->row.len), d->row.len);
+    for (size_t i = 0; i < d->cell_count; i++) {
+        c->cells[i] = d->cells[i];
+        if (in_row(d, &d->cells[i])) {
+            c->cells[i].at = c->own + (d->cells[i].at - (const uint8_t *)d->row.data);
+            continue;
+        }
+        c->cells[i].at = memcpy(end, d->cells[i].at, d->cells[i].len);
+        end += d->cells[i].len;
+    }
+    c->cell_count = d->cell_count;
+    c->shape = d->shape;
     c->shape->refs++;
+    c->type_id = d->type_id;
+    c->info = d->info;
+    c->conflict_known = d->conflict_known;
     *out = c;
     return PROPHET_OK;
 }
@@ -274,11 +289,17 @@ prophet_code prophet_doc_copy(const prophet_doc *d, prophet_doc **out, prophet_e
     return rc;
 }
 
-void prophet_doc_free(prophet_doc *d)
+void api_doc_empty(prophet_doc *d)
 {
     if (!d)
         return;
     api_shape_release(d->shape);
     ph_arena_clear(&d->arena);
+    d->shape = NULL;
+}
+
+void prophet_doc_free(prophet_doc *d)
+{
+    api_doc_empty(d);
     ph_free(d);
 }

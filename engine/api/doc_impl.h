@@ -3,12 +3,6 @@
 #define PH_DOC_IMPL_H
 #include "api/api_impl.h"
 
-typedef struct doc_cell { /* a field that shows something */
-    uint32_t field;
-    uint32_t len;
-    const uint8_t *value; /* canonical, inside the document */
-} doc_cell;
-
 struct prophet_doc {
     ph_arena arena;
     prophet_field *fields; /* all of them, once opened */
@@ -18,14 +12,13 @@ struct prophet_doc {
     api_shape *shape; /* NULL: no record */
     prophet_record info;
     bool conflict_known;
-    size_t size; /* of the whole allocation */
+    size_t cap; /* of the whole allocation: this struct, cells, room, own */
     uint32_t type_id;
     size_t cell_count;
-    doc_cell
-        *cells; /* behind this struct, then room for fields, the row, values that lay in rows of their own */
-    prophet_field *room; /* for `fields`, as many as cells */
-    uint8_t *row;
-    size_t row_len;
+    ph_field_value *cells; /* in the row, in `arena`, or in `own` */
+    prophet_field *room;   /* for `fields`, as many as cells */
+    uint8_t *own;          /* the row, unless it is borrowed */
+    prophet_slice row;
 };
 
 #endif

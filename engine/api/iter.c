@@ -21,8 +21,11 @@ prophet_code prophet_iter_next(prophet_iter *it, const prophet_doc **row, prophe
     prophet_code rc;
     if (it->done)
         return PROPHET_DONE;
-    prophet_doc_free(it->row);
-    it->row = NULL;
+    if (it->row) {
+        prophet_doc_free(it->spare);
+        api_doc_empty(it->spare = it->row);
+        it->row = NULL;
+    }
     if ((rc = api_interrupted(it->db, err)) < 0)
         return rc;
     if ((rc = it->next(it, it->state, &it->row, err)) == PROPHET_OK)
@@ -37,6 +40,7 @@ void prophet_iter_close(prophet_iter *it)
     if (!it)
         return;
     prophet_doc_free(it->row);
+    prophet_doc_free(it->spare);
     if (it->close)
         it->close(it->state);
     api_read_end(&it->read);

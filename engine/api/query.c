@@ -12,6 +12,7 @@ static ph_query_options options_of(prophet_db *db)
 typedef struct running {
     ph_query *q;
     ph_query_iter *it;
+    bool stays; /* rows lie where they are as long as the snapshot does */
 } running;
 
 static void close_running(void *state)
@@ -27,7 +28,9 @@ static prophet_code next_row(prophet_iter *it, void *state, prophet_doc **out, p
     running *run = state;
     ph_row row;
     prophet_code rc = ph_query_next(run->it, &row, err);
-    return rc == PROPHET_OK ? api_doc_record(it->db, it->read.v, &row, out, err) : rc;
+    return rc == PROPHET_OK
+               ? api_doc_record(it->db, it->read.v, &row, run->stays, &it->spare, out, err)
+               : rc;
 }
 
 static prophet_code gather(prophet_db *db, ph_view *v, ph_query_iter *it, prophet_iter **out,
@@ -38,7 +41,7 @@ static prophet_code gather(prophet_db *db, ph_view *v, ph_query_iter *it, prophe
     prophet_code rc;
     while ((rc = ph_query_next(it, &row, err)) == PROPHET_OK) {
         prophet_doc *doc;
-        if ((rc = api_doc_record(db, v, &row, &doc, err)) < 0)
+        if ((rc = api_doc_record(db, v, &row, false, NULL, &doc, err)) < 0)
             break;
         if (!api_docs_push(&docs, doc)) {
             rc = ph_nomem(err);
@@ -69,6 +72,8 @@ prophet_code prophet_query(prophet_db *db, prophet_value spec, prophet_iter **ou
         close_running(run);
         return rc;
     }
+    if (rc >= 0)
+        run->stays = rd.how == API_READ_SNAPSHOT && !ph_txn_is_overlay(rd.v->txn);
     if (rc >= 0 && (rc = api_iter_new(db, next_row, close_running, run, out, err)) >= 0) {
         (*out)->read = rd;
         return PROPHET_OK;

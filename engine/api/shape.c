@@ -81,7 +81,9 @@ static prophet_code copy_names(api_shape *s, ph_view *v, prophet_error *err)
     bool ok = true;
     s->names_count = ph_names_count(v->names);
     s->names_epoch = ph_names_epoch(v->names);
-    if (!(s->names = ph_arena_zalloc(&s->arena, (s->names_count + 1) * sizeof *s->names)))
+    s->names = ph_arena_zalloc(&s->arena, (s->names_count + 1) * sizeof *s->names);
+    s->ranks = ph_arena_zalloc(&s->arena, (s->names_count + 1) * sizeof *s->ranks);
+    if (!s->names || !s->ranks)
         return ph_nomem(err);
     for (size_t i = 1; i <= s->names_count && ok; i++) {
         s->names[i] = ph_arena_copy(&s->arena, ph_names_get(v->names, (uint32_t)i), &ok);
@@ -94,19 +96,19 @@ static prophet_code copy_names(api_shape *s, ph_view *v, prophet_error *err)
 static prophet_code copy_schema(api_shape *s, ph_view *v, prophet_slice type, prophet_error *err)
 {
     const ph_schema *schema;
-    bool ok = true;
     prophet_code rc = ph_view_schema(v, type, &schema, err);
     if (rc != PROPHET_OK) /* nobody defined it and it has no rows */
         return rc < 0 ? rc : PROPHET_OK;
     s->defined = schema->defined;
-    if (!(s->declared = ph_arena_alloc(&s->arena, (schema->field_count + 1) * sizeof *s->declared)))
-        return ph_nomem(err);
-    for (size_t i = 0; i < schema->field_count && ok; i++) {
-        s->declared[i].name = ph_arena_copy(&s->arena, schema->fields[i].name, &ok);
-        s->declared[i].id = ok ? api_shape_field(s, s->declared[i].name) : 0;
-    }
     s->declared_count = schema->field_count;
-    return ok ? PROPHET_OK : ph_nomem(err);
+    for (size_t i = 0; i <= s->names_count; i++)
+        s->ranks[i] = (uint32_t)s->declared_count;
+    for (size_t i = schema->field_count; i-- > 0;) {
+        uint32_t id = api_shape_field(s, schema->fields[i].name);
+        if (id)
+            s->ranks[id] = (uint32_t)i;
+    }
+    return PROPHET_OK;
 }
 
 static prophet_code has_rows(ph_view *v, uint32_t type, bool *yes, prophet_error *err)

@@ -167,7 +167,7 @@ static prophet_code give_doc(prophet_txn *t, const char *type, const ph_uuid *id
         return PROPHET_OK;
     if ((rc = ph_change_row(t->c, ph_slice_str(type), id, &v, &row, err)) == PROPHET_DONE)
         return ph_fail(err, PROPHET_ENOTFOUND, "the record is not there");
-    return rc < 0 ? rc : api_doc_record(t->db, v, &row, doc, err);
+    return rc < 0 ? rc : api_doc_record(t->db, v, &row, false, NULL, doc, err);
 }
 
 prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_uuid *id,

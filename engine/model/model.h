@@ -75,6 +75,20 @@ typedef struct ph_item { /* one value, opened */
 bool    ph_read_item(ph_reader *r, ph_item *out); /* false at the end or at bytes that were never checked */
 ph_kind ph_value_kind(prophet_slice value);       /* PH_ABSENT for an empty one */
 bool    ph_value_open(prophet_slice value, ph_item *out);
+/* The inside of a text of less than 64 KiB, as most values are; false: another value, or a longer one. */
+static inline bool ph_value_text(prophet_slice value, prophet_slice *out)
+{
+    const uint8_t *p = value.data;
+    unsigned info = value.len > 0 ? p[0] - 0x60u : 31u; /* of major type 3 */
+    size_t head = info < 24 ? 1 : info - 22u, len = info;
+
+    if (info > 25 || value.len < head)
+        return false;
+    if (info >= 24)
+        len = info == 24 ? p[1] : (size_t)p[1] << 8 | p[2];
+    *out = ph_slice(p + head, len);
+    return value.len == head + len;
+}
 const char *ph_kind_name(ph_kind k);
 
 /* Strict: exactly one canonical value within the limits. `base` is added to the byte offset in the message. */

@@ -177,7 +177,15 @@ bool ph_read_item(ph_reader *r, ph_item *out)
 bool ph_value_open(prophet_slice value, ph_item *out)
 {
     ph_reader r = ph_reader_of(value);
+    prophet_slice text;
 
+    if (ph_value_text(value, &text)) {
+        memset(out, 0, sizeof *out);
+        out->kind = PH_TEXT;
+        out->raw = value;
+        out->s = text;
+        return true;
+    }
     if (value.len == 0) { /* absent is a value of its own kind, with nothing inside */
         memset(out, 0, sizeof *out);
         return true;

@@ -126,6 +126,15 @@ typedef struct ph_shown {  /* what a field shows: register (if set), else set, e
 prophet_code ph_row_field(ph_txn *t, const ph_row *row, uint32_t field, ph_arena *a, ph_shown *out, prophet_error *err);
 /* Cell by cell in field-number order; start with *pos = 0. PROPHET_DONE at the end. Fields that show nothing are passed over;
  * empty sets are passed over; counters once incremented are shown. */
+/* All fields that show something, ascending; room for row->cell_count. What lies in rows of its own is copied into the arena. */
+typedef struct ph_field_value {
+    uint32_t       field;
+    uint32_t       len;
+    const uint8_t *at; /* canonical */
+} ph_field_value;
+prophet_code ph_row_fields(ph_txn *t, const ph_row *row, ph_arena *a, ph_field_value *out, size_t *count, prophet_error *err);
+/* The same row in a copy of its bytes. */
+void ph_row_move(ph_row *row, const void *bytes);
 prophet_code ph_row_next(ph_txn *t, const ph_row *row, size_t *pos, ph_arena *a, ph_shown *out, prophet_error *err);
 
 #endif

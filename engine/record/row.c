@@ -90,6 +90,7 @@ static inline bool step_scalar(row_in *in)
     size_t len = first < 0x18 ? 1 /* small integers, short and middling texts: nearly all */
                  : first - 0x60u < 0x18       ? 1u + (first & 0x1f)
                  : first == 0x78 && left >= 2 ? 2u + in->p[1]
+                 : first == 0x79 && left >= 3 ? 3u + ((size_t)in->p[1] << 8 | in->p[2])
                                               : 0;
 
     if (len == 0 || len > left)

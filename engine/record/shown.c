@@ -170,6 +170,24 @@ static prophet_code shown_cell(ph_txn *t, const ph_row *row, cell_view *c, ph_ar
     return PROPHET_OK;
 }
 
+/* By far the most cells: a scalar that one version wrote. */
+static inline bool shown_clean(const ph_row *row, const cell_view *c, ph_shown *out)
+{
+    uint64_t delta = row->version - row->base;
+    row_in body = c->body;
+
+    if ((c->flags & ~(CELL_DELTA | CELL_FORKED)) != CELL_REGISTER)
+        return false;
+    if ((c->flags & CELL_DELTA) && (!in_varint(&body, &delta) || delta > row->version))
+        return false; /* damaged: shown_cell says so */
+    out->kind = PH_SHOWN_REGISTER;
+    out->field = c->field;
+    out->value = ph_slice(body.p, (size_t)(body.end - body.p));
+    out->conflict = out->mixed = false;
+    out->version = row->version - delta;
+    return true;
+}
+
 prophet_code ph_row_field(ph_txn *t, const ph_row *row, uint32_t field, ph_arena *a, ph_shown *out,
                           prophet_error *err)
 {
@@ -182,20 +200,7 @@ prophet_code ph_row_field(ph_txn *t, const ph_row *row, uint32_t field, ph_arena
         *out = (ph_shown){ .kind = PH_SHOWN_NONE, .field = field };
         return PROPHET_OK;
     }
-    if ((c.flags & ~(CELL_DELTA | CELL_FORKED)) ==
-        CELL_REGISTER) { /* by far the most: a clean scalar */
-        uint64_t delta = row->version - row->base;
-        if (c.flags & CELL_DELTA)
-            (void)in_varint(&c.body, &delta); /* ph_row_cell stepped over it */
-        *out = (ph_shown){ PH_SHOWN_REGISTER,
-                           field,
-                           ph_slice(c.body.p, (size_t)(c.body.end - c.body.p)),
-                           false,
-                           false,
-                           delta > row->version ? 0 : row->version - delta };
-        return PROPHET_OK;
-    }
-    return shown_cell(t, row, &c, a, out, err);
+    return shown_clean(row, &c, out) ? PROPHET_OK : shown_cell(t, row, &c, a, out, err);
 }
 
 prophet_code ph_row_next(ph_txn *t, const ph_row *row, size_t *pos, ph_arena *a, ph_shown *out,
@@ -210,9 +215,45 @@ prophet_code ph_row_next(ph_txn *t, const ph_row *row, size_t *pos, ph_arena *a,
         if (!ph_row_cell(&in, false, &c))
             return ph_row_damaged(&row->uuid, err);
         *pos = (size_t)(in.p - row->cells);
+        if (shown_clean(row, &c, out))
+            return PROPHET_OK;
         prophet_code rc = shown_cell(t, row, &c, a, out, err);
         if (rc < 0 || out->kind != PH_SHOWN_NONE)
             return rc;
     }
     return PROPHET_DONE;
+}
+
+prophet_code ph_row_fields(ph_txn *t, const ph_row *row, ph_arena *a, ph_field_value *out,
+                           size_t *count, prophet_error *err)
+{
+    const uint8_t *end = (const uint8_t *)row->raw.data + row->raw.len;
+    row_in in = { row->cells, end };
+    cell_view c;
+    ph_shown shown;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < row->cell_count; i++) {
+        if (!ph_row_cell(&in, false, &c))
+            return ph_row_damaged(&row->uuid, err);
+        if (!shown_clean(row, &c, &shown)) {
+            prophet_code rc = shown_cell(t, row, &c, a, &shown, err);
+            if (rc < 0)
+                return rc;
+            if (shown.kind == PH_SHOWN_NONE)
+                continue;
+        }
+        out[n++] = (ph_field_value){ c.field, (uint32_t)shown.value.len, shown.value.data };
+    }
+    *count = n;
+    return in.p == end ? PROPHET_OK : ph_row_damaged(&row->uuid, err);
+}
+
+void ph_row_move(ph_row *row, const void *bytes)
+{
+    const uint8_t *from = row->raw.data, *to = bytes;
+
+    row->cells = to + (row->cells - from);
+    row->life = row->life ? to + (row->life - from) : NULL;
+    row->raw = ph_slice(to, row->raw.len);
 }

@@ -140,6 +140,25 @@ static int env_open_map(ph_env *e, const char *path, const ph_store_options *o)
     }
 }
 
+/* The order LMDB has by itself: bytewise, a beginning first. Keys are short, and a search in a tree compares dozens of them: eight bytes
+ * at a time without a call are a tenth of a look-up. */
+static int compare_keys(const MDB_val *a, const MDB_val *b)
+{
+    const uint8_t *p = a->mv_data, *q = b->mv_data;
+    size_t n = a->mv_size < b->mv_size ? a->mv_size : b->mv_size, i = 0;
+
+    while (i + 8 <= n) {
+        uint64_t x = ph_u64be(p + i), y = ph_u64be(q + i);
+        if (x != y)
+            return x < y ? -1 : 1;
+        i += 8;
+    }
+    for (; i < n; i++)
+        if (p[i] != q[i])
+            return p[i] < q[i] ? -1 : 1;
+    return (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
+}
+
 /* Opens every table once; `create` makes the missing ones. */
 static int env_open_tables(ph_env *e, const ph_store_options *o, bool create)
 {
@@ -148,9 +167,12 @@ static int env_open_tables(ph_env *e, const ph_store_options *o, bool create)
 
     if (rc == MDB_MAP_RESIZED && (rc = mdb_env_set_mapsize(e->env, 0)) == 0)
         rc = mdb_txn_begin(e->env, NULL, create ? 0 : MDB_RDONLY, &txn);
-    for (size_t i = 0; rc == 0 && i < o->table_count; i++)
+    for (size_t i = 0; rc == 0 && i < o->table_count; i++) {
         rc = mdb_dbi_open(txn, *o->tables[i] ? o->tables[i] : NULL, create ? MDB_CREATE : 0,
                           &e->tables[i]);
+        if (rc == 0 && *o->tables[i])
+            rc = mdb_set_compare(txn, e->tables[i], compare_keys);
+    }
     if (rc == 0)
         return mdb_txn_commit(txn);
     if (txn)
