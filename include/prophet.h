@@ -421,7 +421,7 @@ PROPHET_API prophet_code prophet_group(prophet_db *db, prophet_value spec, proph
 PROPHET_API prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out, prophet_error *err);
 /* How a query is run: a map {plan ("scan" "numbers" "ids" "index" "union" "intersect" "match"), text, index?, order ("index" "number" "sort" "top"),
  * scans, tests, estimated? (keys), help? (fields)}; run: it is, and {keys, tested, rows, fetched, ms} say what that took; fetched: rows
- * that were read. With `group` or `count` in the spec: how that is told; rows are values then, or what was counted. */
+ * that were read. warnings?: list of lines about values that a field is declared without. With `group` or `count` in the spec: how that is told; rows are values then, or what was counted. */
 PROPHET_API prophet_code prophet_explain(prophet_db *db, prophet_value spec, bool run, prophet_doc **out, prophet_error *err);
 /* Where the words of a spec's matches stand in a record it gave: a map {field, pieces}, about `words` words of the text that shows most of them;
  * the second, fourth, .. of the pieces are what was found. Each stretch of white space is one space, and what is left out is an ellipsis.

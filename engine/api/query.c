@@ -175,7 +175,20 @@ prophet_code prophet_group(prophet_db *db, prophet_value spec, prophet_iter **ou
 
 /* ---- plans ----------------------------------------------------------------------------------------------------------------- */
 
-static prophet_code plan_doc(const ph_query_plan *p, bool run, prophet_doc **out,
+static prophet_code put_doubts(api_map *m, const ph_query *q, prophet_error *err)
+{
+    api_list list = api_list_in(m->a);
+    prophet_slice *said;
+    size_t count;
+    prophet_code rc = ph_query_doubts(q, m->a, &said, &count, err);
+    for (size_t i = 0; i < count && rc >= 0; i++)
+        api_push(&list, prophet_text_n(said[i].data, said[i].len));
+    if (rc >= 0 && count)
+        api_put_list(m, "warnings", &list);
+    return rc;
+}
+
+static prophet_code plan_doc(const ph_query *q, const ph_query_plan *p, bool run, prophet_doc **out,
                              prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
@@ -196,7 +209,9 @@ static prophet_code plan_doc(const ph_query_plan *p, bool run, prophet_doc **out
         api_put(&m, "fetched", prophet_int((int64_t)p->stats.fetched));
         api_put(&m, "ms", prophet_float((double)p->us / 1000));
     }
-    prophet_code rc = api_doc_take(&a, &m, out, err);
+    prophet_code rc = put_doubts(&m, q, err);
+    if (rc >= 0)
+        rc = api_doc_take(&a, &m, out, err);
     ph_arena_clear(&a);
     return rc;
 }
@@ -213,7 +228,7 @@ prophet_code prophet_explain(prophet_db *db, prophet_value spec, bool run, proph
         return rc;
     if ((rc = api_query_compile(db, rd.v, &spec, &q, err)) >= 0 &&
         (rc = ph_query_explain(q, rd.v->txn, &o, run, &plan, err)) >= 0)
-        rc = plan_doc(&plan, run, out, err);
+        rc = plan_doc(q, &plan, run, out, err);
     ph_query_free(q);
     api_read_end(&rd);
     return rc;

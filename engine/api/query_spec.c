@@ -46,6 +46,13 @@ static bool holds_texts(const ph_query_field *f)
     return kind == PH_Q_TEXT || kind == PH_Q_ANY || kind == PH_Q_LIST || kind == PH_Q_MAP;
 }
 
+/* Values that nobody can go beyond. A setting's are recommended only. */
+static prophet_slice closed_values(const ph_field_def *f)
+{
+    return !f->open && f->values.len && ph_value_kind(f->values) == PH_LIST ? f->values
+                                                                            : ph_slice(NULL, 0);
+}
+
 static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
                               ph_query_field *out, prophet_error *err)
 {
@@ -69,6 +76,7 @@ static prophet_code ask_field(void *ctx, prophet_slice type, prophet_slice name,
     if (f->of.len && ph_field_kind_parse(f->of, &of))
         out->of = query_kind(of);
     out->to = f->to;
+    out->values = closed_values(f);
     if (f->kind == PH_F_MANY) {
         out->to = text_option(f, "type");
         out->by = text_option(f, "by");

@@ -178,6 +178,7 @@ static prophet_code read_path(compiler *c, prophet_slice text, path *out, prophe
         out->weight = f.weight;
         if (name.len == rest.len) {
             out->to = ph_arena_copy(c->a, f.to, &ok);
+            out->values = ph_arena_copy(c->a, f.values, &ok);
             return ok ? PROPHET_OK : ph_nomem(err);
         }
         if ((rc = leads_on(type, name, &f, err)) < 0)

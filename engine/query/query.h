@@ -43,6 +43,7 @@ typedef struct ph_query_field {
     bool          fulltext; /* match without a field looks here */
     double        weight;   /* of its words in scores */
     unsigned      language; /* of its words, for match: ph_language_find */
+    prophet_slice values;   /* canonical list of all that it, or an element of it, is declared to show; empty: whatever its kind allows */
 } ph_query_field;
 
 typedef struct ph_query_schema {
@@ -148,6 +149,8 @@ typedef struct ph_query_plan {
     ph_query_stats stats;
 } ph_query_plan;
 prophet_code ph_query_explain(const ph_query *q, ph_txn *t, const ph_query_options *o, bool run, ph_query_plan *out, prophet_error *err);
+/* What it asks for though the field is declared with other values, a line each, in `a`. It is answered all the same: others may have written it. */
+prophet_code ph_query_doubts(const ph_query *q, ph_arena *a, prophet_slice **out, size_t *count, prophet_error *err);
 /* What a match found in these texts of a record, about so many words of the best of them: pieces[0], [2], .. as they stand, [1], [3], .. what was
  * found. White space is one space; what is left out is an ellipsis. Slices live in `a`. PROPHET_DONE: none of the texts has a word of it. */
 typedef struct ph_snippet_text {

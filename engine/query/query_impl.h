@@ -24,6 +24,7 @@ typedef struct path {
     size_t           count;
     ph_query_kind    kind, of; /* of the last step, as declared */
     prophet_slice    to;       /* the type its references lead to; empty: any */
+    prophet_slice    values;   /* that it is declared with; empty: with no list of them */
     unsigned         language; /* of its words */
     double           weight;   /* declared with fulltext: in scores */
 } path;

@@ -426,10 +426,11 @@ function plan_mt.__tostring(p)
   if p.estimated then out[#out + 1] = ("about %d keys"):format(p.estimated) end
   if p.rows then out[#out + 1] = ("%d keys read, %d %s, %.2f ms"):format(p.keys, p.rows, p.group and "values" or "rows", p.ms) end
   if p.help then out[#out + 1] = ("an index on %s would help"):format(p.help) end
+  for _, warning in ipairs(p.warnings or {}) do out[#out + 1] = warning end
   return table.concat(out, "; ")
 end
 
---- How it is run: { plan =, text =, index =, order =, scans =, tests =, estimated =, help = }; with { run = true } it is, and
+--- How it is run: { plan =, text =, index =, order =, scans =, tests =, estimated =, help =, warnings = }; with { run = true } it is, and
 --- keys, tested, rows, fetched and ms say what that took. With { count = true } or { group = field }: how that is told.
 function methods.explain(query, options)
   local q = own(query)

@@ -295,7 +295,7 @@ local watch = {}
 function watch:close() end
 
 ---@class prophet.Plan
----@field plan "scan"|"numbers"|"ids"|"index"|"union"|"intersect"
+---@field plan "scan"|"numbers"|"ids"|"index"|"union"|"intersect"|"match"
 ---@field text string               in a line
 ---@field index? string             which are read
 ---@field order "index"|"number"|"sort"|"top"
@@ -303,6 +303,7 @@ function watch:close() end
 ---@field tests boolean             rows are looked at, keys alone do not tell
 ---@field estimated? integer        keys
 ---@field help? string              fields an index of which would help
+---@field warnings? string[]         values that are asked for, and that the field is declared without
 ---@field keys? integer             read
 ---@field tested? integer
 ---@field rows? integer            of a group: values

@@ -32,6 +32,35 @@ describe("a mistake in Lua", function()
     says("usage", function() for _ in ticket:find {} do end end, "query:each()")
   end)
 
+  it("in a value that a field is declared without is told, and found where it was written before", function()
+    local q = prophet.q
+    local function life(values) return f.record "life" { f.enum "state" { values = values, index = true }, f.ref "of" { to = "ticket" } } end
+    db:define(life { "new", "open", "stuck" })
+    local life_of = db.types.life
+    life_of:create { state = "stuck" }
+    db:define(life { "new", "open" })
+    local function warns(query, ...) assert.same({ ... }, query:explain().warnings or {}) end
+    local stuck = life_of:find { state = "stuck" }
+    assert.equal(1, stuck:count())
+    warns(stuck, 'state is declared without "stuck": new, open')
+    local opne = 'state is declared without "opne": new, open (did you mean open?)'
+    warns(life_of:find { state = "opne" }, opne)
+    warns(life_of:find { q.any { { state = { "open", "opne" } }, { state = q.none_of { "nwe" } } } }, opne,
+      'state is declared without "nwe": new, open (did you mean new?)')
+    warns(life_of:search "-state=opne", opne)
+    warns(life_of:search("state=?1", "opne"), opne)
+    warns(life_of:search "state:opne state^on", opne, 'state is declared without "on": new, open')
+    warns(life_of:search "of.status=opne", 'of.status is declared without "opne": new, open, closed (did you mean open?)')
+    assert.truthy(tostring(life_of:find({ state = "opne" }):explain { run = true }):find(opne, 1, true))
+    warns(life_of:search "state=new,open state:pe state^n state<x state!= of.summary=opne")
+    warns(life_of:find {})
+    db:define(f.record "life" { f.enum "state" { values = { "new", "open" }, open = true, index = true }, f.ref "of" { to = "ticket" } })
+    warns(life_of:find { state = "opne" })
+    db:define(f.record "life" { f.enum "state" { values = "setting:states", index = true }, f.set "tags" { of = "string", values = { "a", "b" } } })
+    warns(life_of:find { state = "opne", tags = { "a" } })
+    warns(life_of:find { tags = q.has_all { "a", "c" } }, 'tags is declared without "c": a, b')
+  end)
+
   it("that forgets the parentheses of a condition", function()
     says("usage", function() return ticket:find { owner = prophet.q.present } end, "q.present()")
   end)
@@ -206,7 +235,8 @@ describe("a mistake on the command line", function()
     says(3, "in quotes", "show", "1")
     says(3, 'no field "statsu" (did you mean "status"?)', "vote", "#1.statsu", "open")
     says(4, 'field "due" is no time: "yesterday"', "create", "ticket", "summary=x", "due=yesterday")
-    says(1, 'status is never "opne" (did you mean "open"?)', "search", "ticket", "status=opne")
+    says(1, 'status is declared without "opne": new, open (did you mean open?)', "search", "ticket", "status=opne")
+    says(1, 'status is declared without "opne": new, open (did you mean open?)', "search", "ticket", "(status:opne or summary=three)")
     says(2, "status is an enum field", "update", "#1", "status+=open")
     assert.truthy(run(0, "history", "#2").out:find "delete" or run(0, "history", "#2").out:find "dead")
     local shown = run(0, "schema", "show", "ticket").out

@@ -38,26 +38,26 @@ typedef struct world_field {
 } world_field;
 #define W_TO(text) { text, sizeof text - 1 }
 static const world_field ticket_fields[] = {
-    { "status", { F_STATUS, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "any", { F_ANY, PH_Q_ANY, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "due", { F_DUE, PH_Q_TIME, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "milestone", { F_REF, PH_Q_REF, PH_Q_ANY, W_TO("milestone"), { 0 }, false, 1, 0 } },
-    { "tags", { F_TAGS, PH_Q_SET, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "list", { F_LIST, PH_Q_LIST, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "votes", { F_VOTES, PH_Q_COUNTER, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "comments", { 0, PH_Q_MANY, PH_Q_ANY, W_TO("comment"), W_TO("ticket"), false, 1, 0 } },
-    { "watch", { F_WATCH, PH_Q_SET, PH_Q_REF, W_TO("milestone"), { 0 }, false, 1, 0 } },
-    { "overdue", { 0, PH_Q_COMPUTED, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "body", { F_BODY, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, true, 1, 0 } },
-    { "unused", { 0, PH_Q_INT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
+    { "status", { F_STATUS, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "any", { F_ANY, PH_Q_ANY, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "due", { F_DUE, PH_Q_TIME, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "milestone", { F_REF, PH_Q_REF, PH_Q_ANY, W_TO("milestone"), { 0 }, false, 1, 0, { 0 } } },
+    { "tags", { F_TAGS, PH_Q_SET, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "list", { F_LIST, PH_Q_LIST, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "votes", { F_VOTES, PH_Q_COUNTER, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "comments", { 0, PH_Q_MANY, PH_Q_ANY, W_TO("comment"), W_TO("ticket"), false, 1, 0, { 0 } } },
+    { "watch", { F_WATCH, PH_Q_SET, PH_Q_REF, W_TO("milestone"), { 0 }, false, 1, 0, { 0 } } },
+    { "overdue", { 0, PH_Q_COMPUTED, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "body", { F_BODY, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, true, 1, 0, { 0 } } },
+    { "unused", { 0, PH_Q_INT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
 };
 static const world_field milestone_fields[] = {
-    { "name", { F_STATUS, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "any", { F_ANY, PH_Q_ANY, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
+    { "name", { F_STATUS, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "any", { F_ANY, PH_Q_ANY, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
 };
 static const world_field comment_fields[] = {
-    { "text", { F_STATUS, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0 } },
-    { "ticket", { F_REF, PH_Q_REF, PH_Q_ANY, W_TO("ticket"), { 0 }, false, 1, 0 } },
+    { "text", { F_STATUS, PH_Q_TEXT, PH_Q_ANY, { 0 }, { 0 }, false, 1, 0, { 0 } } },
+    { "ticket", { F_REF, PH_Q_REF, PH_Q_ANY, W_TO("ticket"), { 0 }, false, 1, 0, { 0 } } },
 };
 
 static inline const world_field *world_fields(prophet_slice type, size_t *count)

@@ -5,16 +5,6 @@ local values = require "prophet.cli.values"
 
 local M = {}
 
--- Looking for a value that an enum does not declare is no error, others may have written it; but it is told.
-local function tell_strange(ctx, field, v)
-  if field.kind ~= "enum" or field.open or type(field.values) ~= "table" then return end
-  for _, known in ipairs(field.values) do
-    if known == v then return end
-  end
-  local hint = e.suggest(tostring(v), field.values)
-  ctx:warn(("%s is never %q%s"):format(field.name, tostring(v), hint and " (" .. hint .. ")" or ""))
-end
-
 local function one(ctx, db, field, op, text)
   local q = ctx.prophet.q
   if text == "" and (op == "=" or op == "!=") then return op == "=" and q.missing() or q.present() end
@@ -27,7 +17,6 @@ local function one(ctx, db, field, op, text)
     local parts = {}
     for part in text:gmatch "[^,]+" do
       parts[#parts + 1] = read(part)
-      tell_strange(ctx, field, parts[#parts])
     end
     return op == "=" and q.one_of(parts) or q.none_of(parts)
   end

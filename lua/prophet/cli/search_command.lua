@@ -42,6 +42,8 @@ Ends with 1 if nothing is found.]],
     end
     if ctx.options.limit then query = query:limit(ctx.options.limit) end
     query = query:scan()
+    -- A value that the field is declared without is no error, others may have written it; but it is told.
+    for _, warning in ipairs(query:explain().warnings or {}) do ctx:warn(warning) end
     if ctx.options.explain then
       local plan = query:explain { run = true }
       local line = tostring(plan)
