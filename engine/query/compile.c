@@ -312,7 +312,7 @@ static const path *presence(const node *n)
 }
 
 /* The index that would help most: fields that are fixed, then one of which a range is read; of a path the reference. Where all fit, one that
- * has the first of them in order. */
+ * has the first of them in order, or tells their groups. */
 static bool find_hint(ph_query *q)
 {
     const node *n = q->where;
@@ -338,6 +338,8 @@ static bool find_hint(ph_query *q)
     if (!n && q->limited && q->order_count == 1 && !q->order->score && q->order->path.count == 1 &&
         q->order->path.steps[0].kind == STEP_FIELD)
         add_hint(&b, &q->order->path);
+    if (!n && q->group && q->group->count == 1 && q->group->steps[0].kind == STEP_FIELD)
+        add_hint(&b, q->group);
     q->hint = ph_arena_copy(&q->arena, ph_buf_slice(&b), &ok);
     ok = ok && !b.failed;
     ph_buf_clear(&b);

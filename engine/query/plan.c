@@ -450,7 +450,7 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
         return rc;
     if (r->groups && (rc = ph_plan_group(&p, l->at, l->count, all_of(l), &best, err)) < 0)
         return rc;
-    for (size_t i = 0; all && i < l->count && !best; i++)
+    for (size_t i = 0; all && !q->group && i < l->count && !best; i++)
         best = l->at[i]->repeats ? NULL : l->at[i];
     if (!best && q->force)
         best = l->count ? l->at[0] : NULL;

@@ -37,6 +37,10 @@ local function callable(fn, what, hint)
   return fn
 end
 
+local function not_past(s)
+  if s.point then e.raise { code = "usage", message = "the past does not change: there is nothing to watch", hint = "watch the database itself" } end
+end
+
 -- Who is behind it, and whether it came from elsewhere.
 local function origin_of(s, c)
   return { version = c.version, changeset = c.id, author = c.author, time = c.time, message = c.message, replica = c.replica,
@@ -117,8 +121,10 @@ end
 function M.query(s, q, fn)
   callable(fn, "watch", "query:watch(function(event, record, origin) .. end)")
   if q.limit or q.after then
-    e.raise { code = "usage", type = q.ts[NAME], message = "a watched query has no limit and no after", hint = "its rows enter and leave one by one" }
+    e.raise { code = "usage", type = q.ts[NAME], message = "a watched query has no limit and no after: its rows enter and leave one by one",
+      hint = "watch all that fit, and ask for the first of them, query:order(..):limit(n), when you are told" }
   end
+  not_past(s)
   local state_ = state(s)
   M.gather(s) -- what happened before is not news
   local w = { q = q, fn = fn, list = state_.queries,
@@ -133,6 +139,7 @@ function M.on(s, event, fn)
   local hint = 'db:on("changeset", function(c, origin) .. end)'
   if event ~= "changeset" then e.raise { code = "usage", message = ("no event %s"):format(tostring(event)), hint = hint } end
   callable(fn, "on", hint)
+  not_past(s)
   local state_ = state(s)
   local w = { event = event, fn = fn, list = state_.listeners }
   table.insert(state_.listeners, w)

@@ -12,7 +12,7 @@ describe("a plan", function()
     db = place.create("ann", { reads = 300 })
     db:define(f.record "list" { f.string "name" { index = true } })
     db:define(f.record "task" {
-      f.string "name", f.enum "status" { "new", "open", "closed", index = true }, f.int "severity", f.time "due",
+      f.string "name", f.string "plain", f.enum "status" { "new", "open", "closed", index = true }, f.int "severity", f.time "due",
       f.set "tags" { of = "string", index = true }, f.ref "list" { to = "list", index = true }, f.ref "parent" { to = "task", index = true },
       f.many "children" { type = "task", by = "parent" },
       indexes = { { "status", "-due" }, { "severity", "name" } },
@@ -109,6 +109,9 @@ describe("a plan", function()
     assert.equal("name", task:find({ name = q.present() }):explain().help)
     e = raises("needs_scan", function() return task:find({}):order("-name"):limit(3):all() end)
     assert.truthy(e.hint:find("an index on name would help", 1, true))
+    raises("needs_scan", function() return task:find({}):group "list.name" end) -- no index has its keys, so that it would be read for nothing
+    e = raises("needs_scan", function() return task:find({}):group "plain" end)
+    assert.truthy(e.hint:find("an index on plain would help", 1, true))
   end)
 
   it("reads nothing for a choice of nothing", function()
