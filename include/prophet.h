@@ -299,7 +299,10 @@ PROPHET_API prophet_code prophet_stats(prophet_db *db, prophet_doc **out, prophe
 /* Reads everything: checksums, hashes, signatures, and the index against one built anew; also values that do not fit their schema.
  * {faults (int; 0: sound), changesets, signatures, records, forks, unsigned, parked, mixed, invalid, notes: list of {fault (bool), text}}. */
 PROPHET_API prophet_code prophet_check(prophet_db *db, prophet_doc **out, prophet_error *err);
-PROPHET_API prophet_code prophet_rebuild(prophet_db *db, prophet_error *err); /* a new index from the log. EBUSY: others have it open */
+/* A new index from the log. EBUSY: others have it open. progress (NULL is fine) is called now and then with "rebuild", the bytes of the log that are read and all
+ * of them, then as prophet_finish calls it; the handle is not to be used in it (EBUSY). What it fails with ends the rebuild: the index is as it was. */
+PROPHET_API prophet_code prophet_rebuild(prophet_db *db, prophet_code (*progress)(void *ctx, const char *stage, uint64_t done, uint64_t total, prophet_error *err),
+                                         void *ctx, prophet_error *err);
 /* A new index of many records is built in steps behind the commit that declares it, and one that is declared no more is removed so. later: commits of this
  * handle leave that to prophet_finish, which calls progress (NULL is fine) after each step, outside of any change, with "index", the records done and all of
  * them, or "drop", the rows removed and 0. What progress fails with ends it and is returned: all is well then, and whoever commits next goes on. */

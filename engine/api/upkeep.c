@@ -142,7 +142,10 @@ done:
 
 /* ---- upkeep --------------------------------------------------------------------------------------------------------------- */
 
-prophet_code prophet_rebuild(prophet_db *db, prophet_error *err)
+prophet_code prophet_rebuild(prophet_db *db,
+                             prophet_code (*progress)(void *ctx, const char *stage, uint64_t done,
+                                                      uint64_t total, prophet_error *err),
+                             void *ctx, prophet_error *err)
 {
     prophet_code rc = api_not_inside(db, "a rebuild", err);
     if (rc < 0)
@@ -150,7 +153,7 @@ prophet_code prophet_rebuild(prophet_db *db, prophet_error *err)
     if (db->iterators)
         return ph_fail(err, PROPHET_EBUSY, "%u lists of this handle are open", db->iterators);
     db->generation++;
-    return ph_replica_rebuild(db->r, err);
+    return ph_replica_rebuild(db->r, progress, ctx, err);
 }
 
 void prophet_finish_later(prophet_db *db, bool later)

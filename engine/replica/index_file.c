@@ -78,6 +78,24 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
     return rc;
 }
 
+prophet_code ph_index_tell(ph_replica *r, const char *stage, uint64_t done, uint64_t total,
+                           prophet_error *err)
+{
+    if (!r->progress)
+        return PROPHET_OK;
+    r->telling = true;
+    prophet_code rc = r->progress(r->progress_ctx, stage, done, total, err);
+    r->telling = false;
+    return rc;
+}
+
+prophet_code ph_replica_has_no_index(const ph_replica *r, prophet_error *err)
+{
+    prophet_code rc = ph_fail(err, PROPHET_EBUSY, "%s is being rebuilt", r->path);
+    ph_hint(err, "progress only tells: read and write when the rebuild is done");
+    return rc;
+}
+
 static void remove_file(const char *path)
 {
     char lock[PH_PATH_MAX + 8];

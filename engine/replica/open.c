@@ -321,7 +321,8 @@ prophet_code ph_replica_flush(ph_replica *r, prophet_error *err)
     return ph_log_flush(r->log, end.position, err);
 }
 
-prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
+prophet_code ph_replica_rebuild(ph_replica *r, ph_progress_fn progress, void *ctx,
+                                prophet_error *err)
 {
     prophet_error why = { 0 };
     prophet_code rc, rc2;
@@ -329,6 +330,8 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
         return ph_replica_refuse_write(r, err);
     if (r->session || r->view_depth)
         return ph_fail(err, PROPHET_EUSAGE, "rebuild inside a change or view");
+    if (r->telling)
+        return ph_replica_has_no_index(r, err);
     if ((rc = ph_log_try_exclusive(r->log, err)) < 0)
         return rc;
     if (rc == PROPHET_DONE) {
@@ -337,9 +340,12 @@ prophet_code ph_replica_rebuild(ph_replica *r, prophet_error *err)
         return rc;
     }
     /* what damage took is known by the old index only; that may be damaged itself, and then is made anew all the same */
-    if ((rc = ph_damage_survey(r, &why)) >= 0 || why.code == PROPHET_ECORRUPT)
+    if ((rc = ph_damage_survey(r, &why)) >= 0 || why.code == PROPHET_ECORRUPT) {
+        r->progress = progress;
+        r->progress_ctx = ctx;
         rc = ph_index_rebuild(r, err);
-    else if (err)
+        r->progress = NULL;
+    } else if (err)
         *err = why;
     rc2 = ph_log_downgrade(r->log, rc < 0 ? NULL : err);
     return rc < 0 ? rc : rc2;

@@ -7,8 +7,9 @@
 struct ph_replay {
     ph_session *s;
     ph_log_cursor *cur;
-    bool loaded;  /* holes are: the first damage was met */
-    bool damaged; /* what frames name may be missing */
+    bool loaded;   /* holes are: the first damage was met */
+    bool damaged;  /* what frames name may be missing */
+    uint64_t read; /* bytes of frames */
     ph_holes holes;
     PH_LIST(ph_id) orphans; /* passed over: they name what was not there then */
 };
@@ -325,6 +326,20 @@ static void count_orphans(struct ph_replay *p)
             p->s->state.orphans++;
 }
 
+/* Headers of batches are not counted until the end. */
+static prophet_code tell(const struct ph_replay *p, bool end, prophet_error *err)
+{
+    ph_replica *r = p->s->r;
+    uint64_t all, unused;
+    if (!r->progress)
+        return PROPHET_OK;
+    prophet_code rc = ph_log_size(r->log, &all, &unused, err);
+    if (rc < 0)
+        return rc;
+    all -= unused;
+    return ph_index_tell(r, "rebuild", end || p->read > all ? all : p->read, all, err);
+}
+
 static prophet_code replay_all(struct ph_replay *p, ph_mark *from, bool *any, prophet_error *err)
 {
     ph_session *s = p->s;
@@ -343,10 +358,11 @@ static prophet_code replay_all(struct ph_replay *p, ph_mark *from, bool *any, pr
         if ((rc = replay_frame(p, &f, err)) < 0)
             break;
         bytes += f.bytes.len + 64;
+        p->read += f.bytes.len;
         if (ph_log_cursor_batch_done(p->cur) &&
             (bytes > PH_BATCH_BYTES || s->changesets.count >= PH_BATCH_COUNT)) {
             ph_log_cursor_mark(p->cur, from);
-            if ((rc = commit(p, from, false, err)) < 0)
+            if ((rc = commit(p, from, false, err)) < 0 || (rc = tell(p, false, err)) < 0)
                 break;
             bytes = 0;
         }
@@ -375,6 +391,8 @@ static prophet_code replay_from(struct ph_replay *p, prophet_error *err)
     count_orphans(p);
     if (rc == PROPHET_DONE)
         rc = any ? commit(p, &from, true, err) : PROPHET_OK;
+    if (rc >= 0)
+        rc = tell(p, true, err);
     ph_log_cursor_close(p->cur);
     return rc;
 }

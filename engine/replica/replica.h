@@ -56,8 +56,10 @@ prophet_code ph_replica_prove(const ph_replica *r, prophet_slice message, uint8_
                               prophet_error *err);
 /* The directory was moved, not copied: before it is opened the next time. EBUSY while anybody has it open. */
 prophet_code ph_replica_adopt(const char *dir, prophet_error *err);
-prophet_code ph_replica_rebuild(
-    ph_replica *r, prophet_error *err); /* a new index from the log; EBUSY if others have it open */
+/* A new index from the log; EBUSY if others have it open. Progress (NULL: nobody asks) is told the bytes of the log that are read and all of them, as
+ * "rebuild", then as ph_indexes_finish tells it; the replica is neither read nor written meanwhile (EBUSY). What it refuses leaves the old index. */
+prophet_code ph_replica_rebuild(ph_replica *r, ph_progress_fn progress, void *ctx,
+                                prophet_error *err);
 typedef struct ph_replica_sizes {
     uint64_t log_bytes, log_unused; /* unused: preallocated */
     uint64_t index_bytes;

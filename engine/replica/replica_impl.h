@@ -48,6 +48,9 @@ struct ph_replica {
     bool finishing;     /* ph_secondary_finish runs */
     bool jobs_later;    /* what commits leave waits for ph_indexes_finish.. */
     bool jobs_due;      /* ..and there may be some */
+    ph_progress_fn progress; /* of a rebuild */
+    void *progress_ctx;
+    bool telling;   /* it is told just now: there is no index to read */
     bool temporary; /* the index lies in a temporary directory: removed at close */
     char index_path[PH_PATH_MAX];
     char notice[PH_PATH_MAX + 200];
@@ -436,6 +439,10 @@ prophet_code ph_identity_renew(ph_replica *r,
 prophet_code ph_index_open(ph_replica *r, bool alone, prophet_error *err);
 prophet_code ph_index_rebuild(ph_replica *r,
                               prophet_error *err); /* with the replica held exclusively */
+/* To the progress of a rebuild, if there is one. */
+prophet_code ph_index_tell(ph_replica *r, const char *stage, uint64_t done, uint64_t total,
+                           prophet_error *err);
+prophet_code ph_replica_has_no_index(const ph_replica *r, prophet_error *err); /* EBUSY */
 prophet_code ph_index_unclean(ph_replica *r, prophet_error *err); /* before the first write */
 prophet_code ph_index_make_clean(ph_replica *r, prophet_error *err);
 /* A fresh index of the whole log at `path`, opened; names as numbered there. */

@@ -284,25 +284,31 @@ static prophet_code count_records(ph_txn *t, telling *w, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-static prophet_code look(ph_replica *r, telling *w, prophet_error *err)
+static prophet_code look(ph_txn *t, telling *w, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     ph_ix_job job = { 0 };
-    ph_view *v;
-    prophet_code rc = ph_view_begin(r, &v, err);
-    if (rc < 0)
-        return rc;
-    rc = ph_ix_job_next(v->txn, 0, &a, &job, err);
+    prophet_code rc = ph_ix_job_next(t, 0, &a, &job, err);
     bool same = job.index == w->job.index && job.drop == w->job.drop;
     w->job = job;
     w->job.kinds = ph_slice(NULL, 0); /* of this arena */
     if (rc == PROPHET_OK && !same) {
         w->done = w->total = 0;
-        rc = job.drop ? PROPHET_OK : count_records(v->txn, w, err);
+        rc = job.drop ? PROPHET_OK : count_records(t, w, err);
     }
     ph_arena_clear(&a);
-    ph_view_end(v);
     return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code look_now(ph_replica *r, telling *w, prophet_error *err)
+{
+    ph_view *v;
+    prophet_code rc = ph_view_begin(r, &v, err);
+    if (rc < 0)
+        return rc;
+    rc = look(v->txn, w, err);
+    ph_view_end(v);
+    return rc;
 }
 
 static prophet_code tell(telling *w, prophet_error *err)
@@ -322,8 +328,8 @@ static prophet_code finish(ph_replica *r, telling *w, prophet_error *err)
         return PROPHET_OK;
     r->finishing = true;
     while (rc == PROPHET_OK)
-        if ((!w->tell || (rc = look(r, w, err)) >= 0) && (rc = finish_some(r, err)) == PROPHET_OK &&
-            w->tell)
+        if ((!w->tell || (rc = look_now(r, w, err)) >= 0) &&
+            (rc = finish_some(r, err)) == PROPHET_OK && w->tell)
             rc = tell(w, err);
     r->finishing = false;
     return rc < 0 ? rc : PROPHET_OK;
@@ -354,10 +360,31 @@ prophet_code ph_indexes_finish(ph_replica *r, ph_progress_fn progress, void *ctx
     return rc;
 }
 
+/* Of the file that is built, which has no views. */
+static prophet_code look_alone(ph_replica *r, telling *w, prophet_error *err)
+{
+    ph_txn *t;
+    prophet_code rc = ph_txn_begin(r->store, false, &t, err);
+    if (rc < 0)
+        return rc;
+    rc = look(t, w, err);
+    ph_txn_abort(t);
+    return rc;
+}
+
+static prophet_code tell_rebuild(void *ctx, const char *stage, uint64_t done, uint64_t total,
+                                 prophet_error *err)
+{
+    return ph_index_tell(ctx, stage, done, total, err);
+}
+
 prophet_code ph_secondary_finish_alone(ph_replica *r, prophet_error *err)
 {
-    prophet_code rc;
-    while ((rc = ph_session_alone(r, work_some, err)) == PROPHET_OK)
-        ;
+    telling w = { .tell = tell_rebuild, .ctx = r };
+    prophet_code rc = PROPHET_OK;
+    while (rc == PROPHET_OK)
+        if ((!r->progress || (rc = look_alone(r, &w, err)) >= 0) &&
+            (rc = ph_session_alone(r, work_some, err)) == PROPHET_OK)
+            rc = tell(&w, err);
     return rc < 0 ? rc : PROPHET_OK;
 }

@@ -198,6 +198,8 @@ prophet_code ph_session_begin(ph_replica *r, ph_session **out, prophet_error *er
     prophet_code rc;
     if (r->options.readonly)
         return ph_replica_refuse_write(r, err);
+    if (r->telling)
+        return ph_replica_has_no_index(r, err);
     if (r->session)
         return ph_fail(err, PROPHET_EUSAGE, "a change is open on this handle already");
     ph_session *s = ph_session_new(r);

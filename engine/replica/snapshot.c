@@ -4,8 +4,10 @@
 
 prophet_code ph_snapshot_begin(ph_replica *r, ph_view **out, prophet_error *err)
 {
-    ph_view *v = ph_zalloc(sizeof *v);
     prophet_code rc;
+    if (r->telling)
+        return ph_replica_has_no_index(r, err);
+    ph_view *v = ph_zalloc(sizeof *v);
     if (!v)
         return ph_nomem(err);
     v->replica = r;

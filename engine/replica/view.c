@@ -5,6 +5,8 @@
 
 static prophet_code reader(ph_replica *r, prophet_error *err)
 {
+    if (r->telling)
+        return ph_replica_has_no_index(r, err);
     if (!r->reader)
         return ph_txn_begin(r->store, false, &r->reader, err);
     return ph_txn_renew(r->reader, err);

@@ -324,11 +324,20 @@ static int upkeep(lua_State *L, upkeep_fn fn, const char *what)
     return 0;
 }
 
+/* (handle, nil, {progress}) */
 static int l_rebuild(lua_State *L)
 {
+    prophet_error err = { 0 };
     l_handle *h = script_handle(L, 1);
+    lua_settop(L, 3);
+    script_no_change(L, h, "rebuild");
+    bool tells = !lua_isnil(L, 3) && script_has_progress(L);
     script_iterators_close(h, 0);
-    return upkeep(L, prophet_rebuild, "rebuild");
+    const char *around = script_hold(h, "rebuild");
+    prophet_code rc =
+        prophet_rebuild(h->db, tells ? script_progress : NULL, tells ? L : NULL, &err);
+    script_release(h, around);
+    return rc < 0 ? script_raise(L, &err) : 0;
 }
 
 /* (handle, nil, {progress}): what commits left of indexes; nothing inside a change, which is not committed yet, nor in a view. */

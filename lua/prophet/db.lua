@@ -182,7 +182,7 @@ function methods.head(db) return state_of(db).handle:info().head end
 function methods.info(db) return state_of(db).handle:info() end
 function methods.stats(db) return state_of(db).handle:stats() end
 function methods.check(db) return report.check(state_of(db).handle:check()) end
-function methods.rebuild(db) state_of(db).handle:rebuild() end
+function methods.rebuild(db, options) state_of(db).handle:rebuild(nil, strict.options("rebuild", options, { progress = true })) end
 function methods.flush(db) state_of(db).handle:flush() end
 function methods.sign(db) state_of(db).handle:sign() end
 function methods.adopt(db) state_of(db).handle:adopt() end

@@ -309,8 +309,10 @@ function db:revert(changeset) end
 ---@return table? changeset
 function db:undo() end
 
---- Makes the index anew from the log.
-function db:rebuild() end
+--- Makes the index anew from the log. `progress` is told the bytes of it that are read, and all of them, as "rebuild"; then records of an index that
+--- was declared for records that were there, as "index". What it raises ends the rebuild: the index is as it was.
+---@param options? { progress: fun(stage: string, done: integer, total: integer)? }
+function db:rebuild(options) end
 
 --- Waits until all that was committed is on the disk.
 function db:flush() end

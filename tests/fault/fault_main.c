@@ -300,7 +300,7 @@ static void scenario(const char *dir, const char *ack_path, const char *source)
     prophet_close(db);
     db = open_replica(dir, false);
     work(db, 6);
-    MUST(prophet_rebuild(db, &err));
+    MUST(prophet_rebuild(db, NULL, NULL, &err));
     work(db, 6);
     prophet_close(db);
 }
@@ -403,7 +403,7 @@ static void rare(const char *dir, const char *ack_path, const char *source)
     prophet_close(db);
     some_work(dir, false); /* the index is made anew from the mended log */
     db = open_replica(dir, false);
-    MUST(prophet_rebuild(db, &err));
+    MUST(prophet_rebuild(db, NULL, NULL, &err));
     work(db, 3);
     prophet_close(db);
 }

@@ -351,6 +351,50 @@ describe("a plan", function()
     raises("usage", place.open, "ann", { progress = true })
   end)
 
+  it("tells how far a rebuild is, and leaves the old index where that is refused", function()
+    db:change(function()
+      for i = 1, 8000 do db.types.list:create { name = "m" .. i } end
+    end)
+    for i = 1, 4100 do db.types.list:create { name = "l" .. i } end -- more than a batch
+    db:define(f.record "list" { f.string "name" { index = true }, f.int "rank" { index = true } })
+    local digest, told = db:digest(), {}
+    local function tell(stage, done, total) told[#told + 1] = { stage, done, total } end
+    db:rebuild { progress = tell }
+    local log = db:stats().log_bytes - db:stats().log_unused
+    local first = table.remove(told, 1)
+    assert.truthy(first[1] == "rebuild" and first[2] > log / 10 and first[2] < log and first[3] == log)
+    assert.same({ { "rebuild", log, log }, { "index", 8192, 12101 }, { "index", 12101, 12101 } }, told)
+    for stop = 1, 4 do
+      local calls = 0
+      raises("script", db.rebuild, db, { progress = function()
+        calls = calls + 1
+        if calls == stop then error "stop" end
+      end })
+      assert.equal(stop, calls)
+      assert.equal("index", task:find({ status = "open" }):explain().plan)
+      assert.equal(digest, db:digest())
+    end
+    db.types.list:create { name = "goes on" }
+    assert.equal(0, db:check().faults)
+  end)
+
+  it("cannot be made while a rebuild tells how far it is", function()
+    local calls = 0
+    db:rebuild { progress = function()
+      calls = calls + 1
+      raises("busy", task.get, task, 1)
+      raises("busy", function() return task:find({}):all() end)
+      raises("busy", task.create, task, { name = "x" })
+      raises("usage", db.rebuild, db)
+      raises("usage", db.close, db)
+    end }
+    assert.truthy(calls > 0)
+    assert.equal(400, #task:find({}):scan():all())
+    assert.equal(0, db:check().faults)
+    raises("usage", db.rebuild, db, { progress = true })
+    raises("usage", db.rebuild, db, { progres = print })
+  end)
+
   it("does without indexes that a definition takes back", function()
     local function plans()
       local out = {}

@@ -1,4 +1,4 @@
-"""The progress of an exchange: a line on a terminal that is gone at the end, and nothing anywhere else. Needs a pseudo-terminal, as python3 has."""
+"""The progress of an exchange, and of a rebuild: a line on a terminal that is gone at the end, and nothing anywhere else. Needs a pseudo-terminal, as python3 has."""
 import os
 import pty
 import re
@@ -61,6 +61,14 @@ def main():
         check("a bar", re.search(rb"\rchangesets \[#*\.*\] +\d+ % \d+ of 2001\x1b\[K", shown), shown)
         check("gone at the end", shown.endswith(CLEAR), shown)
         check("nothing else", b"\n" not in shown, shown)
+
+        status, out, shown = on_terminal(["--db", "bob", "rebuild"])
+        check("a rebuild", status == 0 and out == "the index is new\n", status, out, shown)
+        check("a bar of bytes", re.search(rb"\rrebuild \[#+\.*\] +\d+ % [\d.]+ KB of [\d.]+ KB\x1b\[K", shown), shown)
+        check("gone at the end of a rebuild", shown.endswith(CLEAR) and b"\n" not in shown, shown)
+        for quiet in ("--quiet", "--json"):
+            status, out, shown = on_terminal(["--db", "bob", "rebuild", quiet])
+            check("a rebuild with " + quiet, status == 0 and shown == b"", status, shown)
 
         for quiet in ("--quiet", "--json"):
             status, out, shown = on_terminal(["clone", "ann", "bob" + quiet, quiet])

@@ -226,7 +226,7 @@ TEST(what_is_not_declared_or_damaged_is_told_by_check)
     CHECK_EQ_INT(int_of(doc, "invalid"), 0);
     CHECK_EQ_INT(int_of(doc, "changesets"), 5);
     prophet_doc_free(doc);
-    REQUIRE_OK(prophet_rebuild(db, &err), &err);
+    REQUIRE_OK(prophet_rebuild(db, NULL, NULL, &err), &err);
     REQUIRE_OK(prophet_stats(db, &doc, &err), &err);
     CHECK_EQ_INT(int_of(doc, "records"), 4);
     CHECK(int_of(doc, "log_bytes") > 0);

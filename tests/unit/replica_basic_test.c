@@ -171,7 +171,7 @@ TEST(a_rebuilt_index_is_the_same)
     }
     digest(r, before);
     check_clean(r);
-    REQUIRE_OK(ph_replica_rebuild(r, &err), &err);
+    REQUIRE_OK(ph_replica_rebuild(r, NULL, NULL, &err), &err);
     check_clean(r);
     digest(r, after);
     CHECK_MEM(before, after, 32);
@@ -345,7 +345,7 @@ TEST(two_replicas_disagree_vote_and_agree)
     CHECK_EQ_INT(c.vote_count, 1);
     ph_view_end(v);
     check_clean(bob);
-    REQUIRE_OK(ph_replica_rebuild(bob, &err), &err);
+    REQUIRE_OK(ph_replica_rebuild(bob, NULL, NULL, &err), &err);
     check_clean(bob);
     ph_replica_close(ann);
     ph_replica_close(bob);

@@ -323,7 +323,7 @@ TEST(an_index_has_what_the_living_records_show)
         check_index(at[0], round != 4);
         check_index(at[1], round != 4);
     }
-    REQUIRE_OK(ph_replica_rebuild(at[0], &err), &err);
+    REQUIRE_OK(ph_replica_rebuild(at[0], NULL, NULL, &err), &err);
     check_index(at[0], true);
     for (int i = 0; i < 2; i++)
         ph_replica_close(at[i]);

@@ -46,14 +46,14 @@ static void mend_file(const char *a, const char *b, unsigned file, bool whole, b
     REQUIRE(faults(r, false) > 0);
     REQUIRE(lost(r) > 0);
     if (rebuild)
-        REQUIRE_OK(ph_replica_rebuild(r, &err), &err);
+        REQUIRE_OK(ph_replica_rebuild(r, NULL, NULL, &err), &err);
     write_one(r, NOTES);
     pull(r, b);
     REQUIRE(lost(r) == 0);
     REQUIRE(faults(r, true) == 0);
     pull(s, a);
     require_same(r, s);
-    REQUIRE_OK(ph_replica_rebuild(r, &err), &err);
+    REQUIRE_OK(ph_replica_rebuild(r, NULL, NULL, &err), &err);
     REQUIRE(faults(r, true) == 0);
     require_same(r, s);
     ph_replica_close(r);
@@ -92,7 +92,7 @@ TEST(a_damaged_index_does_not_stop_its_rebuild)
     REQUIRE_OK(ph_txn_put(t, PH_T_META, ph_slice_str("state"), ph_slice_str("?"), &err), &err);
     REQUIRE_OK(ph_txn_commit(t, &err), &err);
     ph_log_unlock(r->log);
-    REQUIRE_OK(ph_replica_rebuild(r, &err), &err);
+    REQUIRE_OK(ph_replica_rebuild(r, NULL, NULL, &err), &err);
     REQUIRE(faults(r, true) == 0);
     ph_replica_close(r);
 }

@@ -1,11 +1,11 @@
---- progress: a line on standard error that says how far an exchange is, where that is a terminal; and interrupts, which end the exchange, not the program.
+--- progress: a line on standard error that says how far long work is, where that is a terminal; and interrupts, which end the work, not the program.
 
 local e = require "prophet.error"
 
 local M = {}
 
 local WIDTH, EVERY_MS = 30, 100
-local of_bytes = { fetch = true, get = true, put = true, push = true }
+local of_bytes = { rebuild = true, fetch = true, get = true, put = true, push = true }
 local units = { "B", "KB", "MB", "GB", "TB" }
 
 --- A number of bytes for people.

@@ -235,7 +235,7 @@ void sim_final(sim *s)
     sim_node *n = sim_any(s);
     if (s->seed % 5 == 0)
         check(s, n);
-    MUST(s, ph_replica_rebuild(n->r, &s->err));
+    MUST(s, ph_replica_rebuild(n->r, NULL, NULL, &s->err));
     sim_watch(s, n);
     compare(s, "after a rebuild", n, want);
     replay(s, want);

@@ -406,7 +406,7 @@ void sim_rebuild(sim *s)
 {
     sim_node *n = sim_any(s);
     sim_note(s, "%s", n->dir);
-    MUST(s, ph_replica_rebuild(n->r, &s->err));
+    MUST(s, ph_replica_rebuild(n->r, NULL, NULL, &s->err));
     sim_watch(s, n);
 }
 
