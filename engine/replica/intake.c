@@ -4,8 +4,9 @@
  * Called by sync; a stream in causal order with its signatures flows through in one pass. */
 #include "replica/replica_impl.h"
 
-#define FRUGAL_FROM 32768u      /* changesets; what fewer touch may stay mapped */
-#define WAITING_MAX (64u << 20) /* bytes that wait for signatures, parents or refs */
+#define READY_BYTES (2u << 20)  /* applied as soon as so much is ready */
+#define APPLY_BYTES (1u << 20)  /* in one transaction, about: its pages stay in memory until then */
+#define WAITING_MAX (24u << 20) /* bytes that wait for signatures, parents or refs */
 
 typedef struct waiting {
     ph_changeset cs;
@@ -202,7 +203,7 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     memcpy(w->sig, sig, sizeof w->sig);
     if (!cover(in, w))
         return ph_nomem(err);
-    if (in->covered_bytes >= PH_BATCH_BYTES || in->covered_count >= PH_BATCH_COUNT)
+    if (in->covered_bytes >= READY_BYTES || in->covered_count >= PH_BATCH_COUNT)
         return ph_intake_apply(in, err);
     return PROPHET_OK;
 }
@@ -316,7 +317,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     if (rc < 0)
         return rc;
     s->opened_cells = &in->opened;
-    for (; *from < in->list.count && rc >= 0 && s->payload.len < PH_BATCH_BYTES &&
+    for (; *from < in->list.count && rc >= 0 && s->payload.len < APPLY_BYTES &&
            count < PH_BATCH_COUNT;
          ++*from) {
         waiting *w = in->list.at[*from];
@@ -365,7 +366,7 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     if ((rc = ph_session_commit(s, &upto, err)) < 0)
         return rc;
     in->report.changesets += count;
-    if (!in->frugal && in->report.changesets > FRUGAL_FROM)
+    if (!in->frugal && in->report.changesets > PH_FRUGAL_FROM)
         ph_replica_frugal(in->r, in->frugal = true);
     return *from >= in->list.count ? ph_session_wait_durable(in->r, upto, err) : PROPHET_OK;
 }

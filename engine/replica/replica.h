@@ -51,6 +51,7 @@ prophet_code ph_replica_sign(
 void ph_replica_idle(ph_replica *r);
 /* For what goes through much of the index once: its pages do not stay in memory. Taken back by a second call; may be nested. */
 void ph_replica_frugal(ph_replica *r, bool yes);
+#define PH_FRUGAL_FROM 8192u /* changesets; what fewer touch may stay mapped */
 /* Signs a message of another kind than a changeset, which `message` begins with. EREADONLY: there is no key to sign with. */
 prophet_code ph_replica_prove(const ph_replica *r, prophet_slice message, uint8_t out[64],
                               prophet_error *err);

@@ -3,7 +3,7 @@
 #define PH_REPLICA_IMPL_H
 #include "replica/replica.h"
 
-#define PH_BATCH_BYTES (8u << 20) /* applied in one transaction, about */
+#define PH_BATCH_BYTES (4u << 20) /* applied in one transaction, about */
 #define PH_BATCH_COUNT 4096u /* of random keys: a page of the index each, in memory until the commit */
 #define PH_SIGN_COUNT  1024u      /* sign at least this often ... */
 #define PH_SIGN_BYTES  (4u << 20) /* ... or after this much */

@@ -23,6 +23,7 @@ typedef struct ph_env {
     pid_t pid;       /* who opened it: LMDB does not survive a fork */
     bool readonly;
     atomic_int frugal; /* how many want it */
+    atomic_uint_fast64_t kept; /* bytes mapped when that began, or pages were last given back */
     atomic_uint writes; /* write transactions begun */
     MDB_env *env;
     MDB_dbi *tables;
@@ -30,8 +31,8 @@ typedef struct ph_env {
     char *path;
 } ph_env;
 
-#define PH_STORE_FRUGAL_ROWS 1024 /* between two looks at how much is mapped */
-void ph_env_trim(ph_env *e); /* trim.c */
+#define PH_STORE_FRUGAL_ROWS 256 /* between two looks at how much is mapped */
+void ph_env_trim(ph_env *e);     /* trim.c */
 
 struct ph_store {
     ph_env *env;
@@ -44,9 +45,9 @@ struct ph_txn {
     ph_env *env;
     MDB_txn *txn; /* NULL after commit or abort */
     bool write;
-    bool parked; /* reset: holds no snapshot */
+    bool parked;      /* reset: holds no snapshot */
     uint32_t touched; /* rows, while frugal */
-    struct {     /* one a table: a put near the last one needs no search from the root */
+    struct {          /* one a table: a put near the last one needs no search from the root */
         MDB_cursor *cursor;
         bool scattered; /* a key was not the greatest: appending is not tried again */
     } put[PH_STORE_TABLES];

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAPPED_MAX (24u << 20)
+#define MAPPED_MAX  (16u << 20) /* bytes */
+#define MAPPED_MORE (8u << 20)  /* than after the last time: others may keep more than MAPPED_MAX */
 
 /* Pages of files that this process has mapped and touched. */
 static uint64_t mapped_bytes(void)
@@ -40,14 +41,18 @@ void ph_env_trim(ph_env *e)
 {
     char line[4352];
     FILE *f;
-    if (mapped_bytes() <= MAPPED_MAX || !(f = fopen("/proc/self/maps", "re")))
+    uint64_t mapped = mapped_bytes();
+    if (mapped <= MAPPED_MAX || mapped <= atomic_load(&e->kept) + MAPPED_MORE ||
+        !(f = fopen("/proc/self/maps", "re")))
         return;
     while (fgets(line, sizeof line, f))
         give_back(line, e->inode);
     (void)fclose(f); /* read only */
+    atomic_store(&e->kept, mapped_bytes());
 }
 
 void ph_store_frugal(ph_store *s, bool yes)
 {
-    (void)atomic_fetch_add(&s->env->frugal, yes ? 1 : -1);
+    if (atomic_fetch_add(&s->env->frugal, yes ? 1 : -1) == 0)
+        atomic_store(&s->env->kept, mapped_bytes());
 }

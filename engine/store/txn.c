@@ -67,6 +67,7 @@ static int put_row(ph_txn *t, unsigned table, prophet_slice key, MDB_val *v, uns
 {
     MDB_val k = ph_val(key);
 
+    ph_txn_touch(t);
     if (!t->put[table].cursor) {
         int lmdb = mdb_cursor_open(t->txn, t->env->tables[table], &t->put[table].cursor);
         if (lmdb != 0)

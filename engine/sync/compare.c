@@ -132,6 +132,7 @@ typedef struct walk {
     size_t count, cap;
     uint64_t *out;
     size_t out_count, out_cap;
+    bool frugal; /* much is selected: pages are given back */
 } walk;
 
 static bool above(const mark *a, const mark *b)
@@ -187,6 +188,8 @@ static prophet_code select_one(walk *w, uint64_t version, prophet_error *err)
         w->out_cap = cap;
     }
     w->out[w->out_count++] = version;
+    if (!w->frugal && w->out_count > PH_FRUGAL_FROM)
+        ph_replica_frugal(w->v->replica, w->frugal = true);
     return PROPHET_OK;
 }
 
@@ -340,6 +343,8 @@ prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, u
         if (rc >= 0)
             rc = walk_chain(&w, err);
     }
+    if (w.frugal)
+        ph_replica_frugal(v->replica, false);
     if (w.out_count)
         qsort(w.out, w.out_count, sizeof *w.out, by_number);
     *versions =

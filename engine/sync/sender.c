@@ -8,8 +8,6 @@
 
 enum { PIECE_BYTES = 256 << 10, PIECE_COUNT = 512 };
 
-#define FRUGAL_FROM 32768u /* records; what fewer touch may stay mapped */
-
 struct ph_sync_sender {
     ph_replica *r;
     ph_arena arena;
@@ -20,7 +18,7 @@ struct ph_sync_sender {
     uint64_t records; /* sent */
     uint64_t bytes;
     bool begun, ended;
-    bool frugal; /* much was sent: pages are given back */
+    bool frugal; /* much is sent: pages are given back */
 };
 
 static prophet_code select_all(ph_sync_sender *s, ph_view *v, prophet_error *err)
@@ -138,7 +136,7 @@ prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *
     if (!s->begun)
         ph_buf_put(out, ph_replica_database(s->r)->b, sizeof(ph_uuid));
     s->begun = true;
-    if (!s->frugal && s->records > FRUGAL_FROM)
+    if (!s->frugal && s->total > PH_FRUGAL_FROM)
         ph_replica_frugal(s->r, s->frugal = true);
     prophet_code rc = s->stream ? next_of_log(&p, full, err) : next_of_versions(&p, full, err);
     if (rc == PROPHET_DONE)

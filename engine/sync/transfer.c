@@ -219,12 +219,17 @@ static prophet_code stream(ph_replica *to, ph_view *from, const selection *sel,
 {
     pump p = { .o = o, .total = sel->count };
     ph_intake_report in;
+    bool frugal = sel->count > PH_FRUGAL_FROM;
     prophet_code rc = ph_intake_begin(to, &p.in, err);
     if (rc < 0)
         return rc;
+    if (frugal)
+        ph_replica_frugal(from->replica, true);
     if ((rc = ph_view_stream(from, sel->versions, sel->count, sel->all, take, &p, err)) >= 0 &&
         (rc = ph_intake_finish(p.in, &in, err)) >= 0)
         rc = sync_report_add(&in, rep, err);
+    if (frugal)
+        ph_replica_frugal(from->replica, false);
     ph_intake_free(p.in);
     return rc < 0 ? rc : sync_progress(o, "changesets", p.done, p.total, err);
 }

@@ -1,4 +1,5 @@
--- Bundles, depots, directories and live peers, on both sides, take memory that does not grow with them: less than 64 MiB, for a log that is larger than that.
+-- Bundles, depots, directories and live peers, on both sides, take memory that does not grow with them: less than 64 MiB, for a log
+-- that is larger than that, with changesets as large as they may be, and with many small ones.
 package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" .. package.path
 local prophet = require "prophet"
 local f = require "prophet.fields"
@@ -24,19 +25,21 @@ local function peak(code, ...)
   return tonumber(r.out) / MIB
 end
 
---- A server in another process; its URL, and a function that ends it and tells the most memory it had.
+--- A server in another process, ended when the test leaves: its URL, and what tells the most memory it had.
 local function serve(dir)
   local pipe = assert(io.popen(("echo $$; exec env -u LUA_PATH -u LUA_CPATH '%s/prophet' --db '%s' serve --listen 127.0.0.1:0 --quiet --token t 2>&1")
     :format(cli.build, place.path(dir))))
   local pid = math.tointeger(pipe:read "n")
   pipe:read "l"
   local url = assert(pipe:read("l"):match "http://127%.0%.0%.1:%d+")
-  return url, function()
-    local kib = cli.read("/proc/" .. pid .. "/status"):match "VmHWM:%s*(%d+)"
+  local function peak_so_far()
+    return tonumber(cli.read("/proc/" .. pid .. "/status"):match "VmHWM:%s*(%d+)") / MIB
+  end
+  local function stop()
     os.execute("kill " .. pid)
     pipe:close()
-    return tonumber(kib) / MIB
   end
+  return { url = url, peak = peak_so_far }, setmetatable({}, { __close = stop })
 end
 
 describe("the memory of an exchange", function()
@@ -47,12 +50,20 @@ describe("the memory of an exchange", function()
     if peak "" > 14 then return end -- a sanitizer's build
     local db = place.create "source"
     db:define(f.record "note" { f.string "text" {}, f.bytes "data" {} })
+    db:define(f.record "album" { f.bytes "a", f.bytes "b", f.bytes "c", f.bytes "d", f.bytes "e", f.bytes "f", f.bytes "g" })
     local random = assert(io.open("/dev/urandom", "rb"))
-    for i = 1, 70 do db.types.note:create { text = "large " .. i, data = prophet.bytes(random:read(1000000)) } end
+    for i = 1, 40 do db.types.note:create { text = "large " .. i, data = prophet.bytes(random:read(1000000)) } end
+    for _ = 1, 4 do -- changesets near the limit of 8 MiB
+      local fields = {}
+      for name in ("abcdefg"):gmatch "." do fields[name] = prophet.bytes(random:read(1000000)) end
+      db.types.album:create(fields)
+    end
     random:close()
     prophet.clone(place.path "source", place.path "behind"):close()
+    local text = ("lorem ipsum dolor "):rep(30)
+    for i = 1, 200000 do db.types.note:create { text = text .. i } end -- a random key and a history each
     local note = db.types.note:create { text = "small" }
-    for i = 1, 150000 do note = note:set { text = "edit " .. i } end
+    for i = 1, 20000 do note = note:set { text = "edit " .. i } end
     db:close()
     collectgarbage()
     local function within(most, what)
@@ -66,12 +77,16 @@ describe("the memory of an exchange", function()
       { [[prophet.clone("source", "three"):close()]] },
     }
     for _, step in ipairs(steps) do within(peak(step[1]), step[1]) end
-    local url, stop = serve "source"
-    within(peak(([[prophet.clone("%s", "four"):close()]]):format(url)), "a clone of a live peer")
-    within(stop(), "serving a clone")
-    url, stop = serve "behind"
-    within(peak(([[prophet.open("source"):push("%s", { token = "t" })]]):format(url)), "a push to a live peer")
-    within(stop(), "taking a push")
+    do
+      local server, _ <close> = serve "source"
+      within(peak(([[prophet.clone("%s", "four"):close()]]):format(server.url)), "a clone of a live peer")
+      within(server.peak(), "serving a clone")
+    end
+    do
+      local server, _ <close> = serve "behind"
+      within(peak(([[prophet.open("source"):push("%s", { token = "t" })]]):format(server.url)), "a push to a live peer")
+      within(server.peak(), "taking a push")
+    end
     local a <close> = prophet.open(place.path "source")
     local b <close> = prophet.open(place.path "two")
     assert.equal(a:digest(), b:digest())
