@@ -158,17 +158,6 @@ prophet_code sync_depot_way_wait(sync_depot_way *w, int wake, uint32_t seconds, 
 
 /* ---- exchanging ------------------------------------------------------------------------------------------------------------ */
 
-static prophet_code version_of(ph_replica *r, uint64_t *out, prophet_error *err)
-{
-    ph_view *v;
-    prophet_code rc = ph_view_begin(r, &v, err);
-    if (rc < 0)
-        return rc;
-    *out = v->state.version;
-    ph_view_end(v);
-    return PROPHET_OK;
-}
-
 /* The root is kept before: what is published while the pull runs is news. */
 prophet_code sync_depot_way_pull(sync_depot_way *w, ph_sync_report *rep, prophet_error *err)
 {
@@ -178,7 +167,7 @@ prophet_code sync_depot_way_pull(sync_depot_way *w, ph_sync_report *rep, prophet
     w->list_us = ph_monotonic_us() + LIST_US;
     if (rc == PROPHET_DONE && !w->met && ph_net_can_write(w->net))
         return PROPHET_OK; /* the push begins it */
-    if (rc < 0 || (rc = version_of(w->r, &before, err)) < 0 ||
+    if (rc < 0 || (rc = sync_version(w->r, &before, err)) < 0 ||
         (rc = sync_depot_pull(w->r, w->url, w->o, rep, err)) < 0)
         return rc;
     if (w->published == before) /* what came from there need not go back */
@@ -191,7 +180,7 @@ prophet_code sync_depot_way_pull(sync_depot_way *w, ph_sync_report *rep, prophet
 prophet_code sync_depot_way_push(sync_depot_way *w, ph_sync_report *rep, prophet_error *err)
 {
     uint64_t version;
-    prophet_code rc = version_of(w->r, &version, err);
+    prophet_code rc = sync_version(w->r, &version, err);
     if (rc < 0 || (version == w->published && w->met) || (rc = check_there(w, err)) < 0)
         return rc;
     if ((rc = sync_depot_publish(w->r, w->url, w->o, rep, err)) >= 0)

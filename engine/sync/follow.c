@@ -87,7 +87,7 @@ void ph_sync_follow_close(ph_sync_follow *f)
 
 /* ---- exchanging ------------------------------------------------------------------------------------------------------------ */
 
-static prophet_code version_of(ph_replica *r, uint64_t *out, prophet_error *err)
+prophet_code sync_version(ph_replica *r, uint64_t *out, prophet_error *err)
 {
     ph_view *v;
     prophet_code rc = ph_view_begin(r, &v, err);
@@ -108,7 +108,7 @@ prophet_code ph_sync_follow_pull(ph_sync_follow *f, ph_sync_report *rep, prophet
         rc = sync_live_pull(f->live, f->r, rep, err);
     else if (f->depot)
         rc = sync_depot_way_pull(f->depot, rep, err);
-    else if ((rc = version_of(f->other, &f->version, err)) >= 0)
+    else if ((rc = sync_version(f->other, &f->version, err)) >= 0)
         rc = sync_local_pull(f->r, f->other, f->o, rep, err);
     if (rc < 0)
         return rc;
@@ -139,7 +139,7 @@ static prophet_code wait_for_log(ph_sync_follow *f, int wake, uint32_t seconds, 
     for (;;) {
         uint64_t version, now;
         (void)ph_watch_drain(f->watch); /* looked at in any case */
-        if ((rc = version_of(f->other, &version, err)) < 0 || version != f->version)
+        if ((rc = sync_version(f->other, &version, err)) < 0 || version != f->version)
             return rc;
         if ((rc = sync_progress(f->o, "wait", 0, 0, err)) < 0)
             return rc;

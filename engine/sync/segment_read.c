@@ -1,6 +1,6 @@
 /* Reads a segment in constant memory: one block, as it is stored and as it unfolds. Every length is checked before anything is
  * taken or unfolded, so that nothing can grow beyond what a writer would make (segment_head.c draws the bytes). What frames mean
- * is checked by who takes them. Called by bundle.c and depot_pull.c. */
+ * is checked by who takes them. Called by bundle.c, depot_fetch.c and depot_feed.c. */
 #include "sync/segment_impl.h"
 #include <zstd.h>
 #include <zstd_errors.h>

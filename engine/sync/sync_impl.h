@@ -85,6 +85,9 @@ prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_u
 prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
                                 ph_sync_report *rep, prophet_error *err);
 
+/* follow.c: how far r has come. */
+prophet_code sync_version(ph_replica *r, uint64_t *out, prophet_error *err);
+
 /* depot_follow.c: a depot that is stayed together with. r, url and o outlive it. wait as ph_sync_follow_wait. ENOTFOUND: it was there, and is gone. */
 typedef struct sync_depot_way sync_depot_way;
 prophet_code sync_depot_way_open(ph_replica *r, const char *url, const ph_sync_options *o, sync_depot_way **out, prophet_error *err);

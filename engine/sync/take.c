@@ -1,5 +1,5 @@
 /* Segments into a replica: their frames go to the intake, which verifies and applies them; or, in a dry run, they are only counted.
- * Several segments are one intake, so that what waits in one for the next is not lost. Called by bundle.c and depot_pull.c. */
+ * Several segments are one intake, so that what waits in one for the next is not lost. Called by bundle.c, depot_pull.c and depot_feed.c. */
 #include "sync/segment_impl.h"
 
 prophet_code sync_intake_begin(ph_replica *r, const ph_sync_options *o, uint64_t total,

@@ -1,0 +1,51 @@
+/* Taking in what a depot has: shared by depot_pull.c, depot_fetch.c and depot_feed.c. */
+#ifndef PH_SYNC_DEPOT_TAKE_IMPL_H
+#define PH_SYNC_DEPOT_TAKE_IMPL_H
+#include "sync/depot_impl.h"
+
+typedef struct depot_part { /* a segment in the spool */
+    const depot_publisher *p;
+    const depot_segment *s;
+    uint64_t at, end;
+} depot_part;
+
+typedef struct depot_intake {
+    depot *d;
+    int spool;
+    uint64_t used;
+    PH_LIST(depot_part) parts;
+    ph_map runs;                /* in the parts, by id: of several that end in it the longest */
+    PH_LIST(depot_file) failed; /* segments that are not there, or not what they should be */
+    sync_intake in;
+    ph_sync_report *rep;
+    size_t missing;    /* segments with what nobody else has there */
+    size_t refused;    /* of the failed: they are there, but are not what they should be */
+    bool spoiled;      /* what lies in one of them was refused when it was fed */
+    prophet_error why; /* of the first of these */
+} depot_intake;
+
+/* What keeps one publisher out, and no other. */
+bool depot_is_refusal(prophet_code rc);
+
+/* A sync_read_fn on a part of the spool. */
+typedef struct depot_window {
+    int fd;
+    uint64_t at, end;
+} depot_window;
+prophet_code depot_read_window(void *ctx, void *buf, size_t len, size_t *got, prophet_error *err);
+
+/* ---- depot_fetch.c -------------------------------------------------------------------------------------------------- */
+
+/* Into the parts. What is not there is missed only if nothing else has what is in it. */
+prophet_code depot_choose(depot_intake *t, prophet_error *err);
+/* PROPHET_DONE: it is not there, or not what it should be. */
+prophet_code depot_fetch(depot_intake *t, depot_part *p, prophet_error *err);
+/* Of the parts those stay that came. Below 0: what came before stays among them. */
+prophet_code depot_fetch_all(depot_intake *t, bool *all, prophet_error *err);
+
+/* ---- depot_feed.c --------------------------------------------------------------------------------------------------- */
+
+/* All parts to the intake. */
+prophet_code depot_feed(depot_intake *t, prophet_error *err);
+
+#endif
