@@ -12,6 +12,7 @@ typedef struct feed { /* of one segment */
     sync_segment *segment;
     depot_window w;
     ph_frame_context stream;
+    uint64_t fed; /* changesets */
     bool blocked; /* its last changeset waited when its turn ended */
     bool ended;
 } feed;
@@ -31,22 +32,36 @@ static prophet_code next_frame(feed *f, ph_frame_type *type, prophet_slice *fram
     return rc;
 }
 
+static prophet_code feed_frame(feed *f, ph_frame_type type, prophet_slice frame, prophet_error *err)
+{
+    sync_intake *in = &f->t->in;
+    char hex[17];
+    prophet_code rc;
+    if (type == PH_FRAME_CHANGESET && f->fed++ == f->part->sound) {
+        ph_hex(f->part->liar.b, 8, hex);
+        return ph_fail(err, PROPHET_ECORRUPT,
+                       "changeset %s: its prev is not the one before it in its chain", hex);
+    }
+    if ((rc = ph_intake_frame(in->in, type, frame, &f->stream, err)) < 0)
+        return rc;
+    if (type == PH_FRAME_CHANGESET && ++in->done % 256 == 0)
+        return sync_progress(in->o, "changesets", in->done, in->total, err);
+    return PROPHET_OK;
+}
+
 /* Until it ends (PROPHET_DONE), or what waits has become too much. */
 static prophet_code turn(feed *f, prophet_error *err)
 {
-    sync_intake *in = &f->t->in;
+    const ph_intake *in = f->t->in.in;
     ph_frame_type type;
     prophet_slice frame;
     size_t n = 0, bytes = 0;
     prophet_code rc;
     while ((rc = next_frame(f, &type, &frame, err)) == PROPHET_OK) {
-        if ((rc = ph_intake_frame(in->in, type, frame, &f->stream, err)) < 0)
-            return rc;
-        if (type == PH_FRAME_CHANGESET && ++in->done % 256 == 0 &&
-            (rc = sync_progress(in->o, "changesets", in->done, in->total, err)) < 0)
+        if ((rc = feed_frame(f, type, frame, err)) < 0)
             return rc;
         bytes += frame.len;
-        if ((++n < TURN && bytes < TURN_BYTES) || !ph_intake_stalled(in->in))
+        if ((++n < TURN && bytes < TURN_BYTES) || !ph_intake_stalled(in))
             continue;
         f->blocked = f->stream.has_last;
         return PROPHET_OK;
@@ -106,7 +121,7 @@ static int by_order(const void *a, const void *b)
 }
 
 /* All publishers' first segments come before their second ones. */
-prophet_code depot_feed(depot_intake *t, prophet_error *err)
+static prophet_code feed_parts(depot_intake *t, prophet_error *err)
 {
     size_t count = t->parts.count;
     feed *feeds = ph_zalloc((count + 1) * sizeof *feeds);
@@ -124,4 +139,31 @@ prophet_code depot_feed(depot_intake *t, prophet_error *err)
         sync_segment_close(feeds[i].segment);
     ph_free(feeds);
     return rc;
+}
+
+/* A changeset that lies about its chain breaks the intake; what others put there is applied all the same. What an earlier round left waiting
+ * in the broken one was chosen again for this round. */
+prophet_code depot_feed(depot_intake *t, prophet_error *err)
+{
+    prophet_error why;
+    bool any;
+    prophet_code rc, first = feed_parts(t, err);
+    if (first >= 0)
+        first = ph_intake_apply(t->in.in, err);
+    if (first != PROPHET_ECORRUPT || !ph_intake_broken(t->in.in))
+        return first;
+    if (err)
+        why = *err;
+    if ((rc = depot_sift(t, &any, err)) < 0)
+        return rc;
+    if (!any) { /* it is not the depot's fault */
+        if (err)
+            *err = why;
+        return first;
+    }
+    sync_intake_end(&t->in);
+    if ((rc = sync_intake_begin(t->d->r, t->d->o, 0, &t->in, err)) < 0 ||
+        (rc = feed_parts(t, err)) < 0)
+        return rc;
+    return ph_intake_apply(t->in.in, err);
 }

@@ -49,7 +49,7 @@ static prophet_code choose_from(depot_intake *t, ph_view *v, const depot_publish
 {
     prophet_code rc = PROPHET_OK;
     for (size_t k = 0; p->read && k < p->m.segment_count && rc >= 0; k++) {
-        const depot_part one = { p, &p->m.segments[k], 0, 0 };
+        const depot_part one = { .p = p, .s = &p->m.segments[k], .sound = DEPOT_ALL };
         bool yes;
         if (is_there(t, p, one.s) != there || (rc = is_needed(t, v, one.s, &yes, err)) < 0 || !yes)
             continue;
@@ -166,8 +166,7 @@ prophet_code depot_fetch(depot_intake *t, depot_part *p, prophet_error *err)
     if (rc == PROPHET_DONE)
         return rc;
     if (rc == PROPHET_OK && to.got < p->s->size)
-        rc = ph_fail(err, PROPHET_ECORRUPT, "%s: segment %.16s is cut short",
-                     ph_net_shown(t->d->net), name + 65);
+        rc = ph_fail(err, PROPHET_ECORRUPT, "segment %.16s is cut short", name + 65);
     p->at = t->used;
     p->end = t->used + to.got;
     if (rc == PROPHET_OK)
@@ -178,6 +177,7 @@ prophet_code depot_fetch(depot_intake *t, depot_part *p, prophet_error *err)
     }
     if (!depot_is_refusal(rc))
         return rc;
+    ph_context(err, "%s %.8s..", ph_net_shown(t->d->net), name);
     if (t->refused++ == 0 && err)
         t->why = *err;
     return PROPHET_DONE;

@@ -42,8 +42,6 @@ static prophet_code fetch_and_feed(depot_intake *t, bool *all, prophet_error *er
         return broke;
     }
     rc = dry ? count_parts(t, err) : depot_feed(t, err);
-    if (rc >= 0 && !dry)
-        rc = ph_intake_apply(t->in.in, err);
     if (broke == PROPHET_OK ||
         (rc < 0 && rc != PROPHET_EBUDGET)) /* what did not come is waited for */
         return rc;
@@ -134,7 +132,7 @@ static prophet_code check_one(depot_intake *t, const depot_publisher *p, const d
                               prophet_error *err)
 {
     const depot_file f = { .folder = p->folder, .name = s->file };
-    depot_part one = { p, s, 0, 0 };
+    depot_part one = { .p = p, .s = s, .sound = DEPOT_ALL };
     t->used = 0;
     prophet_code rc = depot_fetch(t, &one, err);
     return rc == PROPHET_DONE && !PH_PUSH(t->d->rotten, f) ? ph_nomem(err) : rc;

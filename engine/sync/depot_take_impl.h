@@ -1,4 +1,4 @@
-/* Taking in what a depot has: shared by depot_pull.c, depot_fetch.c and depot_feed.c. */
+/* Taking in what a depot has: shared by depot_pull.c, depot_fetch.c, depot_feed.c and depot_sift.c. */
 #ifndef PH_SYNC_DEPOT_TAKE_IMPL_H
 #define PH_SYNC_DEPOT_TAKE_IMPL_H
 #include "sync/depot_impl.h"
@@ -7,7 +7,10 @@ typedef struct depot_part { /* a segment in the spool */
     const depot_publisher *p;
     const depot_segment *s;
     uint64_t at, end;
+    uint64_t sound; /* changesets that may be fed: behind them comes */
+    ph_id liar;     /* one that lies about its chain */
 } depot_part;
+#define DEPOT_ALL UINT64_MAX
 
 typedef struct depot_intake {
     depot *d;
@@ -45,7 +48,12 @@ prophet_code depot_fetch_all(depot_intake *t, bool *all, prophet_error *err);
 
 /* ---- depot_feed.c --------------------------------------------------------------------------------------------------- */
 
-/* All parts to the intake. */
+/* All parts to the intake, which applies what it can. */
 prophet_code depot_feed(depot_intake *t, prophet_error *err);
+
+/* ---- depot_sift.c --------------------------------------------------------------------------------------------------- */
+
+/* Sets `sound` of parts with changesets that lie about their chain. *any: there are such. */
+prophet_code depot_sift(depot_intake *t, bool *any, prophet_error *err);
 
 #endif

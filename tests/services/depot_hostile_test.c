@@ -2,8 +2,7 @@
  * unsigned tails, broken signatures; segments cut, padded and changed; redirects; another's seal. Each has its code, nothing of it is applied, what
  * the honest publisher put there comes all the same, and the next pull goes on once the harm is gone. */
 #include "server.h"
-#include "unit/depot_place.h"
-#include "unit/segment_craft.h"
+#include "unit/depot_craft.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -86,22 +85,12 @@ static void refused(scene *s, const char *what, prophet_code code, const char *w
 
 /* ---- what the hostile publisher puts there -------------------------------------------------------------------------------------- */
 
-static void put_file(scene *s, const ph_id *folder, const char *name, prophet_slice bytes)
-{
-    char path[1000], hex[65];
-    ph_hex(folder->b, 32, hex);
-    (void)snprintf(path, sizeof path, "%s/%s", s->depot, hex);
-    REQUIRE(mkdir(path, 0755) == 0 || access(path, W_OK) == 0);
-    (void)snprintf(path, sizeof path, "%s/%s/%s", s->depot, hex, name);
-    REQUIRE_OK(ph_file_replace(path, bytes, 0644, &err), &err);
-}
-
 /* A manifest of evil's that names one segment, well signed; into s->manifest. */
-static void sign_manifest(scene *s, depot_segment *one)
+static void sign_manifest(scene *s, const ph_uuid *database, depot_segment *one)
 {
     ph_buf message = PH_BUF_INIT;
     uint8_t sig[64];
-    depot_manifest m = { .database = *ph_replica_database(s->evil),
+    depot_manifest m = { .database = *database,
                          .replica = *ph_replica_key(s->evil),
                          .generation = ++s->generation,
                          .heads = &s->head,
@@ -152,9 +141,9 @@ static void plant(scene *s, uint64_t size_told)
     memcpy(one.file.b, one.name, SEGMENT_SUM);
     ph_hex(one.name, SEGMENT_SUM, name);
     honest_writes(s);
-    sign_manifest(s, &one);
-    put_file(s, ph_replica_key(s->evil), name, ph_buf_slice(&s->bytes));
-    put_file(s, ph_replica_key(s->evil), "manifest", ph_buf_slice(&s->manifest));
+    sign_manifest(s, ph_replica_database(s->evil), &one);
+    craft_put(s->depot, ph_replica_key(s->evil), name, ph_buf_slice(&s->bytes));
+    craft_put(s->depot, ph_replica_key(s->evil), "manifest", ph_buf_slice(&s->manifest));
     put_root(s);
 }
 
@@ -248,7 +237,7 @@ TEST(segments_that_are_cut_padded_changed_or_another)
             ph_buf_byte(&s.manifest, 0);
         if (i == 3)
             s.manifest.data[len / 2] ^= 4;
-        put_file(&s, ph_replica_key(s.evil), name, ph_buf_slice(&s.manifest));
+        craft_put(s.depot, ph_replica_key(s.evil), name, ph_buf_slice(&s.manifest));
         refused(&s,
                 i < 2    ? "cut"
                 : i == 2 ? "padded"
@@ -278,7 +267,7 @@ TEST(manifests_of_others_and_of_other_databases)
     craft(&s, s.frames.data, s.frames.len, s.frames.len);
     plant(&s, s.bytes.len);
     s.manifest.data[s.manifest.len - 1] ^= 1;
-    put_file(&s, ph_replica_key(s.evil), "manifest", ph_buf_slice(&s.manifest));
+    craft_put(s.depot, ph_replica_key(s.evil), "manifest", ph_buf_slice(&s.manifest));
     refused(&s, "a broken signature", PROPHET_EUNTRUSTED, "signature");
 
     ph_replica *other = fresh("other", NULL), *thief = s.evil;
@@ -293,13 +282,18 @@ TEST(manifests_of_others_and_of_other_databases)
     (void)snprintf(source, sizeof source, "%s/%s/manifest", place("other.depot"), hex);
     ph_buf_reset(&s.manifest);
     REQUIRE_OK(ph_file_slurp(source, 1u << 20, &s.manifest, &err), &err);
-    put_file(&s, ph_replica_key(thief), "manifest", ph_buf_slice(&s.manifest));
+    craft_put(s.depot, ph_replica_key(thief), "manifest", ph_buf_slice(&s.manifest));
     refused(&s, "a manifest of another publisher", PROPHET_EUNTRUSTED, "another publisher");
 
     plant(&s, s.bytes.len);
     s.manifest.data[2] = 9;
-    put_file(&s, ph_replica_key(s.evil), "manifest", ph_buf_slice(&s.manifest));
+    craft_put(s.depot, ph_replica_key(s.evil), "manifest", ph_buf_slice(&s.manifest));
     refused(&s, "a later format", PROPHET_EVERSION, "format 9");
+
+    plant(&s, s.bytes.len);
+    sign_manifest(&s, ph_replica_database(other), (depot_segment[]){ { .size = 1 } });
+    craft_put(s.depot, ph_replica_key(s.evil), "manifest", ph_buf_slice(&s.manifest));
+    refused(&s, "of another database", PROPHET_EUNRELATED, "different databases");
     undo_the_harm(&s);
 
     CHECK_CODE(pull_over(&s, s.url, NULL), PROPHET_OK, &err);

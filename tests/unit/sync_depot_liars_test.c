@@ -1,0 +1,211 @@
+/* Publishers of a depot who sign what is not so: a prev that is another's or not the one before, a manifest of another database. Each is left out and named; what
+ * the others put there comes all the same, and the next pull goes on once the lie is gone. */
+#include "depot_craft.h"
+
+typedef struct world {
+    ph_replica *honest, *reader;
+    const ph_uuid *database;
+    ph_id head; /* of honest's chain */
+    crafter liar;
+} world;
+
+static ph_id head_of(ph_replica *r)
+{
+    ph_view *v;
+    ph_changeset_row row;
+    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
+    REQUIRE_OK(ph_changesets_get(v->txn, v->state.version, &row, &err), &err);
+    ph_view_end(v);
+    return row.id;
+}
+
+static void honest_writes(world *w)
+{
+    write_some(w->honest, 3);
+    (void)publish(w->honest, "d");
+    w->head = head_of(w->honest);
+}
+
+static void begin(world *w)
+{
+    w->honest = fresh("honest", NULL);
+    w->database = ph_replica_database(w->honest);
+    w->reader = fresh("reader", w->database);
+    honest_writes(w);
+    craft_begin(&w->liar);
+}
+
+static void end(world *w)
+{
+    craft_end(&w->liar);
+    ph_replica_close(w->honest);
+    ph_replica_close(w->reader);
+}
+
+static void leave(world *w)
+{
+    char name[80], hex[65];
+    ph_hex(w->liar.key.b, 32, hex);
+    (void)snprintf(name, sizeof name, "d/%s", hex);
+    REQUIRE_OK(ph_dir_remove(place(name), &err), &err);
+    craft_end(&w->liar);
+}
+
+/* A depot by its URL: a path without a root in it might be anything. */
+static prophet_code pull_url(ph_replica *r, const char *where)
+{
+    ph_sync_report rep;
+    char url[4300];
+    (void)snprintf(url, sizeof url, "file://%s", place(where));
+    prophet_code rc = ph_sync_pull(r, url, NULL, &rep, &err);
+    ph_sync_report_clear(&rep);
+    return rc;
+}
+
+/* The pull fails with this, names the publisher, and brings all that is so. */
+static void refused(world *w, prophet_code code, const char *why, uint64_t sound)
+{
+    ph_sync_report rep;
+    char hex[65], folder[12];
+    ph_hex(w->liar.key.b, 32, hex);
+    (void)snprintf(folder, sizeof folder, "%.8s..", hex);
+    CHECK_CODE(ph_sync_pull(w->reader, place("d"), NULL, &rep, &err), code, &err);
+    CHECK_HAS(err.message, why);
+    CHECK_HAS(err.message, folder);
+    CHECK_EQ_UINT(version_of(w->reader), sound);
+    ph_sync_report_clear(&rep);
+}
+
+/* Who comes first is by chance of the keys: many times. What prev names comes with the same pull, or is here already. */
+TEST(a_prev_of_another_chain)
+{
+    world w;
+    begin(&w);
+    uint64_t sound = 0;
+    for (int i = 0; i < 8; i++) {
+        craft_chain(&w.liar, w.database, 1);
+        craft_changeset(&w.liar, w.database, &w.head, 2);
+        craft_sign(&w.liar);
+        craft_publish(&w.liar, w.database, place("d"));
+        if (i % 2)
+            honest_writes(&w);
+        sound = version_of(w.honest) + (uint64_t)i + 1; /* the first of each liar */
+        refused(&w, PROPHET_ECORRUPT, "its prev is not", sound);
+        leave(&w);
+        CHECK_EQ_UINT(pull(w.reader, "d"), 0);
+        craft_begin(&w.liar);
+    }
+    end(&w);
+}
+
+TEST(a_prev_of_its_own_chain_that_is_not_the_one_before)
+{
+    world w;
+    begin(&w);
+    for (int later = 0; later < 2; later++) { /* prev in the same segment, or here before */
+        crafter *l = &w.liar;
+        craft_chain(l, w.database, 2);
+        const ph_id second = l->last;
+        if (later) {
+            craft_publish(l, w.database, place("d"));
+            CHECK_EQ_UINT(pull(w.reader, "d"), 2);
+        }
+        craft_changeset(l, w.database, &second, 4);
+        craft_sign(l);
+        craft_publish(l, w.database, place("d"));
+        refused(&w, PROPHET_ECORRUPT, "its prev is not",
+                version_of(w.honest) + 2 * (uint64_t)(later + 1));
+        leave(&w);
+        craft_begin(l);
+    }
+    end(&w);
+}
+
+/* What waits for a lie is not here either; what others wrote behind that is so comes. */
+TEST(all_that_stands_on_a_lie_waits)
+{
+    world w;
+    begin(&w);
+    crafter *l = &w.liar;
+    craft_chain(l, w.database, 1);
+    craft_changeset(l, w.database, &w.head, 2);
+    const ph_id lie = l->last;
+    craft_changeset(l, w.database, &lie, 3);
+    craft_sign(l);
+    craft_publish(l, w.database, place("d"));
+    for (int i = 0; i < 2; i++)
+        refused(&w, PROPHET_ECORRUPT, "its prev is not", 4);
+    end(&w);
+}
+
+/* More than one transaction takes: what was applied before the lie was met stays, and is not counted as a lie. */
+TEST(a_lie_behind_what_is_applied_already)
+{
+    world w;
+    crafter many;
+    begin(&w);
+    craft_begin(&many);
+    craft_chain(&many, w.database, 9000);
+    craft_publish(&many, w.database, place("d"));
+    craft_chain(&w.liar, w.database, 1);
+    craft_changeset(&w.liar, w.database, &many.last, 9001);
+    craft_sign(&w.liar);
+    craft_publish(&w.liar, w.database, place("d"));
+    refused(&w, PROPHET_ECORRUPT, "its prev is not", 9000 + 3 + 1);
+    leave(&w);
+    craft_begin(&w.liar);
+    CHECK_EQ_UINT(pull(w.reader, "d"), 0);
+    craft_end(&many);
+    end(&w);
+}
+
+TEST(nothing_but_lies_is_an_error_and_nothing_comes)
+{
+    world w;
+    begin(&w);
+    craft_changeset(&w.liar, w.database, &w.head, 2);
+    craft_sign(&w.liar);
+    REQUIRE(mkdir(place("lies"), 0755) == 0);
+    craft_publish(&w.liar, w.database, place("lies"));
+    CHECK_EQ_UINT(pull(w.reader, "d"), 3);
+    CHECK_CODE(pull_url(w.reader, "lies"), PROPHET_ECORRUPT, &err);
+    CHECK_EQ_UINT(version_of(w.reader), 3);
+    end(&w);
+}
+
+TEST(a_manifest_of_another_database_in_a_depot_of_ours)
+{
+    world w;
+    begin(&w);
+    ph_replica *other = fresh("other", NULL);
+    const ph_uuid *theirs = ph_replica_database(other);
+    craft_chain(&w.liar, theirs, 2);
+    craft_publish(&w.liar, theirs, place("d"));
+    refused(&w, PROPHET_EUNRELATED, "", 3);
+    honest_writes(&w); /* who publishes is not kept out either, and leaves it where it is */
+    refused(&w, PROPHET_EUNRELATED, "", 6);
+    CHECK(same(w.reader, w.honest));
+    CHECK_CODE(pull_url(other, "d"), PROPHET_EUNRELATED, &err);
+    CHECK_EQ_UINT(version_of(other), 0); /* the depot is not theirs */
+    leave(&w);
+    CHECK_EQ_UINT(pull(w.reader, "d"), 0);
+    craft_begin(&w.liar);
+    ph_replica_close(other);
+    end(&w);
+}
+
+/* Without a root it may be the whole depot that is another's. */
+TEST(a_depot_of_another_database_that_lost_its_root)
+{
+    world w;
+    begin(&w);
+    ph_replica *other = fresh("other", NULL);
+    ph_sync_report rep;
+    REQUIRE(unlink(place("d/prophet-depot")) == 0);
+    write_some(other, 1);
+    CHECK_CODE(pull_url(other, "d"), PROPHET_EUNRELATED, &err);
+    CHECK_CODE(ph_sync_publish(other, place("d"), NULL, &rep, &err), PROPHET_EUNRELATED, &err);
+    CHECK(!ph_path_exists(place("d/prophet-depot")));
+    ph_replica_close(other);
+    end(&w);
+}
