@@ -76,12 +76,13 @@ static prophet_code took(ph_replica *r, const ph_id *who, bool all, ph_sync_visi
     return rc;
 }
 
-ph_sync_visit *serve_equal(ph_replica *r, const char *replica)
+ph_sync_visit *serve_equal(ph_replica *r, const char *replica, const uint8_t digest[32],
+                           const ph_sync_visit *waiting)
 {
     ph_sync_visit *visit = NULL;
     ph_id who;
     if (!replica || strlen(replica) != 64 || !ph_unhex(replica, 64, who.b, 32) ||
-        took(r, &who, true, &visit, NULL) < 0)
+        ph_sync_visits_has(waiting, &who, digest) || took(r, &who, true, &visit, NULL) < 0)
         return NULL;
     return visit;
 }

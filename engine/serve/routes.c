@@ -228,8 +228,9 @@ static prophet_code do_head(ph_server *s, httpd_request *h, request *q, prophet_
     }
     ph_hex(digest, 32, h->etag);
     h->status = rc == PROPHET_DONE ? 304 : 200;
-    if (rc == PROPHET_DONE) /* who stays together says who it is */
-        q->visit = serve_equal(s->r, httpd_header(s->http, h, "Prophet-Replica"));
+    if (rc == PROPHET_DONE) /* who was here before says who it is */
+        q->visit =
+            serve_equal(s->r, httpd_header(s->http, h, "Prophet-Replica"), digest, s->visits);
     q->taken = true;
     return PROPHET_OK;
 }

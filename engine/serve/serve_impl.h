@@ -10,8 +10,8 @@ prophet_code serve_head(ph_replica *r, const uint8_t *known, ph_buf *out, uint8_
 /* What r wants of it. visit (here and below): who asks, and what it has; of a pull, when it has all of it. The caller's. */
 prophet_code serve_offer(ph_replica *r, prophet_slice offer, ph_buf *out, ph_sync_visit **visit, prophet_error *err);
 prophet_code serve_pull(ph_replica *r, prophet_slice want, ph_sync_sender **out, ph_sync_visit **visit, prophet_error *err);
-/* It has what r has, and nothing else. Never fails: NULL. */
-ph_sync_visit *serve_equal(ph_replica *r, const char *replica);
+/* It has what r has, and nothing else: that is this digest. Never fails: NULL, also when it waits among those already. */
+ph_sync_visit *serve_equal(ph_replica *r, const char *replica, const uint8_t digest[32], const ph_sync_visit *waiting);
 /* Ends a push; appends the answer. *news: something was applied. */
 prophet_code serve_push_end(ph_replica *r, ph_sync_taker *t, ph_buf *out, bool *news, prophet_error *err);
 /* The error as one line for the other side; what is only ours (paths) is left out. */

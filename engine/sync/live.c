@@ -90,12 +90,16 @@ bool sync_live_possible(const char *url)
 static prophet_code open_wire(sync_live *l, ph_replica *r, prophet_error *err)
 {
     static const prophet_net_options none = PROPHET_NET_OPTIONS_INIT;
+    bool met = false;
+    prophet_code rc;
     l->net = l->o && l->o->net ? *l->o->net : none;
     l->net.progress = on_progress;
     l->net.ctx = l;
-    return begins(l->url, "ssh://")
-               ? live_pipe_open(l->url, &l->net, &l->wire, err)
-               : live_http_open(l->url, &l->net, r ? ph_replica_key(r) : NULL, &l->wire, err);
+    if (begins(l->url, "ssh://"))
+        return live_pipe_open(l->url, &l->net, &l->wire, err);
+    if (r && (rc = sync_knows(r, l->url, &met, err)) < 0)
+        return rc;
+    return live_http_open(l->url, &l->net, r ? ph_replica_key(r) : NULL, met, &l->wire, err);
 }
 
 /* *whole: an equal digest means that there is nothing to pull. What damage took from the log is asked for all the same. */

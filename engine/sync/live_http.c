@@ -175,7 +175,7 @@ static prophet_code http_push(void *self, ph_sync_sender *s, ph_buf *answer, pro
 }
 
 prophet_code live_http_open(const char *url, const prophet_net_options *o, const ph_id *self,
-                            live_wire *out, prophet_error *err)
+                            bool met, live_wire *out, prophet_error *err)
 {
     char key[65];
     http_wire *w = ph_zalloc(sizeof *w);
@@ -184,6 +184,7 @@ prophet_code live_http_open(const char *url, const prophet_net_options *o, const
         ph_free(w);
         return ph_nomem(err);
     }
+    w->met = met;
     while (len > 0 && w->url[len - 1] == '/')
         w->url[--len] = 0;
     ph_net_show(url, w->shown, sizeof w->shown);

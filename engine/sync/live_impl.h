@@ -17,8 +17,8 @@ typedef struct live_wire { /* the questions of docs/exchange.md; each is asked t
     void         (*close)(void *self);
 } live_wire;
 
-/* o outlives the wire. self: who asks; who answered as a live peer is told with each question for the head. NULL: nobody yet. */
-prophet_code live_http_open(const char *url, const prophet_net_options *o, const ph_id *self, live_wire *out, prophet_error *err);
+/* o outlives the wire. self: who asks; who answered as a live peer, now or before (met), is told with each question for the head. NULL: nobody yet. */
+prophet_code live_http_open(const char *url, const prophet_net_options *o, const ph_id *self, bool met, live_wire *out, prophet_error *err);
 prophet_code live_pipe_open(const char *url, const prophet_net_options *o, live_wire *out, prophet_error *err);
 /* As sync_live_open, over a wire that is open already and becomes the peer's to close; what breaks off is asked for again at once. For the simulator. */
 prophet_code sync_live_over(const live_wire *wire, const char *url, ph_replica *r, const ph_sync_options *o, sync_live **out, prophet_error *err);

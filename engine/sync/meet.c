@@ -269,19 +269,39 @@ prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, pr
     return rc < 0 ? rc : r.found ? PROPHET_OK : PROPHET_DONE;
 }
 
-prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *err)
+/* Of the replica met at this place last; its heads in the arena. */
+static prophet_code recall_peer(ph_replica *r, const char *place, ph_arena *a, recall *out,
+                                prophet_error *err)
 {
     char name[PH_PATH_MAX];
-    ph_arena a = PH_ARENA_INIT;
-    recall found = { .name = name, .a = &a };
-    sync_meeting m = { .place = place };
     ph_view *v;
     prophet_code rc = ph_view_begin(r, &v, err);
     if (rc < 0)
         return rc;
+    *out = (recall){ .name = name, .a = a };
     sync_place_name(place, name);
-    rc = sync_each_note(v, NOTE_PEER, recall_one, &found, err);
+    rc = sync_each_note(v, NOTE_PEER, recall_one, out, err);
     ph_view_end(v);
+    out->name = NULL;
+    return rc;
+}
+
+prophet_code sync_knows(ph_replica *r, const char *place, bool *yes, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    recall found = { .found = false };
+    prophet_code rc = recall_peer(r, place, &a, &found, err);
+    *yes = found.found;
+    ph_arena_clear(&a);
+    return rc;
+}
+
+prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    recall found = { .found = false };
+    sync_meeting m = { .place = place };
+    prophet_code rc = recall_peer(r, place, &a, &found, err);
     m.replica = found.peer;
     if (rc >= 0 && found.found && (rc = what_it_has(r, &a, &m, err)) >= 0)
         rc = sync_note(r, &m, err);

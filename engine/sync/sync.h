@@ -176,6 +176,8 @@ prophet_code ph_sync_visit_took(ph_view *v, const ph_id *who, bool all, ph_sync_
 void ph_sync_visit_free(ph_sync_visit *v); /* NULL is fine */
 /* Takes v over; a list begins as NULL. */
 void ph_sync_visits_add(ph_sync_visit **list, ph_sync_visit *v);
+/* Does it wait there already, with just that? */
+bool ph_sync_visits_has(const ph_sync_visit *list, const ph_id *who, const uint8_t digest[32]);
 /* Notes all in r, as far as it can be written, and frees them. */
 void ph_sync_visits_write(ph_replica *r, ph_sync_visit **list);
 

@@ -53,6 +53,8 @@ prophet_code sync_note(ph_replica *r, const sync_meeting *m, prophet_error *err)
 prophet_code sync_met(ph_replica *r, ph_replica *peer, prophet_error *err);
 /* The peer last met at this place has what r has, and nothing else. PROPHET_DONE: nobody was met there yet. */
 prophet_code sync_note_equal(ph_replica *r, const char *place, prophet_error *err);
+/* Was a replica met at this place? */
+prophet_code sync_knows(ph_replica *r, const char *place, bool *yes, prophet_error *err);
 bool         sync_member(prophet_slice map, const char *name, ph_item *out); /* of a note */
 /* The heads of chains that a place had when it was met last, 32 bytes each. PROPHET_DONE: it is not known. */
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err);

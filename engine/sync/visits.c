@@ -98,6 +98,14 @@ void ph_sync_visits_add(ph_sync_visit **list, ph_sync_visit *v)
     *list = v;
 }
 
+bool ph_sync_visits_has(const ph_sync_visit *list, const ph_id *who, const uint8_t digest[32])
+{
+    for (; list; list = list->next)
+        if (ph_id_eq(&list->who, who))
+            return list->all && memcmp(list->digest, digest, sizeof list->digest) == 0;
+    return false;
+}
+
 /* ---- writing them down ------------------------------------------------------------------------------------------------------- */
 
 /* Of what it said before, when only what it took is known now: the heads that were not here. */

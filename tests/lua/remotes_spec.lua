@@ -14,6 +14,13 @@ local function mode_of(path)
   return text
 end
 
+local function md5(dir)
+  local pipe = assert(io.popen(("cat '%s'/* | md5sum"):format(dir)))
+  local text = pipe:read "a"
+  pipe:close()
+  return text
+end
+
 local function peer(db, name)
   for p in db:peers() do
     if p.name == name then return p end
@@ -342,15 +349,9 @@ describe("peers", function()
 
   it("that bring nothing new cost the log nothing, but are seen", function()
     bob:pull "origin"
-    local function size()
-      local pipe = io.popen(("cat '%s'/log/* | md5sum"):format(bob.path))
-      local text = pipe:read "a"
-      pipe:close()
-      return text
-    end
-    local before, seen = size(), peer(bob, "origin").last_seen
+    local before, seen = md5(bob.path .. "/log"), peer(bob, "origin").last_seen
     repeat bob:pull "origin" until peer(bob, "origin").last_seen > seen
-    assert.equal(before, size())
+    assert.equal(before, md5(bob.path .. "/log"))
     os.remove(bob.path .. "/seen") -- a hint: the note of the log is there
     assert.truthy(peer(bob, "origin").last_seen <= seen)
     cli.write(bob.path .. "/seen", "x\n\n12\nnonsense " .. bob.path .. "\n99")
@@ -414,12 +415,45 @@ describe("peers", function()
     assert.equal(101, #list(ann:peers())) -- who wrote something is known
   end)
 
-  it("that stay together with a server say who they are, and those who only look do not", function()
+  -- Any site may be behind a URL that is new: nobody is told there. Where a live peer was met, one question tells it.
+  it("that find nothing new are seen where they were before, at no cost for the log", function()
+    local log, requests = place.path "access", 0
+    local function served(fn)
+      local server <close> = ann:serve { listen = "127.0.0.1:0", background = true, log = log }
+      fn(server.url)
+      server:close() -- has written down who came
+      local before = requests
+      requests = select(2, cli.read(log):gsub("\n", ""))
+      return requests - before
+    end
+    local function noted()
+      local all = list(ann:peers())
+      return #all, all[1]
+    end
+    served(function(url) bob:pull(url) end)
+    assert.equal(0, (noted()))
+    local again = served(function(url)
+      bob:pull(url)
+      bob:pull(url)
+    end)
+    local once = served(function(url) bob:pull(url) end)
+    local n, p = noted()
+    assert.same({ 1, bob.replica, 0, 0 }, { n, p.replica, p.ahead, p.behind })
+    assert.equal(once + 1, again) -- the second pull was one request
+    local version, seen = md5(ann.path .. "/log"), p.last_seen
+    repeat
+      served(function(url)
+        bob:pull(url)
+        for _ = 1, 5 do bob:pull(url) end
+      end)
+      n, p = noted()
+    until p.last_seen > seen
+    assert.equal(1, n)
+    assert.equal(version, md5(ann.path .. "/log"))
+  end)
+
+  it("that stay together with a server say who they are", function()
     local server = ann:serve { listen = "127.0.0.1:0", background = true, token = SECRET }
-    bob:pull(server.url) -- nothing new: one question, by nobody
-    server:close()
-    assert.same({}, list(ann:peers()))
-    server = ann:serve { listen = "127.0.0.1:0", background = true, token = SECRET }
     local live = bob:sync(server.url, { live = true, background = true, token = SECRET })
     local p
     repeat
