@@ -36,7 +36,7 @@ static void put_field_name(api_map *m, prophet_slice field)
         api_put(m, "life", prophet_bool(true));
 }
 
-/* Whose increment is taken back (replica/revert_counter.c): no step of its own. */
+/* Whose increment is taken back (replica/counter.c): no step of its own. */
 static bool is_mark(const ph_record_step *step, const ph_field_step *s)
 {
     if (s->op != PH_REMOVE || ph_value_kind(s->given) != PH_INT)

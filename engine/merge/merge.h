@@ -28,6 +28,24 @@ size_t ph_heads_distinct(const ph_head *heads, size_t count);
 /* Takes away the adds named by `over`; then, for an add, appends `version`. Room for one more must be there. */
 void ph_element_write(ph_element *e, const uint64_t *over, size_t over_count, bool add, uint64_t version);
 
+/* ---- counters ------------------------------------------------------------------------------------ */
+
+typedef struct ph_counter_mark { /* takes back: so many times what that step added */
+    size_t  of; /* a step before this one */
+    int64_t times;
+} ph_counter_mark;
+typedef struct ph_counter_step { /* one changeset */
+    uint64_t               version;
+    bool                   increments;
+    int64_t                amount;
+    const ph_counter_mark *marks;
+    size_t                 mark_count;
+} ph_counter_step;
+
+/* What a counter shows, of all its steps in a causal order. in_force, one a step, is filled in: does it count, or does one that counts take it
+ * back? Whatever the order, it is the same; where no two take back one step it is the plain sum of all amounts. */
+int64_t ph_counter_sum(const ph_counter_step *steps, size_t count, bool *in_force);
+
 /* ---- settling ------------------------------------------------------------------------------------ */
 
 typedef struct ph_candidate_head {

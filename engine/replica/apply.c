@@ -23,8 +23,8 @@ prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_change
     return PROPHET_OK;
 }
 
-prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
-                                  prophet_error *err)
+prophet_code ph_session_changeset_in(ph_session *s, uint64_t version, ph_arena *a,
+                                     const ph_changeset **out, prophet_error *err)
 {
     const ph_new_changeset *n = in_session(s, version);
     if (n && n->cs) {
@@ -32,13 +32,19 @@ prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_chan
         return PROPHET_OK;
     }
     ph_view view = { .replica = s->r, .txn = s->txn, .state = s->state, .names = s->r->names };
-    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
+    ph_changeset *cs = ph_arena_alloc(a, sizeof *cs);
     ph_changeset_row row;
     if (!cs)
         return ph_nomem(err);
-    prophet_code rc = ph_view_changeset(&view, version, &s->arena, cs, &row, err);
+    prophet_code rc = ph_view_changeset(&view, version, a, cs, &row, err);
     *out = cs;
     return rc;
+}
+
+prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
+                                  prophet_error *err)
+{
+    return ph_session_changeset_in(s, version, &s->arena, out, err);
 }
 
 static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *version,
@@ -276,7 +282,10 @@ static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op,
     switch (op->kind) {
     case PH_SET: return ph_apply_register(s, wr, field, op->value, over, n, version, err);
     case PH_UNSET: return ph_apply_register(s, wr, field, ph_slice(NULL, 0), over, n, version, err);
-    case PH_INC: return ph_apply_counter(s, wr, field, op->amount, err);
+    case PH_INC:
+        wr->recount =
+            wr->recount || version < wr->rec.version; /* mended: marks may have come before */
+        return ph_apply_counter(s, wr, field, op->amount, err);
     case PH_ADD:
     case PH_REMOVE:
         return ph_apply_element(s, wr, field, op->value, op->kind == PH_ADD, over, n, version, err);

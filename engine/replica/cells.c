@@ -77,7 +77,9 @@ prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field,
     ph_cell *c = ph_record_cell(&wr->rec, field);
     ph_element *e;
     prophet_code rc;
-    if (!add && !(c && c->is_set)) /* a revert's mark on a counter: it makes no set of it */
+    if (!add && c && c->is_counter && ph_value_kind(value) == PH_INT)
+        wr->recount = true;        /* a revert's mark, perhaps */
+    if (!add && !(c && c->is_set)) /* which makes no set of it */
         return PROPHET_OK;
     if ((rc = ph_record_cell_make(&wr->rec, field, &s->arena, &c, err)) < 0)
         return rc;

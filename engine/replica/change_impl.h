@@ -87,10 +87,6 @@ prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schem
 /* id: the field's number, 0: not looked up yet */
 prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, uint32_t id,
                              prophet_slice field, prophet_slice value, prophet_error *err);
-/* revert_counter.c: how often the increment of a counter by this version counts, reverts and reverts of reverts taken off: 1, mostly, or 0. */
-prophet_code ph_revert_in_force(ph_change_txn *c, const ph_work_record *wr, const ph_change *of,
-                                prophet_slice field, uint64_t version, uint64_t *times,
-                                prophet_error *err);
 /* Finds a record that has a row. ENOTFOUND names it. */
 prophet_code ph_change_record(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
                               ph_work_record **out, prophet_error *err);

@@ -8,6 +8,7 @@ typedef struct past {
     ph_work_record wr;
     prophet_slice type;
     PH_LIST(ph_touched) ballot_cells;
+    ph_counter_story counters;
     PH_LIST(ph_ballot) ballots; /* votes so far, with the cell they are on in ballot_cells */
 } past;
 
@@ -142,6 +143,19 @@ static prophet_code describe_step(past *p, const ph_change *ch, ph_record_step *
     return PROPHET_OK;
 }
 
+static prophet_code apply(past *p, const ph_change *ch, const uint64_t *names, uint64_t version,
+                          prophet_error *err)
+{
+    ph_arena *a = &p->s.arena;
+    prophet_code rc = ph_apply_to_record(&p->s, &p->wr, ch, names, version, err);
+    if (rc >= 0)
+        rc = ph_counter_note(&p->counters, p->v->names, ch, names, version, a, err);
+    if (rc >= 0 && p->wr.recount)
+        rc = ph_counter_recount(&p->counters, &p->wr.rec, a, err);
+    p->wr.recount = false;
+    return rc;
+}
+
 static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_step *step,
                               prophet_error *err)
 {
@@ -159,7 +173,7 @@ static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_
     const ph_change *ch = change_of(p, &step->changeset);
     if ((rc = ph_view_names(p->v, &step->changeset, a, &names, err)) < 0 ||
         (rc = describe_step(p, ch, step, a, true, err)) < 0 ||
-        (ch && (rc = ph_apply_to_record(&p->s, &p->wr, ch, names, version, err)) < 0))
+        (ch && (rc = apply(p, ch, names, version, err)) < 0))
         return rc;
     for (size_t i = 0; i < step->changeset.body.vote_count && rc >= 0; i++) {
         const ph_vote *vote = &step->changeset.body.votes[i];
@@ -200,6 +214,7 @@ prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, 
     }
     ph_free(p.s.queue.at);
     ph_free(p.s.touched.at);
+    ph_counter_story_clear(&p.counters);
     ph_free(p.ballots.at);
     ph_free(p.ballot_cells.at);
     ph_arena_clear(&p.s.arena);

@@ -64,6 +64,7 @@ typedef struct ph_work_record { /* a record in the session's memory */
     bool queued;                 /* in the list of records to store */
     bool is_new;                 /* had no row before the session */
     bool was_alive;              /* in its row */
+    bool recount;                /* of a counter something is taken back: it is counted anew */
     struct ph_pend_record *pend; /* change.c: what this transaction did to it */
 } ph_work_record;
 
@@ -204,6 +205,29 @@ prophet_code ph_apply_element(ph_session *s, ph_work_record *wr, uint32_t field,
                               uint64_t version, prophet_error *err);
 prophet_code ph_apply_counter(ph_session *s, ph_work_record *wr, uint32_t field, int64_t amount,
                               prophet_error *err);
+/* counter.c */
+typedef struct ph_counter_op { /* an increment, or an integer that was added to or removed from the set of that name: a mark, perhaps */
+    uint64_t version;
+    uint32_t field, over_count;
+    ph_op_kind kind;
+    int64_t n;
+    const uint64_t *over;
+} ph_counter_op;
+typedef struct ph_counter_story { /* of one record, by version */
+    PH_LIST(ph_counter_op) ops;
+} ph_counter_story;
+prophet_code ph_counter_note(ph_counter_story *story, const ph_names *names, const ph_change *ch,
+                             const uint64_t *versions, uint64_t version, ph_arena *a,
+                             prophet_error *err);
+void ph_counter_story_clear(ph_counter_story *story);
+/* All counters of the record, as the story tells them. */
+prophet_code ph_counter_recount(const ph_counter_story *story, ph_record *rec, ph_arena *a,
+                                prophet_error *err);
+/* The same, by its history. */
+prophet_code ph_counter_flush(ph_session *s, ph_work_record *wr, prophet_error *err);
+/* Does the increment of a counter by this version count, or was it taken back? */
+prophet_code ph_counter_in_force(ph_session *s, const ph_work_record *wr, uint32_t field,
+                                 uint64_t version, bool *yes, prophet_error *err);
 extern const prophet_slice ph_life_alive, ph_life_dead; /* canonical texts */
 
 /* apply.c */
@@ -241,6 +265,8 @@ prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_change
 /* The decoded changeset of a version: of this session, or read from the log into the session's arena. */
 prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
                                   prophet_error *err);
+prophet_code ph_session_changeset_in(ph_session *s, uint64_t version, ph_arena *a,
+                                     const ph_changeset **out, prophet_error *err);
 
 /* mend.c: damage in the log, and what is appended again. A replay that meets damage puts what was mended in its place. */
 /* Local frames of kinds 4 and 5: remembered, to be done at the commit. position 0: appended by this session at payload_offset. */

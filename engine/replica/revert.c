@@ -183,27 +183,23 @@ static prophet_code revert_clearing(reverting *r, ph_work_record *wr, const ph_c
     return rc;
 }
 
-/* What of it is in force is subtracted, and marked as taken back (revert_counter.c). */
+/* If it is in force it is subtracted, and marked as taken back (counter.c). */
 static prophet_code revert_increment(reverting *r, ph_work_record *wr, const ph_change *ch,
                                      const ph_op *op, uint32_t field, prophet_error *err)
 {
-    uint64_t times;
+    static const uint8_t once[] = { 1 }; /* canonical */
+    int64_t back = (int64_t)(0 - (uint64_t)op->amount);
+    bool in_force;
     ph_note note;
-    ph_buf mark = PH_BUF_INIT;
-    prophet_code rc = ph_revert_in_force(r->c, wr, ch, op->field, r->version, &times, err);
-    int64_t back = (int64_t)(0 - times * (uint64_t)op->amount);
-    if (rc < 0 || times == 0 || back == 0)
+    prophet_code rc = ph_counter_in_force(r->c->s, wr, field, r->version, &in_force, err);
+    if (rc < 0 || !in_force || back == 0 ||
+        (rc = note_op(r, wr, ch, op, PH_REMOVE, ph_slice(once, sizeof once), true, &note, err)) < 0)
         return rc;
-    ph_put_int(&mark, (int64_t)times);
-    if (mark.failed)
-        rc = ph_nomem(err);
-    else if ((rc = note_op(r, wr, ch, op, PH_REMOVE, ph_buf_slice(&mark), true, &note, err)) >= 0) {
-        note = (ph_note){ .kind = PH_N_OP, .op = PH_INC, .field = note.field, .amount = back };
-        if ((rc = ph_change_note(r->c, wr, ch->type, note, err)) >= 0)
-            rc = ph_apply_counter(r->c->s, wr, field, back, err);
-    }
-    ph_buf_clear(&mark);
-    return rc;
+    note = (ph_note){ .kind = PH_N_OP, .op = PH_INC, .field = note.field, .amount = back };
+    r->c->twice = true; /* what it shows is counted when it is applied */
+    if ((rc = ph_change_note(r->c, wr, ch->type, note, err)) < 0)
+        return rc;
+    return ph_apply_counter(r->c->s, wr, field, back, err);
 }
 
 static prophet_code revert_op(reverting *r, ph_work_record *wr, const ph_change *ch,

@@ -174,11 +174,24 @@ static prophet_code store_history(ph_session *s, prophet_error *err)
     return rc;
 }
 
+static prophet_code recount(ph_session *s, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+#ifdef PH_PLANT_take_backs_add_up
+    return rc;
+#endif
+    for (size_t i = 0; i < s->queue.count && rc >= 0; i++)
+        if (s->queue.at[i]->recount)
+            rc = ph_counter_flush(s, s->queue.at[i], err);
+    return rc;
+}
+
 prophet_code ph_work_flush(ph_session *s, prophet_error *err)
 {
     prophet_code rc;
-    if ((rc = ph_settle_touched(s, err)) < 0 || (rc = store_records(s, err)) < 0 ||
-        (rc = ph_secondary_flush(s, err)) < 0 || (rc = ph_fulltext_flush(s, err)) < 0)
+    if ((rc = recount(s, err)) < 0 || (rc = ph_settle_touched(s, err)) < 0 ||
+        (rc = store_records(s, err)) < 0 || (rc = ph_secondary_flush(s, err)) < 0 ||
+        (rc = ph_fulltext_flush(s, err)) < 0)
         return rc;
     return store_history(s, err);
 }

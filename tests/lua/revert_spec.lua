@@ -51,22 +51,100 @@ describe("a changeset that is taken back twice", function()
     assert.equal(2, votes(bob))
   end)
 
-  it("is off by it when two replicas do so at once, until it is reverted once more", function()
+  -- Everybody sees this, whatever came first, and a rebuild finds it, too.
+  local clones = 0
+  local function everywhere(sides, want)
+    local seen
+    for _, order in ipairs { { 1, 2, 3 }, { 1, 3, 2 }, { 2, 1, 3 }, { 2, 3, 1 }, { 3, 1, 2 }, { 3, 2, 1 } } do
+      clones = clones + 1
+      local here = place.clone(db, "here" .. clones)
+      for _, i in ipairs(order) do
+        if sides[i] then here:pull(sides[i].path) end
+      end
+      assert.equal(want, votes(here), table.concat(order, " "))
+      assert.equal(0, here:check().faults)
+      here:rebuild()
+      seen = seen or { here:export(), here:digest() }
+      assert.same(seen, { here:export(), here:digest() })
+    end
+    for _, one in ipairs(sides) do
+      for _, other in ipairs(sides) do
+        if other ~= one then one:pull(other.path) end
+      end
+      assert.equal(want, votes(one))
+      assert.equal(seen[1], one:export())
+      local last
+      for v in one.types.ticket:must(t.id):history() do
+        for _, c in ipairs(v.changes) do last = c.field == "votes" and c.new or last end
+      end
+      assert.equal(want, last)
+      local past <close> = one:as_of(one:version())
+      assert.equal(want, votes(past))
+    end
+  end
+
+  local function three()
+    return { place.clone(db, "one"), place.clone(db, "two"), place.clone(db, "three") }
+  end
+
+  it("counts once when two replicas do so at once", function()
+    local sides = { table.unpack(three(), 1, 2) }
+    for _, one in ipairs(sides) do assert.truthy(one:revert(x)) end
+    everywhere(sides, 2)
+    assert.is_nil(sides[1]:revert(x))
+  end)
+
+  it("counts once when three do, beside other increments", function()
+    local sides = three()
+    for i, one in ipairs(sides) do
+      one.types.ticket:must(t.id):incr("votes", 10 ^ i)
+      assert.truthy(one:revert(x))
+    end
+    everywhere(sides, 1112)
+  end)
+
+  it("stays taken back while one of two who did so stands by it", function()
+    local sides = three()
+    local ours = sides[1]:revert(x).id
+    sides[2]:revert(x)
+    sides[3]:pull(sides[1].path)
+    sides[3]:revert(ours)
+    assert.equal(7, votes(sides[3]))
+    sides[1]:undo()
+    everywhere(sides, 2)
+  end)
+
+  it("comes back when all who did so take that back", function()
+    local sides = { table.unpack(three(), 1, 2) }
+    for _, one in ipairs(sides) do
+      one:revert(x)
+      one:undo()
+      assert.equal(7, votes(one))
+    end
+    everywhere(sides, 7)
+    sides[1]:revert(x)
+    everywhere(sides, 2)
+    sides[2]:undo() -- of its undo: both stand
+    everywhere(sides, 2)
+    sides[1]:undo()
+    everywhere(sides, 2)
+    sides[2]:undo()
+    everywhere(sides, 7)
+  end)
+
+  it("shows at each point of the past what was there", function()
     local bob = place.clone(db, "bob")
     db:revert(x)
+    local before = db:version()
     bob:revert(x)
+    bob.types.ticket:must(t.id):incr("votes", 100)
     db:pull(bob.path)
-    bob:pull(db.path)
-    assert.equal(-3, votes())
-    assert.equal(-3, votes(bob))
-    assert.truthy(db:revert(x)) -- gives back what was taken once too often
-    assert.equal(2, votes())
-    assert.is_nil(db:revert(x))
-    bob:pull(db.path)
-    assert.is_nil(bob:revert(x))
-    assert.equal(2, votes(bob))
-    assert.equal(db:digest(), bob:digest())
-    assert.equal(db:export(), bob:export())
+    local first = place.list(db:log { limit = 3 })[3].id
+    assert.equal(102, votes())
+    for point, want in pairs { [before] = 2, [before + 1] = 2, [before + 2] = 102, [first] = 2, [bob:head()[1]] = 102 } do
+      local past <close> = db:as_of(point)
+      assert.equal(want, votes(past), tostring(point))
+    end
   end)
 
   it("is not confused with a decrement of the same size", function()

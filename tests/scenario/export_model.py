@@ -159,10 +159,23 @@ class Database:
             elements[1].update((text_of(add["value"]), i) for i in add["over"])
         for remove in ops.get("remove", ()):
             elements[1].update((text_of(remove["value"]), i) for i in remove["over"])
-        if "inc" in ops:
-            key = (record, field)
-            total = (self.counters.get(key, 0) + ops["inc"] + 2 ** 63) % 2 ** 64 - 2 ** 63
-            self.counters[key] = total
+        self.counters.setdefault((record, field), {})[me] = ops
+
+    @staticmethod
+    def counted(steps):
+        """Who takes back an increment marks it: removes an integer that was never added. It counts unless one that counts takes it back."""
+        marks = [(me, remove["value"], i) for me, ops in steps.items() for remove in ops.get("remove", ()) for i in remove["over"]
+                 if type(remove["value"]) is int and remove["value"] and "inc" in steps.get(i, ())
+                 and remove["value"] not in [add["value"] for add in steps[i].get("add", ())]]
+        known = {}
+
+        def counts(me):
+            if me not in known:
+                known[me] = not any(counts(by) for by, _, i in marks if i == me)
+            return known[me]
+        total = sum(ops.get("inc", 0) for me, ops in steps.items() if counts(me))
+        total += sum(n * steps[i]["inc"] for by, n, i in marks if counts(by))
+        return (total + 2 ** 63) % 2 ** 64 - 2 ** 63
 
     # ---- rules and weights are records ------------------------------------------------------------------------------
 
@@ -271,9 +284,9 @@ class Database:
         for (record, field), cell in self.registers.items():
             if field == "" and not record[0].startswith("_") and self.settle(record, "", cell) == "alive":
                 out[record] = {}
-        for (record, field), total in self.counters.items():
-            if record in out:
-                out[record][field] = total
+        for (record, field), steps in self.counters.items():
+            if record in out and any("inc" in ops for ops in steps.values()):
+                out[record][field] = self.counted(steps)
         for (record, field), (adds, named, unset) in self.sets.items():
             present = [v for t, (v, ids) in adds.items() if any((t, i) not in named and i not in unset for i in ids)]
             if record in out and present:

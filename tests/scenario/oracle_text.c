@@ -41,18 +41,69 @@ static bag elements(oracle *o, span cell)
     return b;
 }
 
-static int counted(const oracle *o, span cell, int64_t *sum)
+/* Of the changeset that op names: what it added to the counter; 0: it did not, or the integer that op removes is an element that it added. */
+static int took(const oracle *o, span cell, const oracle_op *op, const oracle_id *named,
+                int64_t *amount)
 {
+    int found = 0;
+
+    for (size_t i = cell.from; i < cell.to; i++) {
+        const oracle_op *its = o->entries[i].op;
+
+        if (!its || !same_id(&o->sets[o->entries[i].set]->id, named))
+            continue;
+        if (its->kind == ORACLE_ADD && same_bytes(its->value, op->value))
+            return 0;
+        if (its->kind == ORACLE_INC) {
+            found = 1;
+            *amount = its->amount;
+        }
+    }
+    return found;
+}
+
+static int is_mark(const oracle_op *op, int64_t *times)
+{
+    return op && op->kind == ORACLE_REMOVE && oracle_int(op->value, times) && *times != 0;
+}
+
+/* "It counts unless one that counts takes it back." What takes back comes later, so this ends; asked: answers, 1 no, 2 yes. */
+static int counts(const oracle *o, span cell, size_t set, char *asked)
+{
+    int64_t n, amount;
+
+    for (size_t j = cell.from; j < cell.to && !asked[set]; j++) {
+        const oracle_op *op = o->entries[j].op;
+
+        for (size_t k = 0; is_mark(op, &n) && k < op->over_count && !asked[set]; k++)
+            if (same_id(&op->over[k], &o->sets[set]->id) &&
+                took(o, cell, op, &op->over[k], &amount) &&
+                counts(o, cell, o->entries[j].set, asked))
+                asked[set] = 1;
+    }
+    if (!asked[set])
+        asked[set] = 2;
+    return asked[set] == 2;
+}
+
+/* Each that counts adds its increments, and what it says it takes back: that is gone with what it names. */
+static int counted(oracle *o, span cell, int64_t *sum)
+{
+    char *asked = oracle_take(o, o->count + 1);
     uint64_t total = 0;
+    int64_t n, amount;
     int any = 0;
 
     for (size_t i = cell.from; i < cell.to; i++) {
         const oracle_op *op = o->entries[i].op;
 
-        if (!op || op->kind != ORACLE_INC)
+        any |= op && op->kind == ORACLE_INC;
+        if (!op || !counts(o, cell, o->entries[i].set, asked))
             continue;
-        total += (uint64_t)op->amount;
-        any = 1;
+        total += op->kind == ORACLE_INC ? (uint64_t)op->amount : 0;
+        for (size_t k = 0; is_mark(op, &n) && k < op->over_count; k++)
+            if (took(o, cell, op, &op->over[k], &amount))
+                total += (uint64_t)n * (uint64_t)amount;
     }
     memcpy(sum, &total, sizeof total); /* modulo 2^64 */
     return any;

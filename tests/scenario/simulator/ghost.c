@@ -162,6 +162,19 @@ static prophet_slice some_value(sim *s, prophet_slice type, prophet_slice field)
     return sim_value_for(s, type, sim_chance(s, 80) ? field : ph_slice_str("x"));
 }
 
+/* What a revert writes: an integer that names changesets of this record, whatever these did. */
+static void take_back(draft *d, const target *t, ph_op *op, picked *p)
+{
+    sim *s = d->s;
+    ph_history_entry *entries;
+    size_t n;
+    op->value = sim_int(s, (int64_t)sim_below(s, 4) - 1);
+    MUST(s, ph_history_list(d->v->txn, t->rec.number, &s->arena, &entries, &n, &s->err));
+    do
+        pick(d, p, entries[n - 1 - sim_below(s, n < 6 || sim_chance(s, 20) ? n : 6)].version);
+    while (sim_chance(s, 25));
+}
+
 static void some_op(draft *d, target *t, ph_op *op)
 {
     sim *s = d->s;
@@ -187,7 +200,9 @@ static void some_op(draft *d, target *t, ph_op *op)
     }
     const ph_element *e =
         c && c->is_set && c->element_count ? &c->elements[sim_below(s, c->element_count)] : NULL;
-    if (op->kind == PH_ADD || op->kind == PH_REMOVE) {
+    if (op->kind == PH_REMOVE && c && c->is_counter && sim_chance(s, 60)) {
+        take_back(d, t, op, &p);
+    } else if (op->kind == PH_ADD || op->kind == PH_REMOVE) {
         if (e && sim_chance(s, 80))
             op->value = e->value;
         for (uint32_t i = 0; c && c->is_set && i < c->element_count; i++)

@@ -27,6 +27,7 @@ static const sim_verb verbs[] = {
     { "depot", 7, sim_depot },
     { "bundle", 3, sim_bundle },
     { "live", 9, sim_live },
+    { "revert", 6, sim_revert },
 };
 
 static const sim_verb *draw(ph_rng *rng)

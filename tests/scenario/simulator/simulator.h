@@ -5,6 +5,7 @@
  * world.c   replicas opened, copied, watched; randomness    edit.c    what people write
  * judge.c   votes, resolvers, rules and weights             exchange.c  changesets on their way
  * quarrel.c several at one cell                       ghost.c     writers that keep to the format only
+ * revert.c  changesets taken back
  * carrier.c depots and bundles                        live.c      live peers
  * dump.c    everything a replica shows, as text
  * model.c   the same from the independent model             final.c   what must hold at the end
@@ -141,6 +142,7 @@ void sim_live(sim *s);       /* live.c */
 void sim_carriers_come(sim *s); /* the last of them, before all is quiet */
 void sim_carriers_end(sim *s);
 void sim_ghost(sim *s);      /* ghost.c */
+void sim_revert(sim *s);     /* revert.c */
 void sim_crowd(sim *s);
 void sim_lost_key(sim *s);   /* world.c */
 void sim_second_handle(sim *s);

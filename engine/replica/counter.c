@@ -1,0 +1,212 @@
+/* What reverts took back of a record's counters. Increments add up and name nothing, so a revert marks whose it takes back: beside its own
+ * increment it removes, from the set of the same name, an integer n that names the reverted changeset: "n times that increment". No set of
+ * that name has such an element, so a mark shows nothing by itself. merge/counter.c counts increments and marks.
+ *
+ * A counter's cell is a sum. Where a mark arrives, which is rare, it is made again from the record's history: once a flush, by work.c. */
+#include "replica/replica_impl.h"
+
+/* ---- what matters of a history ------------------------------------------------------------------------------------- */
+
+prophet_code ph_counter_note(ph_counter_story *story, const ph_names *names, const ph_change *ch,
+                             const uint64_t *versions, uint64_t version, ph_arena *a,
+                             prophet_error *err)
+{
+    for (size_t i = 0; i < ch->op_count; i++) {
+        const ph_op *op = &ch->ops[i];
+        ph_item value = { .kind = PH_INT, .i = op->amount };
+        if (op->kind != PH_INC && ((op->kind != PH_ADD && op->kind != PH_REMOVE) ||
+                                   !ph_value_open(op->value, &value) || value.kind != PH_INT))
+            continue;
+        uint64_t *over = ph_arena_alloc(a, (op->over.count + 1u) * sizeof *over);
+        ph_counter_op one = { .version = version,
+                              .field = ph_names_find(names, op->field),
+                              .kind = op->kind,
+                              .n = value.i,
+                              .over = over,
+                              .over_count = op->over.count };
+        for (uint32_t k = 0; over && k < op->over.count; k++)
+            over[k] = versions[op->over.pos[k]];
+        if (!over || !PH_PUSH(story->ops, one))
+            return ph_nomem(err);
+    }
+    return PROPHET_OK;
+}
+
+void ph_counter_story_clear(ph_counter_story *story)
+{
+    ph_free(story->ops.at);
+}
+
+static prophet_code note_version(ph_session *s, const ph_work_record *wr, uint64_t version,
+                                 ph_counter_story *story, ph_arena *scratch, prophet_error *err)
+{
+    prophet_slice type = ph_names_get(s->r->names, wr->rec.type);
+    const ph_changeset *cs;
+    ph_id missing;
+    ph_arena_reset(scratch);
+    prophet_code rc = ph_session_changeset_in(s, version, scratch, &cs, err);
+    if (rc != PROPHET_OK || !cs->has_body)
+        return rc < 0 ? rc : PROPHET_OK;
+    uint64_t *versions =
+        ph_arena_alloc(scratch, (ph_changeset_names(&cs->header) + 1) * sizeof *versions);
+    if (!versions)
+        return ph_nomem(err);
+    if ((rc = ph_apply_names(s, cs, versions, &missing, err)) != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    for (size_t i = 0; i < cs->body.change_count && rc >= 0; i++)
+        if (ph_slice_eq(cs->body.changes[i].type, type) &&
+            ph_uuid_eq(&cs->body.changes[i].record, &wr->rec.uuid))
+            rc = ph_counter_note(story, s->r->names, &cs->body.changes[i], versions, version,
+                                 &s->arena, err);
+    return rc;
+}
+
+static int by_version(const void *a, const void *b)
+{
+    const ph_counter_op *x = a, *y = b;
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+/* Rows of its history that are written, and those that this session has not written yet. */
+static prophet_code read_story(ph_session *s, const ph_work_record *wr, ph_counter_story *story,
+                               prophet_error *err)
+{
+    ph_arena scratch = PH_ARENA_INIT;
+    ph_history_entry *entries;
+    size_t n;
+    prophet_code rc = ph_history_list(s->txn, wr->rec.number, &s->arena, &entries, &n, err);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        if (entries[i].offset_plus_1) /* it wrote, and did not only vote */
+            rc = note_version(s, wr, entries[i].version, story, &scratch, err);
+    for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
+        const ph_new_history *h = &s->history.at[i];
+        if (h->number == wr->rec.number && h->version && h->offset_plus_1)
+            rc = note_version(s, wr, h->version, story, &scratch, err);
+    }
+    ph_arena_clear(&scratch);
+    if (rc >= 0)
+        ph_sort(story->ops.at, story->ops.count, sizeof *story->ops.at, by_version);
+    return rc;
+}
+
+/* ---- counting ------------------------------------------------------------------------------------------------------ */
+
+typedef struct counting {
+    const ph_counter_op *ops; /* by version */
+    size_t count;
+    uint32_t field;
+    ph_counter_step *steps; /* one a version that touched the field */
+    bool *in_force;
+    size_t step_count;
+} counting;
+
+static bool find_step(const counting *k, uint64_t version, size_t *at)
+{
+    size_t lo = 0, hi = k->step_count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (k->steps[mid].version < version)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    *at = lo;
+    return lo < k->step_count && k->steps[lo].version == version;
+}
+
+/* An integer that the named changeset added is an element, taken out of a set. */
+static bool added(const counting *k, uint64_t version, int64_t n)
+{
+    for (size_t i = 0; i < k->count && k->ops[i].version <= version; i++)
+        if (k->ops[i].version == version && k->ops[i].kind == PH_ADD &&
+            k->ops[i].field == k->field && k->ops[i].n == n)
+            return true;
+    return false;
+}
+
+static prophet_code add_marks(counting *k, ph_counter_step *step, const ph_counter_op *op,
+                              ph_arena *a, prophet_error *err)
+{
+    ph_counter_mark *marks =
+        ph_arena_alloc(a, (step->mark_count + op->over_count + 1) * sizeof *marks);
+    size_t of;
+    if (!marks)
+        return ph_nomem(err);
+    if (step->mark_count)
+        memcpy(marks, step->marks, step->mark_count * sizeof *marks);
+    step->marks = marks;
+    for (uint32_t i = 0; i < op->over_count && op->n != 0; i++)
+        if (op->over[i] < op->version && find_step(k, op->over[i], &of) &&
+            k->steps[of].increments && !added(k, op->over[i], op->n))
+            marks[step->mark_count++] = (ph_counter_mark){ of, op->n };
+    return PROPHET_OK;
+}
+
+static prophet_code count_field(counting *k, ph_arena *a, int64_t *sum, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    k->steps = ph_arena_alloc(a, (k->count + 1) * sizeof *k->steps);
+    k->in_force = ph_arena_alloc(a, k->count + 1);
+    if (!k->steps || !k->in_force)
+        return ph_nomem(err);
+    for (size_t i = 0; i < k->count && rc >= 0; i++) {
+        const ph_counter_op *op = &k->ops[i];
+        if (op->field != k->field || op->kind == PH_ADD)
+            continue;
+        if (k->step_count == 0 || k->steps[k->step_count - 1].version != op->version)
+            k->steps[k->step_count++] = (ph_counter_step){ .version = op->version };
+        ph_counter_step *step = &k->steps[k->step_count - 1];
+        if (op->kind == PH_REMOVE) {
+            rc = add_marks(k, step, op, a, err);
+            continue;
+        }
+        step->increments = true;
+        step->amount = op->n;
+    }
+    *sum = rc < 0 ? 0 : ph_counter_sum(k->steps, k->step_count, k->in_force);
+    return rc;
+}
+
+prophet_code ph_counter_recount(const ph_counter_story *story, ph_record *rec, ph_arena *a,
+                                prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (uint32_t i = 0; i < rec->cell_count && rc >= 0; i++) {
+        ph_cell *c = &rec->cells[i];
+        counting k = { .ops = story->ops.at, .count = story->ops.count, .field = c->field };
+        if (!c->is_counter || (rc = count_field(&k, a, &c->counter, err)) < 0)
+            continue;
+        c->dirty = rec->dirty = true;
+    }
+    return rc;
+}
+
+prophet_code ph_counter_flush(ph_session *s, ph_work_record *wr, prophet_error *err)
+{
+    ph_counter_story story = { 0 };
+    prophet_error why = { 0 };
+    prophet_code rc = read_story(s, wr, &story, &why);
+    wr->recount = false;
+    if (rc >= 0)
+        rc = ph_counter_recount(&story, &wr->rec, &s->arena, &why);
+    ph_counter_story_clear(&story);
+    if (rc < 0 && rc != PROPHET_ECORRUPT &&
+        err) /* what damage took cannot be counted: as it stands */
+        *err = why;
+    return rc == PROPHET_ECORRUPT ? PROPHET_OK : rc;
+}
+
+prophet_code ph_counter_in_force(ph_session *s, const ph_work_record *wr, uint32_t field,
+                                 uint64_t version, bool *yes, prophet_error *err)
+{
+    ph_counter_story story = { 0 };
+    int64_t sum;
+    size_t at;
+    prophet_code rc = read_story(s, wr, &story, err);
+    counting k = { .ops = story.ops.at, .count = story.ops.count, .field = field };
+    if (rc >= 0)
+        rc = count_field(&k, &s->arena, &sum, err);
+    *yes = rc >= 0 && (!find_step(&k, version, &at) || k.in_force[at]);
+    ph_counter_story_clear(&story);
+    return rc;
+}
