@@ -2,9 +2,10 @@
 
 local core = require "prophet.core"
 local e = require "prophet.error"
+local groups = require "prophet.query_groups"
+local rows = require "prophet.query_rows"
 local snippet = require "prophet.snippet"
 local strict = require "prophet.strict"
-local types = require "prophet.types"
 local watch = require "prophet.watch"
 local where = require "prophet.where"
 
@@ -53,13 +54,13 @@ function mt.__call()
   e.raise { code = "usage", message = "a query is not called", hint = "for t in query:each() do .. end" }
 end
 
---- type:find
-function M.new(ts, conditions)
+--- type:find. held: rows that were read ahead.
+function M.new(ts, conditions, held)
   if conditions == nil then
     e.raise { code = "usage", type = ts[NAME], message = "find wants conditions", hint = "find{} finds all" }
   end
   local post = {}
-  return make { ts = ts, where = where.compile(ts, conditions, post), post = post }
+  return make { ts = ts, where = where.compile(ts, conditions, post), post = post, held = held }
 end
 
 --- type:search: the text form (docs/queries.md), checked at once; ?1, ?2 .. in it stand for the values behind it.
@@ -156,11 +157,11 @@ end
 
 --- At most n rows.
 function methods.limit(query, n)
-  local rows = type(n) == "number" and math.tointeger(n)
-  if not rows or rows < 0 then
+  local most = type(n) == "number" and math.tointeger(n)
+  if not most or most < 0 then
     e.raise { code = "usage", message = ("limit is %s, not a number of rows"):format(type(n) == "number" and tostring(n) or "a " .. type(n)), value = n }
   end
-  return make(changed(query, "limit", rows))
+  return make(changed(query, "limit", most))
 end
 
 -- A row that a page ended with may be deleted by now: where it stood is known all the same.
@@ -226,150 +227,26 @@ end
 
 -- ---- asking -------------------------------------------------------------------------------------------------
 
-local function spec_of(q, limit)
-  return { type = q.ts[NAME], where = q.where, text = q.text, params = q.params, order = q.order, after = q.after, scan = q.scan, using = q.using,
-    limit = #q.post == 0 and limit or nil }
-end
-
-local function fits(post, record)
-  for _, fn in ipairs(post) do
-    if not fn(record) then return false end
-  end
-  return true
-end
-
-local function chosen(names, record)
-  local row = {}
-  for _, name in ipairs(names) do
-    local value = record
-    for part in name:gmatch "[^.]+" do
-      if value == nil then break end
-      value = value[part]
-    end
-    row[name] = value
-  end
-  return row
-end
-
--- ---- reading ahead ----
-
-local AHEAD = 100 -- rows
-
-local function hold(record, name, value)
-  local held = types.ahead[record] or {}
-  held[name] = value
-  types.ahead[record] = held
-end
-
--- What a query gives, of the snapshot that an open list reads.
-local function beside(list, query)
-  local q = own(query)
-  return q.ts[HANDLE]:query_beside(spec_of(q), q.ts, list)
-end
-
-local function read_references(ts, batch, field, list)
-  local ids, found = {}, {}
-  for _, t in ipairs(batch) do
-    local id = t:get(field.name)
-    if id and found[id] == nil then ids[#ids + 1], found[id] = id, false end
-  end
-  if #ids == 0 then return end
-  for t in beside(list, M.new(ts.state.registry:state_of(field.to), { id = ids })) do found[t.id] = t end
-  for _, t in ipairs(batch) do
-    local id = t:get(field.name)
-    if id then hold(t, field.name, found[id]) end
-  end
-end
-
-local function read_many(ts, batch, field, list)
-  local by, groups = field.by or ts[NAME], {}
-  local of = ts.state.registry:state_of(field.type)
-  if of.fields[by].kind ~= "ref" then return end -- a set of them: asked one by one
-  for t in beside(list, M.new(of, { [by] = batch })) do
-    local id = t:get(by)
-    groups[id] = groups[id] or {}
-    table.insert(groups[id], t)
-  end
-  for _, t in ipairs(batch) do
-    local reverse = M.new(of, { [by] = t })
-    own(reverse).held = groups[t.id] or {}
-    hold(t, field.name, reverse)
-  end
-end
-
-local function read_ahead(q, next_row, list)
-  local batch, at, done = {}, 0, false
-  return function()
-    at = at + 1
-    if batch[at] == nil and not done then
-      batch, at = {}, 1
-      repeat
-        local record = next_row()
-        batch[#batch + 1], done = record, record == nil
-      until done or #batch == AHEAD
-      for _, name in ipairs(#batch > 0 and q.with or {}) do
-        local field = q.ts.fields[name]
-        local read = field.kind == "many" and read_many or read_references
-        read(q.ts, batch, field, list)
-      end
-      if done then local _ <close> = list end
-    end
-    return batch[at]
-  end
-end
-
--- The engine's rows, then what only Lua can tell.
-local function rows(q, limit)
-  if q.held and #q.post == 0 then
-    local i = 0
-    return function()
-      i = i + 1
-      return (not limit or i <= limit) and q.held[i] or nil
-    end
-  end
-  local nothing = limit == 0
-  local next_row, _, _, closing = q.ts[HANDLE]:query(spec_of(q, limit and limit > 0 and limit or nil), q.ts, q.with ~= nil)
-  if q.with then next_row = read_ahead(q, next_row, closing) end
-  if not nothing and #q.post == 0 and not q.select then return next_row, nil, nil, closing end
-  local given = 0
-  return function()
-    if nothing or limit and given >= limit then return nil end
-    for record in next_row do
-      if fits(q.post, record) then
-        given = given + 1
-        return q.select and chosen(q.select, record) or record
-      end
-    end
-    return nil
-  end, nil, nil, closing
-end
-
 --- Row by row, from one snapshot: for t in query:each() do .. end
 function methods.each(query)
   local q = own(query)
-  return rows(q, q.limit)
-end
-
-local function gather(q, limit)
-  local all = {}
-  for row in rows(q, limit) do all[#all + 1] = row end
-  return all
+  return rows.each(q, q.limit)
 end
 
 --- All rows as a list.
 function methods.all(query)
   local q = own(query)
-  return gather(q, q.limit)
+  return rows.gather(q, q.limit)
 end
 
 --- The first row, or nil.
 function methods.first(query)
   local q = own(query)
-  return gather(q, math.min(1, q.limit or 1))[1]
+  return rows.gather(q, math.min(1, q.limit or 1))[1]
 end
 
 local function only(q)
-  local found = gather(q, math.min(2, q.limit or 2))
+  local found = rows.gather(q, math.min(2, q.limit or 2))
   if #found > 1 then
     e.raise { code = "ambiguous", type = q.ts[NAME], message = ("more than one %s fits"):format(q.ts[NAME]), hint = ":first() takes the first" }
   end
@@ -389,19 +266,14 @@ function methods.one_or_none(query)
   return only(own(query))
 end
 
--- Does the engine tell all of it, so that no row is wanted here?
-local function by_engine(q)
-  return #q.post == 0 and not q.held
-end
-
 --- How many rows there are.
 function methods.count(query)
   local q = own(query)
-  if not by_engine(q) or q.after then
+  if not rows.by_engine(q) or q.after then
     local n = 0
     local plain = changed(query, "select", nil)
     plain.held, plain.with = q.held, nil
-    for _ in rows(plain, q.limit) do n = n + 1 end
+    for _ in rows.each(plain, q.limit) do n = n + 1 end
     return n
   end
   local n = q.ts[HANDLE]:count { type = q.ts[NAME], where = q.where, text = q.text, params = q.params, scan = q.scan, using = q.using }
@@ -435,8 +307,8 @@ end
 function methods.explain(query, options)
   local q = own(query)
   options = strict.options("explain", options, { run = true, count = true, group = true })
-  local spec = spec_of(q, q.limit)
-  if by_engine(q) then spec.count, spec.group = options.count or nil, options.group and groupable(q, options.group) end
+  local spec = rows.spec(q, q.limit)
+  if rows.by_engine(q) then spec.count, spec.group = options.count or nil, options.group and groupable(q, options.group) end
   local plan = q.ts[HANDLE]:explain(spec, options.run or false)
   plan.group = spec.group
   return setmetatable(plan, plan_mt)
@@ -450,79 +322,22 @@ end
 
 -- ---- groups -----------------------------------------------------------------------------------------------------
 
-local function order_of(v)
-  local kind = type(v)
-  return v == core.unset and 0 or kind == "boolean" and 1 or kind == "number" and 2 or kind == "string" and 3 or 4
-end
-
-local function before(a, b)
-  local x, y = order_of(a), order_of(b)
-  if x ~= y then return x < y end
-  if x == 1 then return not a and b end
-  if x == 2 or x == 3 then return a < b end
-  return x == 4 and tostring(a) < tostring(b)
-end
-
-local group_mt = { __name = "prophet.groups" }
-
--- By rising value, absent ones (prophet.unset) first.
-function group_mt.__pairs(groups)
-  local keys = {}
-  for key in next, groups do keys[#keys + 1] = key end
-  table.sort(keys, before)
-  local i = 0
-  return function()
-    i = i + 1
-    return keys[i], groups[keys[i]]
-  end
-end
-
--- As a key of the table: references and times as text, numbers as integers where they are.
-local function key_of(v)
-  if v == nil then return core.unset end
-  if core.record.is(v) then return v.id end
-  if type(v) == "table" then return v.sha256 or core.json.encode(v) end
-  if type(v) == "userdata" and v ~= core.unset then return tostring(v) end
-  return v
-end
-
--- Every value that a path leads to from a row, a list or not.
-local function value_at(row, name)
-  local at, last = row, name:match "[^.]+$"
-  for part in name:sub(1, -#last - 1):gmatch "[^.]+" do at = at ~= nil and at[part] or nil end
-  if at == nil then return nil end
-  return own_names[last] and at[last] or at:get(last)
-end
-
--- Of rows that only Lua can tell.
-local function read_groups(query, name, add)
-  local plain = changed(query, "select", nil)
-  plain.held = own(query).held
-  for row in rows(plain, plain.limit) do
-    local value = value_at(row, name)
-    local many = type(value) == "table" and getmetatable(value) == nil and #value > 0
-    for _, v in ipairs(many and value or { value == nil and core.unset or value }) do add(v, 1) end
-  end
-end
-
 --- How many rows each value of a field has: { open = 3, closed = 1 }; pairs gives them by value. Of sets and lists each element counts;
 --- rows without a value count under prophet.unset; references and times stand as text.
 function methods.group(query, name)
   local q = own(query)
-  local groups = {}
-  local function add(v, count)
-    local key = key_of(v)
-    groups[key] = (groups[key] or 0) + count
-  end
+  local counts = groups.new()
   groupable(q, name)
-  if by_engine(q) then
-    local spec = spec_of(q, q.limit)
+  if rows.by_engine(q) then
+    local spec = rows.spec(q, q.limit)
     spec.group = name
-    for g in q.ts[HANDLE]:group(spec) do add(g.value, g.count) end
+    for g in q.ts[HANDLE]:group(spec) do groups.add(counts, g.value, g.count) end
   else
-    read_groups(query, name, add)
+    local plain = changed(query, "select", nil)
+    plain.held = q.held
+    for row in rows.each(plain, plain.limit) do groups.add_row(counts, row, name) end
   end
-  return setmetatable(groups, group_mt)
+  return counts
 end
 
 -- ---- writing ---------------------------------------------------------------------------------------------------------
@@ -541,7 +356,7 @@ end
 local function each_batch(query, write)
   local q = own(query)
   local db = q.ts.state.db
-  local found = gather(changed(query, "select", nil), q.limit)
+  local found = rows.gather(changed(query, "select", nil), q.limit)
   local changesets, at = 0, 1
   while at <= #found do
     local upto
