@@ -283,8 +283,8 @@ static prophet_code apply_op(ph_session *s, ph_work_record *wr, const ph_op *op,
     case PH_SET: return ph_apply_register(s, wr, field, op->value, over, n, version, err);
     case PH_UNSET: return ph_apply_register(s, wr, field, ph_slice(NULL, 0), over, n, version, err);
     case PH_INC:
-        wr->recount =
-            wr->recount || version < wr->rec.version; /* mended: marks may have come before */
+        wr->mended = wr->mended || version < wr->rec.version;
+        wr->recount = wr->recount || wr->mended;
         return ph_apply_counter(s, wr, field, op->amount, err);
     case PH_ADD:
     case PH_REMOVE:

@@ -2,7 +2,8 @@
  * increment it removes, from the set of the same name, an integer n that names the reverted changeset: "n times that increment". No set of
  * that name has such an element, so a mark shows nothing by itself. merge/counter.c counts increments and marks.
  *
- * A counter's cell is a sum. Where a mark arrives, which is rare, it is made again from the record's history: once a flush, by work.c. */
+ * A counter's cell is a sum. Where a mark arrives, which is rare, it is put right by the record's history since what was marked: once a flush,
+ * by work.c. */
 #include "replica/replica_impl.h"
 
 /* ---- what matters of a history ------------------------------------------------------------------------------------- */
@@ -67,21 +68,37 @@ static int by_version(const void *a, const void *b)
     return (x->version > y->version) - (x->version < y->version);
 }
 
-/* Rows of its history that are written, and those that this session has not written yet. */
-static prophet_code read_story(ph_session *s, const ph_work_record *wr, ph_counter_story *story,
-                               prophet_error *err)
+/* Lowers *from to the earliest changeset that an integer was removed from, among what was noted since `done`. */
+static void reach_back(const ph_counter_story *story, size_t done, uint64_t *from)
+{
+    for (size_t i = done; i < story->ops.count; i++)
+        for (uint32_t k = 0; story->ops.at[i].kind == PH_REMOVE && k < story->ops.at[i].over_count;
+             k++)
+            if (story->ops.at[i].over[k] < *from)
+                *from = story->ops.at[i].over[k];
+}
+
+/* What this session has not written yet, then its history back to `from`, or as far as marks reach: who is before them neither counts nor
+ * stops to count by what comes now. */
+static prophet_code read_story(ph_session *s, const ph_work_record *wr, uint64_t from,
+                               ph_counter_story *story, prophet_error *err)
 {
     ph_arena scratch = PH_ARENA_INIT;
     ph_history_entry *entries;
-    size_t n;
+    size_t n, done = 0;
     prophet_code rc = ph_history_list(s->txn, wr->rec.number, &s->arena, &entries, &n, err);
-    for (size_t i = 0; i < n && rc >= 0; i++)
-        if (entries[i].offset_plus_1) /* it wrote, and did not only vote */
-            rc = note_version(s, wr, entries[i].version, story, &scratch, err);
     for (size_t i = 0; i < s->history.count && rc >= 0; i++) {
         const ph_new_history *h = &s->history.at[i];
         if (h->number == wr->rec.number && h->version && h->offset_plus_1)
             rc = note_version(s, wr, h->version, story, &scratch, err);
+    }
+    story->fresh = story->ops.count;
+    reach_back(story, 0, &from);
+    while (n-- > 0 && rc >= 0 && entries[n].version >= from) {
+        done = story->ops.count;
+        if (entries[n].offset_plus_1) /* it wrote, and did not only vote */
+            rc = note_version(s, wr, entries[n].version, story, &scratch, err);
+        reach_back(story, done, &from);
     }
     ph_arena_clear(&scratch);
     if (rc >= 0)
@@ -174,8 +191,31 @@ prophet_code ph_counter_recount(const ph_counter_story *story, ph_record *rec, p
     for (uint32_t i = 0; i < rec->cell_count && rc >= 0; i++) {
         ph_cell *c = &rec->cells[i];
         counting k = { .ops = story->ops.at, .count = story->ops.count, .field = c->field };
-        if (!c->is_counter || (rc = count_field(&k, a, &c->counter, err)) < 0)
+        if (c->is_counter && (rc = count_field(&k, a, &c->counter, err)) >= 0)
+            c->dirty = rec->dirty = true;
+    }
+    return rc;
+}
+
+/* The cell holds what counted before, and all that this session added to it: in its place comes what counts of both. */
+static prophet_code count_on(const ph_counter_story *story, ph_record *rec, ph_arena *a,
+                             prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    for (uint32_t i = 0; i < rec->cell_count && rc >= 0; i++) {
+        ph_cell *c = &rec->cells[i];
+        counting now = { .ops = story->ops.at, .count = story->ops.count, .field = c->field };
+        counting before = now;
+        int64_t sum, old;
+        before.count -= story->fresh;
+        if (!c->is_counter || (rc = count_field(&now, a, &sum, err)) < 0 ||
+            (rc = count_field(&before, a, &old, err)) < 0)
             continue;
+        uint64_t total = (uint64_t)c->counter + (uint64_t)sum - (uint64_t)old;
+        for (size_t k = before.count; k < now.count; k++)
+            if (now.ops[k].kind == PH_INC && now.ops[k].field == c->field)
+                total -= (uint64_t)now.ops[k].n;
+        c->counter = (int64_t)total;
         c->dirty = rec->dirty = true;
     }
     return rc;
@@ -183,12 +223,14 @@ prophet_code ph_counter_recount(const ph_counter_story *story, ph_record *rec, p
 
 prophet_code ph_counter_flush(ph_session *s, ph_work_record *wr, prophet_error *err)
 {
-    ph_counter_story story = { 0 };
+    ph_counter_story story = { .fresh = 0 };
     prophet_error why = { 0 };
-    prophet_code rc = read_story(s, wr, &story, &why);
-    wr->recount = false;
+    bool whole = wr->mended || s->r->past; /* a past record is made from nothing */
+    prophet_code rc = read_story(s, wr, whole ? 0 : UINT64_MAX, &story, &why);
     if (rc >= 0)
-        rc = ph_counter_recount(&story, &wr->rec, &s->arena, &why);
+        rc = whole ? ph_counter_recount(&story, &wr->rec, &s->arena, &why)
+                   : count_on(&story, &wr->rec, &s->arena, &why);
+    wr->recount = wr->mended = false;
     ph_counter_story_clear(&story);
     if (rc < 0 && rc != PROPHET_ECORRUPT &&
         err) /* what damage took cannot be counted: as it stands */
@@ -199,10 +241,10 @@ prophet_code ph_counter_flush(ph_session *s, ph_work_record *wr, prophet_error *
 prophet_code ph_counter_in_force(ph_session *s, const ph_work_record *wr, uint32_t field,
                                  uint64_t version, bool *yes, prophet_error *err)
 {
-    ph_counter_story story = { 0 };
+    ph_counter_story story = { .fresh = 0 };
     int64_t sum;
     size_t at;
-    prophet_code rc = read_story(s, wr, &story, err);
+    prophet_code rc = read_story(s, wr, version, &story, err);
     counting k = { .ops = story.ops.at, .count = story.ops.count, .field = field };
     if (rc >= 0)
         rc = count_field(&k, &s->arena, &sum, err);

@@ -64,7 +64,8 @@ typedef struct ph_work_record { /* a record in the session's memory */
     bool queued;                 /* in the list of records to store */
     bool is_new;                 /* had no row before the session */
     bool was_alive;              /* in its row */
-    bool recount;                /* of a counter something is taken back: it is counted anew */
+    bool recount;                /* of a counter something is taken back: it is counted anew.. */
+    bool mended;                 /* ..from its first changeset on, for what came late may be marked */
     struct ph_pend_record *pend; /* change.c: what this transaction did to it */
 } ph_work_record;
 
@@ -215,6 +216,7 @@ typedef struct ph_counter_op { /* an increment, or an integer that was added to 
 } ph_counter_op;
 typedef struct ph_counter_story { /* of one record, by version */
     PH_LIST(ph_counter_op) ops;
+    size_t fresh; /* the last of them: in no row yet */
 } ph_counter_story;
 prophet_code ph_counter_note(ph_counter_story *story, const ph_names *names, const ph_change *ch,
                              const uint64_t *versions, uint64_t version, ph_arena *a,
@@ -223,7 +225,7 @@ void ph_counter_story_clear(ph_counter_story *story);
 /* All counters of the record, as the story tells them. */
 prophet_code ph_counter_recount(const ph_counter_story *story, ph_record *rec, ph_arena *a,
                                 prophet_error *err);
-/* The same, by its history. */
+/* The same at the end of a session, by the history. */
 prophet_code ph_counter_flush(ph_session *s, ph_work_record *wr, prophet_error *err);
 /* Does the increment of a counter by this version count, or was it taken back? */
 prophet_code ph_counter_in_force(ph_session *s, const ph_work_record *wr, uint32_t field,
