@@ -59,6 +59,7 @@ struct prophet_db {
     ph_watch *watch;      /* since prophet_wait was called first */
     atomic_int wake_fd;   /* an eventfd that an interrupt makes readable; -1: nobody waits */
     uint64_t generation;  /* raised when numbers of names may have been taken back */
+    ph_number_cache numbers;
     api_shape *shapes;    /* one a type, the one used last in front */
     api_policy *policies; /* in order of addition */
     ph_arena scratch;     /* of the call that runs */

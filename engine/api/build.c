@@ -119,7 +119,6 @@ prophet_code api_doc_take(ph_arena *a, const api_map *m, prophet_doc **out, prop
     *a = (ph_arena)PH_ARENA_INIT;
     d->fields = m->at;
     d->count = m->count;
-    d->opened = true;
     *out = d;
     return PROPHET_OK;
 }

@@ -126,6 +126,7 @@ void prophet_close(prophet_db *db)
         api_policy_free(p);
     }
     api_shapes_free(db);
+    ph_number_cache_clear(&db->numbers);
     ph_arena_clear(&db->scratch);
     ph_watch_close(db->watch);
     if (atomic_load(&db->wake_fd) >= 0)

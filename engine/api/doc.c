@@ -1,6 +1,6 @@
-/* Documents. A record's document is one allocation: where its values lie in its row, copies of what lay in rows of their own, and the row
- * as it was, which rows of an iterator borrow from the iterator's snapshot; a value is decoded when it is asked for. All others are plain
- * values in an arena. */
+/* Documents. A record's document is one allocation: where its values lie in its row, and the row as it was, which rows of an iterator
+ * borrow from the iterator's snapshot; what lay in rows of its own is copied into its arena, and a value is decoded when it is asked for.
+ * All others are plain values in an arena. */
 #include "api/doc_impl.h"
 #include <stdlib.h>
 
@@ -9,8 +9,8 @@
 /* A document for `count` cells and `more` bytes behind them, in the memory of *spare where that is enough. */
 static prophet_doc *doc_new(size_t count, size_t more, prophet_doc **spare)
 {
-    size_t room = sizeof(prophet_doc) + count * sizeof(ph_field_value),
-           end = room + count * sizeof(prophet_field), cap = end + more;
+    size_t order = sizeof(prophet_doc) + count * sizeof(ph_field_value),
+           end = order + count * sizeof(ph_field_value *), cap = end + more;
     prophet_doc *d = spare ? *spare : NULL;
     if (spare)
         *spare = NULL;
@@ -26,7 +26,7 @@ static prophet_doc *doc_new(size_t count, size_t more, prophet_doc **spare)
     memset(d, 0, sizeof *d);
     d->cap = cap;
     d->cells = (ph_field_value *)(void *)(p + sizeof *d);
-    d->room = (prophet_field *)(void *)(p + room);
+    d->order = (const ph_field_value **)(void *)(p + order);
     d->own = p + end;
     return d;
 }
@@ -104,8 +104,13 @@ static bool decode_cell(prophet_doc *d, const ph_field_value *c, prophet_value *
 {
     ph_item item;
     prophet_slice raw = ph_slice(c->at, c->len), text;
+    int64_t number;
     if (ph_value_text(raw, &text)) { /* most of them */
         *out = prophet_text_n(text.data, text.len);
+        return true;
+    }
+    if (ph_value_small(raw, &number)) {
+        *out = prophet_int(number);
         return true;
     }
     if (!ph_value_open(raw, &item)) /* never: it was shown from a row */
@@ -118,7 +123,7 @@ bool prophet_doc_get(const prophet_doc *doc, const char *name, prophet_value *ou
     prophet_doc *d = (prophet_doc *)(uintptr_t)doc;
     prophet_slice want = ph_slice_str(name);
     *out = prophet_nil();
-    if (d->shape && !d->opened) {
+    if (d->shape) {
         const ph_field_value *c = cell_of(d, api_shape_field(d->shape, want));
         return c && decode_cell(d, c, out);
     }
@@ -172,33 +177,26 @@ static size_t rank_of(const api_shape *s, uint32_t field)
     return field <= s->names_count ? s->ranks[field] : s->declared_count;
 }
 
-static void open_one(prophet_doc *d, prophet_slice name, const ph_field_value *c)
-{
-    d->room[d->count].name = name;
-    d->count += decode_cell(d, c, &d->room[d->count].value);
-}
-
 /* Without sorting: cells that are all declared, of a type with few fields. */
-static bool open_declared(prophet_doc *d)
+static bool order_declared(prophet_doc *d)
 {
     const api_shape *s = d->shape;
-    const ph_field_value *at[FEW];
+    uint8_t at[FEW] = { 0 }; /* by rank: the cell's place, plus 1 */
     if (s->declared_count > FEW)
         return false;
-    memset(at, 0, s->declared_count * sizeof *at);
     for (size_t i = 0; i < d->cell_count; i++) {
         size_t rank = rank_of(s, d->cells[i].field);
         if (rank == s->declared_count)
             return false;
-        at[rank] = &d->cells[i];
+        at[rank] = (uint8_t)(i + 1);
     }
-    for (size_t i = 0; i < s->declared_count; i++)
+    for (size_t i = 0, n = 0; i < s->declared_count; i++)
         if (at[i])
-            open_one(d, s->names[at[i]->field], at[i]);
+            d->order[n++] = &d->cells[at[i] - 1];
     return true;
 }
 
-static bool open_sorted(prophet_doc *d)
+static bool order_sorted(prophet_doc *d)
 {
     const api_shape *s = d->shape;
     ordered few[FEW], *at = few;
@@ -209,30 +207,33 @@ static bool open_sorted(prophet_doc *d)
             (ordered){ rank_of(s, d->cells[i].field), name_of(s, d->cells[i].field), &d->cells[i] };
     sort_few(at, d->cell_count);
     for (size_t i = 0; i < d->cell_count; i++)
-        open_one(d, at[i].name, at[i].cell);
+        d->order[i] = at[i].cell;
     return true;
 }
 
 /* All fields in declared order, those nobody declared behind them by name. */
-static bool open_all(prophet_doc *d)
+static bool order_all(prophet_doc *d)
 {
-    if (!open_declared(d) && !open_sorted(d))
-        return false;
-    d->fields = d->room;
-    d->opened = true;
-    return true;
+    return d->ordered = order_declared(d) || order_sorted(d);
 }
 
 bool prophet_doc_at(const prophet_doc *doc, size_t i, prophet_slice *name, prophet_value *out)
 {
     prophet_doc *d = (prophet_doc *)(uintptr_t)doc;
     *out = prophet_nil();
-    if ((!d->opened && !open_all(d)) || i >= d->count)
+    if (!d->shape) {
+        if (i >= d->count)
+            return false;
+        if (name)
+            *name = d->fields[i].name;
+        *out = d->fields[i].value;
+        return true;
+    }
+    if (i >= d->cell_count || (!d->ordered && !order_all(d)))
         return false;
     if (name)
-        *name = d->fields[i].name;
-    *out = d->fields[i].value;
-    return true;
+        *name = name_of(d->shape, d->order[i]->field);
+    return decode_cell(d, d->order[i], out);
 }
 
 /* ---- copies, the end -------------------------------------------------------------------------------------------------- */

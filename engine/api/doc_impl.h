@@ -1,23 +1,24 @@
-/* A document inside api/: a map or list of values in its arena, or a record whose fields are opened when they are asked for. */
+/* A document inside api/: a map or list of values in its arena, or a record whose values are decoded when they are asked for. */
 #ifndef PH_DOC_IMPL_H
 #define PH_DOC_IMPL_H
 #include "api/api_impl.h"
 
 struct prophet_doc {
     ph_arena arena;
-    prophet_field *fields; /* all of them, once opened */
+    prophet_field *fields; /* not of a record */
     size_t count;
-    bool opened, is_list;
+    bool is_list;
     /* a record */
     api_shape *shape; /* NULL: no record */
     prophet_record info;
     bool conflict_known;
-    size_t cap; /* of the whole allocation: this struct, cells, room, own */
+    size_t cap; /* of the whole allocation: this struct, cells, order, own */
     uint32_t type_id;
     size_t cell_count;
-    ph_field_value *cells; /* in the row, in `arena`, or in `own` */
-    prophet_field *room;   /* for `fields`, as many as cells */
-    uint8_t *own;          /* the row, unless it is borrowed */
+    ph_field_value *cells;        /* in the row, in `arena`, or in `own` */
+    const ph_field_value **order; /* the cells as they are shown, once ordered */
+    bool ordered;
+    uint8_t *own; /* the row, unless it is borrowed */
     prophet_slice row;
 };
 

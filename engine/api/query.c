@@ -4,7 +4,9 @@
 
 static ph_query_options options_of(prophet_db *db)
 {
-    return (ph_query_options){ .reads = db->reads, .stop = api_stop, .stop_ctx = db };
+    return (ph_query_options){
+        .reads = db->reads, .stop = api_stop, .stop_ctx = db, .numbers = &db->numbers
+    };
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------------ */

@@ -145,6 +145,12 @@ prophet_code ph_numbers_del(ph_txn *t, uint64_t number, prophet_error *err);
 typedef struct ph_named { uint64_t number; uint32_t type; ph_uuid uuid; } ph_named;
 prophet_code ph_numbers_decode(prophet_slice key, prophet_slice row, ph_named *out, prophet_error *err); /* a row of history with a key of 8 bytes */
 prophet_code ph_numbers_tail(ph_txn *t, uint32_t type, const char *tail, size_t len, ph_named *out, size_t max, size_t *count, prophet_error *err);
+/* Ids by number, as they were when they were looked up: all zero at first, of one handle. A row found by one must be looked at for its
+ * number. */
+typedef struct ph_number_cache { struct ph_number_entry *at; } ph_number_cache;
+const ph_uuid *ph_number_cached(const ph_number_cache *c, uint64_t number); /* NULL: not there; lives until the next call */
+void ph_number_remember(ph_number_cache *c, uint64_t number, const ph_uuid *uuid); /* c NULL: nothing */
+void ph_number_cache_clear(ph_number_cache *c);
 /* Versions that touched a record, but for the one that its number's row tells. last: the greatest version so far. */
 prophet_code ph_history_put(ph_txn *t, uint64_t number, uint64_t version, uint64_t offset_plus_1, uint64_t last, prophet_error *err);
 prophet_code ph_history_del(ph_txn *t, uint64_t number, uint64_t version, prophet_error *err);

@@ -16,6 +16,10 @@ static inline row_in row_of(prophet_slice row)
 
 static inline bool in_u64(row_in *in, uint64_t *out)
 {
+    if (in->p < in->end && *in->p < 0x80) {
+        *out = *in->p++;
+        return true;
+    }
     return ph_varint_read(&in->p, in->end, out);
 }
 

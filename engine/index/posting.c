@@ -20,20 +20,28 @@ static void left_of(ph_posting *p, const row_in *in)
     p->in = ph_slice(in->p, (size_t)(in->end - in->p));
 }
 
+/* A division of 32 bits, where they are enough, takes a fraction of the time. */
+static inline uint64_t divide(uint64_t a, uint32_t by, uint32_t *rest)
+{
+    uint64_t q = a <= UINT32_MAX ? (uint32_t)a / by : a / by;
+    *rest = (uint32_t)(a - q * by);
+    return q;
+}
+
 bool ph_posting_group(ph_posting *p)
 {
     row_in in = row_of(p->in);
-    uint64_t head;
+    uint64_t head, count;
 
     if (!p->more || p->damaged)
         return false;
-    p->damaged = p->slots == 0 || !in_u64(&in, &head) || head / 2 / p->slots >= UINT32_MAX;
+    p->damaged = p->slots == 0 || !in_u64(&in, &head);
     if (p->damaged)
         return false;
     p->more = head & 1;
-    p->slot = (uint32_t)(head / 2 % p->slots);
-    p->count = (uint32_t)(head / 2 / p->slots) + 1;
-    p->damaged = (size_t)(in.end - in.p) < p->count; /* each takes a byte at least */
+    count = divide(head / 2, p->slots, &p->slot) + 1;
+    p->damaged = (size_t)(in.end - in.p) < count; /* each takes a byte at least */
+    p->count = (uint32_t)count;
     left_of(p, &in);
     return !p->damaged;
 }

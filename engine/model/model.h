@@ -89,6 +89,21 @@ static inline bool ph_value_text(prophet_slice value, prophet_slice *out)
     *out = ph_slice(p + head, len);
     return value.len == head + len;
 }
+/* A whole number from 0 to 65,535, as most are; false: another value. */
+static inline bool ph_value_small(prophet_slice value, int64_t *out)
+{
+    const uint8_t *p = value.data;
+
+    if (value.len == 1 && p[0] < 0x18)
+        *out = p[0];
+    else if (value.len == 2 && p[0] == 0x18)
+        *out = p[1];
+    else if (value.len == 3 && p[0] == 0x19)
+        *out = p[1] << 8 | p[2];
+    else
+        return false;
+    return true;
+}
 const char *ph_kind_name(ph_kind k);
 
 /* Strict: exactly one canonical value within the limits. `base` is added to the byte offset in the message. */

@@ -101,6 +101,7 @@ typedef struct ph_query_options {
     uint64_t reads;                 /* most keys to read unless the query says scan; 0: no limit. ENEEDSSCAN with a hint */
     bool   (*stop)(void *ctx);      /* asked now and then: true ends it with EINTERRUPTED; NULL: never */
     void    *stop_ctx;
+    ph_number_cache *numbers;       /* NULL: none */
     const ph_query_source *source;  /* instead of what a plan would read; NULL: a plan is made */
 } ph_query_options;
 

@@ -84,21 +84,32 @@ static prophet_code id_of(query_run *r, uint64_t number, ph_uuid *out, prophet_e
     return rc;
 }
 
+static prophet_code row_by_number(query_run *r, uint64_t number, ph_row *row, prophet_error *err)
+{
+    const ph_uuid *cached = ph_number_cached(r->o.numbers, number);
+    ph_uuid found;
+    prophet_code rc;
+
+    if (cached) {
+        rc = ph_query_row(r, r->q->type, cached, row, err);
+        if (rc < 0 || (rc == PROPHET_OK && row->number == number))
+            return rc;
+    }
+    if ((rc = id_of(r, number, &found, err)) != PROPHET_OK)
+        return rc;
+    ph_number_remember(r->o.numbers, number, &found);
+    return ph_query_row(r, r->q->type, &found, row, err);
+}
+
 /* By its id, or where that is all zero by its number. */
 static prophet_code row_by(query_run *r, const ph_uuid *uuid, uint64_t number, ph_row *row,
                            prophet_error *err)
 {
     static const ph_uuid none;
-    ph_uuid found;
 
     r->stats.keys++;
-    if (memcmp(uuid, &none, sizeof none) == 0) {
-        prophet_code rc = id_of(r, number, &found, err);
-        if (rc != PROPHET_OK)
-            return rc;
-        uuid = &found;
-    }
-    return ph_query_row(r, r->q->type, uuid, row, err);
+    return memcmp(uuid, &none, sizeof none) == 0 ? row_by_number(r, number, row, err)
+                                                 : ph_query_row(r, r->q->type, uuid, row, err);
 }
 
 static prophet_code row_of(query_run *r, const ph_query_hit *hit, ph_row *row, prophet_error *err)

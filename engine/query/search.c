@@ -227,8 +227,19 @@ static prophet_code is_without(search *s, uint64_t number, bool *yes, prophet_er
     return rc;
 }
 
+static prophet_code next_of_word(search_form *f, uint64_t from, uint64_t *number,
+                                 prophet_error *err)
+{
+    prophet_code rc = seek_word(&f->words[0], from, err);
+
+    *number = f->at = f->words[0].at;
+    return rc < 0 ? rc : f->at == NONE ? PROPHET_DONE : PROPHET_OK;
+}
+
 prophet_code ph_search_next(search *s, uint64_t from, uint64_t *number, prophet_error *err)
 {
+    if (s->sole)
+        return next_of_word(s->sole, from, number, err);
     for (;;) {
         uint64_t at;
         size_t i = 0;

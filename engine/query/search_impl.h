@@ -45,6 +45,7 @@ typedef struct search {
     const ph_text_head *head;
     search_group   *groups;   /* all must hold; the one with the fewest postings first */
     size_t          group_count;
+    search_form    *sole;     /* a word in any field answers it alone; NULL: there is more to it */
     search_term   **without;  /* none may hold */
     size_t          without_count;
     search_term   **ranked;   /* that count for the score */

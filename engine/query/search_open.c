@@ -237,6 +237,19 @@ bool ph_search_fits(const node *n, const ph_text_layout *layout, uint32_t *slots
     return n->path_count > 0 && n->path_count <= PH_TEXT_FIELDS;
 }
 
+static search_form *sole_of(const search *s)
+{
+    const search_group *g = s->groups;
+    search_form *f = s->group_count == 1 && g->count == 1 && g->terms[0].form_count == 1
+                         ? &g->terms[0].forms[0]
+                         : NULL;
+
+    return f && !s->without_count && !f->prefix && f->count == 1 &&
+                   f->slots == ph_search_all_slots(s)
+               ? f
+               : NULL;
+}
+
 prophet_code ph_search_open(search *s, query_run *r, const node *n, const ph_text_head *head,
                             bool plan_only, bool *possible, prophet_error *err)
 {
@@ -262,18 +275,17 @@ prophet_code ph_search_open(search *s, query_run *r, const node *n, const ph_tex
     *possible = s->group_count > 0;
     if (s->group_count > 1)
         qsort(s->groups, s->group_count, sizeof *s->groups, by_keys);
-    return rc < 0 ? rc : PROPHET_OK;
+    if (rc < 0)
+        return rc;
+    s->sole = plan_only ? NULL : sole_of(s);
+    return PROPHET_OK;
 }
 
 bool ph_search_counted(const search *s, uint64_t *count)
 {
-    const search_term *t = s->group_count == 1 ? &s->groups[0].terms[0] : NULL;
-    const search_form *f = t && t->form_count == 1 ? &t->forms[0] : NULL;
-
-    if (!f || !s->exact || s->without_count || s->groups[0].count != 1 || f->prefix ||
-        f->count != 1 || f->slots != ph_search_all_slots(s))
+    if (!s->exact || !s->sole)
         return false;
-    *count = f->words[0].records;
+    *count = s->sole->words[0].records;
     return true;
 }
 

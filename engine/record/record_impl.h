@@ -89,13 +89,52 @@ static inline bool in_bytes(row_in *in, prophet_slice *out)
 bool ph_row_scalar(row_in *in,
                    prophet_slice *out);            /* one CBOR value that is no list, map or blob */
 bool ph_row_value(row_in *in, prophet_slice *out); /* one CBOR value of any kind */
+bool ph_row_step_any(row_in *in);                  /* over one scalar */
+static inline bool ph_row_step(row_in *in)
+{
+    size_t left = (size_t)(in->end - in->p);
+    uint8_t first = left > 0 ? in->p[0] : 0xff;
+    size_t len = first < 0x18 ? 1 /* small integers, short and middling texts: nearly all */
+                 : first - 0x60u < 0x18       ? 1u + (first & 0x1f)
+                 : first == 0x78 && left >= 2 ? 2u + in->p[1]
+                 : first == 0x79 && left >= 3 ? 3u + ((size_t)in->p[1] << 8 | in->p[2])
+                                              : 0;
+
+    if (len == 0 || len > left)
+        return ph_row_step_any(in);
+    in->p += len;
+    return true;
+}
 
 typedef struct cell_view { /* a cell as it lies in the row */
     uint32_t field;
     uint8_t flags;
     row_in body;
 } cell_view;
-bool ph_row_cell(row_in *in, bool life, cell_view *out); /* steps over one cell */
+/* Steps over one cell. */
+static inline __attribute__((always_inline)) bool ph_row_cell(row_in *in, bool life, cell_view *out)
+{
+    prophet_slice body;
+
+    out->field = PH_LIFE;
+    if ((!life && !in_u32(in, &out->field)) || !in_byte(in, &out->flags))
+        return false;
+    if (out->flags & CELL_SIZED) {
+        if (!in_bytes(in, &body))
+            return false;
+        out->body.p = body.data;
+        out->body.end = out->body.p + body.len;
+        return true;
+    }
+    uint64_t delta;
+    out->body.p = in->p;
+    if ((out->flags & CELL_DELTA) && !in_varint(in, &delta))
+        return false;
+    if (!(out->flags & CELL_UNSET) && !ph_row_step(in))
+        return false;
+    out->body.end = in->p;
+    return true;
+}
 int ph_row_find(const ph_row *row, uint32_t field,
                 cell_view *out); /* 1: found, 0: not there, -1: damaged */
 

@@ -66,7 +66,7 @@ static bool cbor_head(row_in *in, unsigned *major, uint64_t *arg)
     return true;
 }
 
-static bool step_any_scalar(row_in *in)
+bool ph_row_step_any(row_in *in)
 {
     unsigned major;
     uint64_t arg;
@@ -83,27 +83,11 @@ static bool step_any_scalar(row_in *in)
     return major != 4 && major != 5;
 }
 
-static inline bool step_scalar(row_in *in)
-{
-    size_t left = (size_t)(in->end - in->p);
-    uint8_t first = left > 0 ? in->p[0] : 0xff;
-    size_t len = first < 0x18 ? 1 /* small integers, short and middling texts: nearly all */
-                 : first - 0x60u < 0x18       ? 1u + (first & 0x1f)
-                 : first == 0x78 && left >= 2 ? 2u + in->p[1]
-                 : first == 0x79 && left >= 3 ? 3u + ((size_t)in->p[1] << 8 | in->p[2])
-                                              : 0;
-
-    if (len == 0 || len > left)
-        return step_any_scalar(in);
-    in->p += len;
-    return true;
-}
-
 bool ph_row_scalar(row_in *in, prophet_slice *out)
 {
     const uint8_t *start = in->p;
 
-    if (!step_scalar(in))
+    if (!ph_row_step(in))
         return false;
     *out = ph_slice(start, (size_t)(in->p - start));
     return true;
@@ -137,42 +121,13 @@ bool ph_row_value(row_in *in, prophet_slice *out)
 
 /* ---- cells ---------------------------------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) bool step_cell(row_in *in, bool life, cell_view *out)
-{
-    prophet_slice body;
-
-    out->field = PH_LIFE;
-    if ((!life && !in_u32(in, &out->field)) || !in_byte(in, &out->flags))
-        return false;
-    if (out->flags & CELL_SIZED) {
-        if (!in_bytes(in, &body))
-            return false;
-        out->body.p = body.data;
-        out->body.end = out->body.p + body.len;
-        return true;
-    }
-    uint64_t delta;
-    out->body.p = in->p;
-    if ((out->flags & CELL_DELTA) && !in_varint(in, &delta))
-        return false;
-    if (!(out->flags & CELL_UNSET) && !step_scalar(in))
-        return false;
-    out->body.end = in->p;
-    return true;
-}
-
-bool ph_row_cell(row_in *in, bool life, cell_view *out)
-{
-    return step_cell(in, life, out);
-}
-
 int ph_row_find(const ph_row *row, uint32_t field, cell_view *out)
 {
     cell_view c;
     row_in in = { row->cells, (const uint8_t *)row->raw.data + row->raw.len };
 
     for (uint32_t i = 0; i < row->cell_count; i++) {
-        if (!step_cell(&in, false, &c))
+        if (!ph_row_cell(&in, false, &c))
             return -1;
         if (c.field < field)
             continue;

@@ -145,17 +145,18 @@ static int env_open_map(ph_env *e, const char *path, const ph_store_options *o)
 static int compare_keys(const MDB_val *a, const MDB_val *b)
 {
     const uint8_t *p = a->mv_data, *q = b->mv_data;
-    size_t n = a->mv_size < b->mv_size ? a->mv_size : b->mv_size, i = 0;
+    size_t n = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    uint64_t x, y;
 
-    while (i + 8 <= n) {
-        uint64_t x = ph_u64be(p + i), y = ph_u64be(q + i);
+    for (; n >= 8; n -= 8, p += 8, q += 8) {
+        memcpy(&x, p, 8);
+        memcpy(&y, q, 8);
         if (x != y)
-            return x < y ? -1 : 1;
-        i += 8;
+            return ph_u64be(p) < ph_u64be(q) ? -1 : 1;
     }
-    for (; i < n; i++)
-        if (p[i] != q[i])
-            return p[i] < q[i] ? -1 : 1;
+    for (; n > 0; n--, p++, q++)
+        if (*p != *q)
+            return *p < *q ? -1 : 1;
     return (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
 }
 

@@ -394,6 +394,56 @@ TEST(a_row_that_died_meanwhile_is_left_out)
     world_free(w);
 }
 
+static prophet_code next_number_only(void *ctx, ph_query_hit *out, uint64_t *keys, prophet_error *e)
+{
+    numbers *s = ctx;
+
+    (void)e;
+    while (s->at < s->count && s->w->records[s->at].type != TICKET)
+        s->at++;
+    if (s->at == s->count)
+        return PROPHET_DONE;
+    *out = (ph_query_hit){ .number = s->w->records[s->at++].number, .test = true };
+    ++*keys;
+    return PROPHET_OK;
+}
+
+TEST(remembered_ids_that_are_old_are_not_believed)
+{
+    world *w = world_new();
+    ph_number_cache cache = { NULL };
+    numbers n = { .w = w, .count = w->count };
+    ph_query_source source = { &n, true, next_number_only };
+    ph_query_options o = { .source = &source, .numbers = &cache };
+    ph_query *q = NULL;
+
+    REQUIRE_OK(compile("", &q), &err);
+    for (int round = 0; round < 3; round++) {
+        ph_query_iter *it = NULL;
+        ph_row row;
+        size_t living = 0, found = 0;
+        for (size_t i = 0; i < w->count && round != 1; i++) /* in the last, of another record */
+            ph_number_remember(round ? &cache : NULL, w->records[i].number,
+                               &w->records[test_below(w->count)].uuid);
+        n.at = 0;
+        REQUIRE_OK(ph_query_open(q, w->at.txn, &o, &it, &err), &err);
+        for (; ph_query_next(it, &row, &err) == PROPHET_OK; found++) {
+            size_t at = 0;
+            while (at < w->count && !ph_uuid_eq(&w->records[at].uuid, &row.uuid))
+                at++;
+            REQUIRE(at < w->count && w->records[at].number == row.number);
+        }
+        ph_query_close(it);
+        for (size_t i = 0; i < w->count; i++)
+            living += w->records[i].type == TICKET && w->records[i].alive;
+        CHECK_EQ_UINT(found, living);
+        CHECK(ph_number_cached(&cache, row.number) != NULL);
+    }
+    ph_number_cache_clear(&cache);
+    ph_query_free(q);
+    world_free(w);
+}
+
 TEST(the_first_few_are_found_among_records_of_other_types)
 {
     world *w = world_new();
