@@ -80,6 +80,7 @@ static prophet_code start(running *r, prophet_error *err)
         argv[n++] = r->p->shell;
     } else {
         argv[n++] = connect;
+        argv[n++] = "--sockopts=TCP_NODELAY"; /* else each run waits twice for an acknowledgement */
     }
     for (size_t i = 0; r->c->args[i]; i++)
         argv[n++] = r->c->args[i];

@@ -133,6 +133,7 @@ auth users = prophet
 secrets file = {folder}/secrets
 uid = {os.getuid()}
 gid = {os.getgid()}
+socket options = TCP_NODELAY
 """)
     argv = ["rsync", "--daemon", "--no-detach", f"--port={port}", f"--config={folder}/rsyncd.conf", f"--log-file={folder}/log"]
     return run(argv, port, folder) and f"{port}"
@@ -149,6 +150,7 @@ def sshd(folder):
         write(folder, "known", f"[127.0.0.1]:{port} {f.read()}")
     if os.getuid() == 0:
         os.makedirs("/run/sshd", exist_ok=True)
+    # bash under sshd reads ~/.bashrc, whatever that starts: at the first level only
     write(folder, "sshd_config", f"""
 ListenAddress 127.0.0.1
 Port {port}
@@ -160,6 +162,7 @@ UsePAM no
 StrictModes no
 PermitRootLogin prohibit-password
 AcceptEnv none
+SetEnv SHLVL=2
 """)
     program = write(folder, "ssh", f"#!/bin/sh\nexec ssh -F none -i {folder}/id -o UserKnownHostsFile={folder}/known -o IdentitiesOnly=yes \"$@\"\n", 0o755)
     return run(["/usr/sbin/sshd", "-D", "-e", "-f", folder + "/sshd_config"], port, folder) and f"{port} {program}"
