@@ -247,6 +247,14 @@ TEST(segments_that_are_cut_padded_changed_or_another)
                 : i == 2 ? "longer than its manifest says"
                          : "");
     }
+    plant(&s, len); /* sound, and with a checksum that fits, but another than its name says */
+    ph_buf_reset(&s.manifest);
+    ph_buf_put(&s.manifest, s.bytes.data, len - SEGMENT_SUM - 8);
+    s.manifest.data[s.manifest.len - 1] ^= 1; /* the end of the last signature */
+    craft_finish(&s.manifest);
+    CHECK_EQ_UINT(s.manifest.len, len);
+    craft_put(s.depot, ph_replica_key(s.evil), name, ph_buf_slice(&s.manifest));
+    refused(&s, "another segment by that name", PROPHET_ECORRUPT, "is not what its name says");
     ph_buf_byte(&s.bytes, 0); /* padded, and the manifest says so; its name cannot fit then */
     plant(&s, len + 1);
     refused(&s, "padded with leave", PROPHET_ECORRUPT, "bytes follow its end");
