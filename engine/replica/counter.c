@@ -5,13 +5,28 @@
  * A counter's cell is a sum. Where a mark arrives, which is rare, it is put right by the record's history since what was marked: once a flush,
  * by work.c. */
 #include "replica/replica_impl.h"
+#include <stdlib.h>
 
 /* ---- what matters of a history ------------------------------------------------------------------------------------- */
+
+/* Then so that what a version added is found by halving. */
+static int by_version(const void *a, const void *b)
+{
+    const ph_counter_op *x = a, *y = b;
+    if (x->version != y->version)
+        return x->version < y->version ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->field != y->field)
+        return x->field < y->field ? -1 : 1;
+    return (x->n > y->n) - (x->n < y->n);
+}
 
 prophet_code ph_counter_note(ph_counter_story *story, const ph_names *names, const ph_change *ch,
                              const uint64_t *versions, uint64_t version, ph_arena *a,
                              prophet_error *err)
 {
+    size_t done = story->ops.count;
     for (size_t i = 0; i < ch->op_count; i++) {
         const ph_op *op = &ch->ops[i];
         ph_item value = { .kind = PH_INT, .i = op->amount };
@@ -30,6 +45,8 @@ prophet_code ph_counter_note(ph_counter_story *story, const ph_names *names, con
         if (!over || !PH_PUSH(story->ops, one))
             return ph_nomem(err);
     }
+    if (story->ops.count > done)
+        ph_sort(&story->ops.at[done], story->ops.count - done, sizeof *story->ops.at, by_version);
     return PROPHET_OK;
 }
 
@@ -60,12 +77,6 @@ static prophet_code note_version(ph_session *s, const ph_work_record *wr, uint64
             rc = ph_counter_note(story, s->r->names, &cs->body.changes[i], versions, version,
                                  &s->arena, err);
     return rc;
-}
-
-static int by_version(const void *a, const void *b)
-{
-    const ph_counter_op *x = a, *y = b;
-    return (x->version > y->version) - (x->version < y->version);
 }
 
 /* Lowers *from to the earliest changeset that an integer was removed from, among what was noted since `done`. */
@@ -115,6 +126,8 @@ typedef struct counting {
     ph_counter_step *steps; /* one a version that touched the field */
     bool *in_force;
     size_t step_count;
+    ph_counter_mark *marks; /* of the last step, and room for how many */
+    size_t mark_cap;
 } counting;
 
 static bool find_step(const counting *k, uint64_t version, size_t *at)
@@ -134,28 +147,34 @@ static bool find_step(const counting *k, uint64_t version, size_t *at)
 /* An integer that the named changeset added is an element, taken out of a set. */
 static bool added(const counting *k, uint64_t version, int64_t n)
 {
-    for (size_t i = 0; i < k->count && k->ops[i].version <= version; i++)
-        if (k->ops[i].version == version && k->ops[i].kind == PH_ADD &&
-            k->ops[i].field == k->field && k->ops[i].n == n)
-            return true;
-    return false;
+    const ph_counter_op want = { .version = version, .field = k->field, .kind = PH_ADD, .n = n };
+    return bsearch(&want, k->ops, k->count, sizeof want, by_version) != NULL;
+}
+
+/* Room for `more` marks of the step. A peer may send millions: it doubles. */
+static bool marks_room(counting *k, ph_counter_step *step, size_t more, ph_arena *a)
+{
+    size_t need = step->mark_count + more;
+    if (step->mark_count > 0 && need <= k->mark_cap)
+        return true;
+    k->mark_cap = 2 * need;
+    ph_counter_mark *marks = ph_arena_alloc(a, (k->mark_cap + 1) * sizeof *marks);
+    if (marks && step->mark_count)
+        memcpy(marks, step->marks, step->mark_count * sizeof *marks);
+    step->marks = k->marks = marks;
+    return marks != NULL;
 }
 
 static prophet_code add_marks(counting *k, ph_counter_step *step, const ph_counter_op *op,
                               ph_arena *a, prophet_error *err)
 {
-    ph_counter_mark *marks =
-        ph_arena_alloc(a, (step->mark_count + op->over_count + 1) * sizeof *marks);
     size_t of;
-    if (!marks)
+    if (!marks_room(k, step, op->over_count, a))
         return ph_nomem(err);
-    if (step->mark_count)
-        memcpy(marks, step->marks, step->mark_count * sizeof *marks);
-    step->marks = marks;
     for (uint32_t i = 0; i < op->over_count && op->n != 0; i++)
         if (op->over[i] < op->version && find_step(k, op->over[i], &of) &&
             k->steps[of].increments && !added(k, op->over[i], op->n))
-            marks[step->mark_count++] = (ph_counter_mark){ of, op->n };
+            k->marks[step->mark_count++] = (ph_counter_mark){ of, op->n };
     return PROPHET_OK;
 }
 
