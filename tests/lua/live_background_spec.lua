@@ -3,21 +3,10 @@ package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" ..
 local prophet = require "prophet"
 local place = require "place"
 local cli = require "cli_support"
+local support = require "live_support"
 local raises = place.raises
 
-local DEADLINE = 30 -- seconds until a condition must hold
-
-local function await(db, what, condition)
-  local ends = prophet.now().ms + DEADLINE * 1000
-  while not condition() do
-    assert(prophet.now().ms < ends, "not in time: " .. what)
-    db:run(0.02)
-  end
-end
-
-local function add(db, summary)
-  return db.types.ticket:create { summary = summary }
-end
+local await, add = support.await, support.add
 
 describe("a live sync in the background", function()
   local ann, bob, server
@@ -79,7 +68,7 @@ describe("a live sync in the background", function()
       :format(cli.build, ann.path), "w"))
     writer:write "go\n" -- it begins when bob may be waiting already
     writer:flush()
-    bob:run(DEADLINE)
+    bob:run(support.DEADLINE)
     writer:close()
     assert.equal(ann.replica, heard.replica)
     assert.equal(ann:digest(), bob:digest())

@@ -3,9 +3,8 @@ package.path = (os.getenv "PROPHET_SOURCE_DIR" or ".") .. "/tests/lua/?.lua;" ..
 local prophet = require "prophet"
 local place = require "place"
 local cli = require "cli_support"
-local raises = place.raises
-
-local DEADLINE = 30 -- seconds until a condition must hold
+local support = require "live_support"
+local raises, await, add = place.raises, support.await, support.add
 
 local running = {}
 
@@ -29,15 +28,6 @@ local function stop(p, signal)
   return how == "signal" and 128 + status or status, cli.read(p.path)
 end
 
--- Waits for a condition, looking again after each commit that reaches `db`.
-local function await(db, what, condition)
-  local ends = prophet.now().ms + DEADLINE * 1000
-  while not condition() do
-    assert(prophet.now().ms < ends, "not in time: " .. what)
-    db:run(0.02)
-  end
-end
-
 local function told(db, p, text, times)
   await(db, text, function() return select(2, (cli.read(p.path) or ""):gsub(text, "")) >= (times or 1) end)
 end
@@ -59,10 +49,6 @@ local function together(ann, bob)
   await(ann, "both are equal", function() return ann:digest() == bob:digest() end)
 end
 
-local function add(db, summary)
-  return db.types.ticket:create { summary = summary }
-end
-
 describe("a live sync", function()
   local ann, bob
   before_each(function()
@@ -80,9 +66,9 @@ describe("a live sync", function()
   end)
 
   -- Both ways, several times; the fastest must be well within a second (or what is given), whatever else this machine does.
-  local function swift(most)
+  local function swift(most, times)
     local least = math.huge
-    for i = 1, 3 do
+    for i = 1, times or 3 do
       for _, side in ipairs { { ann, bob }, { bob, ann } } do
         local from, to = side[1], side[2]
         local began = prophet.now().ms
@@ -163,7 +149,7 @@ describe("a live sync", function()
   it("with a depot needs nobody else, and waits for a stick that was pulled out", function()
     local depot = place.path "bugs.depot"
     local hers, his = live(ann, "'" .. depot .. "'", nil, "hers"), live(bob, "'" .. depot .. "'", nil, "his")
-    swift(2000)
+    swift(2000, 2) -- each takes until the next look
     assert.equal(0, (stop(hers)))
     assert(os.rename(depot, place.path "away"))
     add(bob, "while it is away")
