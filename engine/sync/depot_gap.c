@@ -4,8 +4,6 @@
 #include "sync/pick_impl.h"
 #include <stdlib.h>
 
-enum { BRANCHES = 64 };
-
 typedef struct span { /* of one chain */
     uint32_t ridx;
     sync_run run;
@@ -143,9 +141,8 @@ static prophet_code forked_chain(gap *g, uint32_t ridx, size_t first, size_t end
                                  const sync_versions *unproven, prophet_error *err)
 {
     depot_versions there = { 0 };
-    uint64_t at[BRANCHES];
+    sync_versions at = { 0 };
     uint8_t *covered = ph_zalloc((size_t)(g->v->state.version / 8) + 1);
-    size_t n;
     prophet_code rc = covered ? PROPHET_OK : ph_nomem(err);
     for (size_t i = first; i < end && rc >= 0; i++)
         rc = depot_run_versions(g->v, &g->spans.at[i].run, &there, err);
@@ -154,11 +151,12 @@ static prophet_code forked_chain(gap *g, uint32_t ridx, size_t first, size_t end
     for (size_t i = 0; i < unproven->count && rc >= 0; i++) /* stays behind */
         covered[unproven->at[i] / 8] |= (uint8_t)(1u << unproven->at[i] % 8);
     for (uint64_t seq = 1; seq <= top && rc >= 0; seq++) {
-        rc = ph_chains_at(g->v->txn, ridx, seq, at, BRANCHES, &n, err);
-        for (size_t i = 0; rc >= 0 && i < n; i++)
-            if (!(covered[at[i] / 8] & (1u << at[i] % 8)) && !PH_PUSH(*g->out, at[i]))
+        rc = sync_branches(g->v, ridx, seq, &at, err);
+        for (size_t i = 0; rc >= 0 && i < at.count; i++)
+            if (!(covered[at.at[i] / 8] & (1u << at.at[i] % 8)) && !PH_PUSH(*g->out, at.at[i]))
                 rc = ph_nomem(err);
     }
+    ph_free(at.at);
     ph_free(covered);
     ph_free(there.at);
     return rc;

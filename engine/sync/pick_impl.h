@@ -7,6 +7,8 @@ typedef PH_LIST(sync_span) sync_spans;
 typedef PH_LIST(uint64_t) sync_versions;
 /* unproven.c: adds the versions of a replica's changesets that no signature here proves. */
 prophet_code sync_unproven(ph_view *v, const ph_replica_row *rep, sync_versions *out, prophet_error *err);
+/* All versions at this seq of a chain, however often it forks there. `out` begins empty, and may be given again. */
+prophet_code sync_branches(ph_view *v, uint32_t ridx, uint64_t seq, sync_versions *out, prophet_error *err);
 
 /* Ascending versions become spans. */
 prophet_code sync_spans_of(const uint64_t *versions, size_t count, sync_spans *out,

@@ -47,28 +47,46 @@ static prophet_code prove_prev(ph_view *v, uint64_t version, uint8_t *proven, ph
     return rc;
 }
 
+prophet_code sync_branches(ph_view *v, uint32_t ridx, uint64_t seq, sync_versions *out,
+                           prophet_error *err)
+{
+    for (size_t room = BRANCHES;; room *= 2) {
+        size_t n;
+        while (out->count < room)
+            if (!PH_PUSH(*out, 0))
+                return ph_nomem(err);
+        prophet_code rc = ph_chains_at(v->txn, ridx, seq, out->at, room, &n, err);
+        if (rc < 0 || n < room) {
+            out->count = n;
+            return rc;
+        }
+    }
+}
+
 /* Of a forked chain: from the top down, branch by branch. */
 static prophet_code forked_tail(ph_view *v, const ph_replica_row *rep, uint64_t top, uint64_t least,
                                 sync_versions *out, prophet_error *err)
 {
     uint8_t *proven = ph_zalloc((size_t)(v->state.version / 8) + 1);
     ph_arena a = PH_ARENA_INIT;
-    uint64_t at[BRANCHES], position;
+    sync_versions at = { 0 };
+    uint64_t position;
     prophet_code rc = proven ? PROPHET_OK : ph_nomem(err);
     bool open = true;
 
     for (uint64_t seq = top; seq > 0 && (open || seq >= least) && rc >= 0; seq--) {
-        size_t n;
         open = false;
-        rc = ph_chains_at(v->txn, rep->ridx, seq, at, BRANCHES, &n, err);
-        for (size_t i = 0; i < n && rc >= 0; i++) {
-            rc = ph_signatures_get(v->txn, at[i], &position, err);
-            if (rc == PROPHET_OK || at[i] == rep->signed_version || get(proven, at[i]))
-                rc = rc < 0 ? rc : prove_prev(v, at[i], proven, &a, err);
-            else if (rc >= 0 && (rc = add(out, at[i], err)) >= 0)
+        rc = sync_branches(v, rep->ridx, seq, &at, err);
+        for (size_t i = 0; i < at.count && rc >= 0; i++) {
+            const uint64_t one = at.at[i];
+            rc = ph_signatures_get(v->txn, one, &position, err);
+            if (rc == PROPHET_OK || one == rep->signed_version || get(proven, one))
+                rc = rc < 0 ? rc : prove_prev(v, one, proven, &a, err);
+            else if (rc >= 0 && (rc = add(out, one, err)) >= 0)
                 open = true;
         }
     }
+    ph_free(at.at);
     ph_arena_clear(&a);
     ph_free(proven);
     return rc;

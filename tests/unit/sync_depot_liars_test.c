@@ -211,6 +211,31 @@ TEST(a_depot_of_another_database_that_lost_its_root)
     end(&w);
 }
 
+/* ---- forks ------------------------------------------------------------------------------------------------------------- */
+
+/* No lie, but a key that was copied often. */
+TEST(a_chain_that_forks_seventy_times_at_one_place)
+{
+    world w;
+    begin(&w);
+    ph_replica *third = fresh("third", w.database);
+    crafter *l = &w.liar;
+    craft_chain(l, w.database, 1);
+    const ph_id first = l->last;
+    for (int i = 0; i < 70; i++) {
+        craft_changeset(l, w.database, &first, 2);
+        craft_sign(l);
+    }
+    craft_publish(l, w.database, place("d"));
+    CHECK_EQ_UINT(pull(w.reader, "d"), 3 + 71);
+    CHECK_EQ_UINT(publish(w.reader, "other"), 3 + 71);
+    CHECK_EQ_UINT(pull(third, "other"), 3 + 71);
+    CHECK(same(w.reader, third));
+    CHECK_EQ_UINT(publish(third, "other"), 0);
+    ph_replica_close(third);
+    end(&w);
+}
+
 /* ---- names ------------------------------------------------------------------------------------------------------------- */
 
 typedef struct lister { /* a host of the depot "d" that lists names which are paths, too */
