@@ -1,7 +1,6 @@
 /* Publishers of a depot who sign what is not so: a prev that is another's or not the one before, a manifest of another database. Each is left out and named; what
  * the others put there comes all the same, and the next pull goes on once the lie is gone. */
 #include "depot_craft.h"
-#include <dirent.h>
 
 typedef struct world {
     ph_replica *honest, *reader;
@@ -233,90 +232,5 @@ TEST(a_chain_that_forks_seventy_times_at_one_place)
     CHECK(same(w.reader, third));
     CHECK_EQ_UINT(publish(third, "other"), 0);
     ph_replica_close(third);
-    end(&w);
-}
-
-/* ---- names ------------------------------------------------------------------------------------------------------------- */
-
-typedef struct lister { /* a host of the depot "d" that lists names which are paths, too */
-    char key[65];
-    size_t asked;
-} lister;
-
-static prophet_code lister_open(void *ctx, const char *url, const prophet_net_options *o,
-                                void **out, prophet_error *e)
-{
-    (void)url, (void)o, (void)e;
-    *out = ctx;
-    return PROPHET_OK;
-}
-
-static prophet_code lister_get(void *host, const char *name, prophet_net_get *g, prophet_error *e)
-{
-    char path[4600];
-    ph_buf bytes = PH_BUF_INIT;
-    ((lister *)host)->asked++;
-    CHECK(name[0] != '/' && !strstr(name, "..") && strlen(name) < 130);
-    (void)snprintf(path, sizeof path, "%s/%s", place("d"), name);
-    prophet_code rc = PROPHET_DONE;
-    if (ph_path_exists(path) && (rc = ph_file_slurp(path, 1u << 24, &bytes, e)) >= 0) {
-        g->total = bytes.len;
-        rc = g->sink(g->ctx, ph_buf_slice(&bytes), e);
-    }
-    ph_buf_clear(&bytes);
-    return rc;
-}
-
-static prophet_code lister_list(void *host, const char *folder, prophet_net_name_fn each, void *ctx,
-                                prophet_error *e)
-{
-    static const char *const around[][2] = {
-        { "", "/manifest/.." },   { "", "/../manifest" },
-        { "../", "/manifest" },   { "/", "/manifest" },
-        { "", "/..%2fmanifest" }, { "", "/./manifest" },
-        { "", "//manifest" },     { "", "/" },
-        { "", "\\..\\manifest" }, { "a", "/manifest" },
-        { "", "/manifest\n" },    { "../../../etc/passwd", "" }
-    };
-    const lister *l = host;
-    char name[4400];
-    prophet_code rc = PROPHET_OK;
-    CHECK_EQ_STR(folder, "");
-    for (size_t i = 0; i < sizeof around / sizeof *around && rc >= 0; i++) {
-        (void)snprintf(name, sizeof name, "%s%s%s", around[i][0], l->key, around[i][1]);
-        rc = each(ctx, name, 10, e);
-    }
-    (void)snprintf(name, sizeof name, "%s/%s", place("d"), l->key);
-    DIR *d = opendir(name);
-    REQUIRE(d != NULL);
-    for (const struct dirent *f; rc >= 0 && (f = readdir(d)) != NULL;) { /* "." and ".." as well */
-        (void)snprintf(name, sizeof name, "%s/%.200s", l->key, f->d_name);
-        rc = each(ctx, name, PROPHET_WHOLE, e);
-    }
-    closedir(d);
-    return rc;
-}
-
-TEST(names_of_a_listing_that_are_paths_are_never_asked_for)
-{
-    world w;
-    lister l = { .asked = 0 };
-    prophet_transport t = { .size = sizeof t,
-                            .scheme = "lister",
-                            .ctx = &l,
-                            .open = lister_open,
-                            .get = lister_get,
-                            .list = lister_list };
-    const prophet_transport none = { .size = sizeof none, .scheme = "lister" };
-    ph_sync_report rep;
-    begin(&w);
-    ph_hex(ph_replica_key(w.honest)->b, 32, l.key);
-    REQUIRE_OK(ph_net_add(&t, &err), &err);
-    CHECK_OK(ph_sync_pull(w.reader, "lister:d", NULL, &rep, &err), &err);
-    CHECK_EQ_STR(rep.notice, "");
-    ph_sync_report_clear(&rep);
-    CHECK(same(w.reader, w.honest));
-    CHECK(l.asked > 2); /* root, manifest, segment */
-    REQUIRE_OK(ph_net_add(&none, &err), &err);
     end(&w);
 }
