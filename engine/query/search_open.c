@@ -277,7 +277,7 @@ prophet_code ph_search_open(search *s, query_run *r, const node *n, const ph_tex
         qsort(s->groups, s->group_count, sizeof *s->groups, by_keys);
     if (rc < 0)
         return rc;
-    s->sole = plan_only ? NULL : sole_of(s);
+    s->sole = sole_of(s);
     return PROPHET_OK;
 }
 

@@ -134,10 +134,13 @@ prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *name
         return PROPHET_OK;
     ph_new_history h = { wr->rec.number, version, 0, NULL };
     bool changed_too = s->history.count && s->history.at[s->history.count - 1].version == version;
-    for (size_t i = s->history.count;
-         changed_too && i > 0 && s->history.at[i - 1].version == version; i--)
-        if (s->history.at[i - 1].number == wr->rec.number)
+    for (size_t i = s->history.count; changed_too && i > 0; i--) {
+        const ph_new_history *other = &s->history.at[i - 1];
+        if (other->version != version && !other->fresh)
+            break;
+        if (other->version && other->number == wr->rec.number)
             h.version = 0; /* its row says where the change is */
+    }
     if (h.version && !PH_PUSH(s->history, h))
         return ph_nomem(err);
     if ((rc = ph_cell_ballot_put(s->txn, &wr->rec, c, &b, &s->r->scratch, err)) < 0)

@@ -172,6 +172,27 @@ describe("a changeset that is taken back twice", function()
     assert.truthy(db:log_json({ limit = 1 }):find('"votes":{"inc":-5,"remove":[{"value":1,"over":["' .. x .. '"]}]}', 1, true))
   end)
 
+  it("is counted in the past of who pulled it, with what was written beside votes and new records", function()
+    local other = place.clone(db, "bob")
+    ticket:must(t.id):set { status = "closed" }
+    other.types.ticket:must(t.id):set { status = "open" }
+    db:pull(other.path)
+    db:change("all at once", function()
+      ticket:must(t.id):incr("votes", 4)
+      ticket:create { summary = "another" }
+      place.list(db:conflicts { status = "open" })[1]:vote "closed"
+    end)
+    db:revert(x)
+    local then_ = db:version()
+    ticket:must(t.id):set { summary = "later" }
+    other:pull(db.path)
+    for _, one in ipairs { db, other } do
+      assert.equal(6, votes(one))
+      assert.equal(6, votes(one:as_of(then_)))
+      assert.equal(0, one:check().faults)
+    end
+  end)
+
   it("writes an old value once, and does not part it from what came after", function()
     t = ticket:must(t.id):set { summary = "bad" }
     local bad = db:head()[1]
