@@ -45,6 +45,38 @@ prophet_code sync_check_parent(const char *path, prophet_error *err)
     return S_ISDIR(st.st_mode) ? PROPHET_OK : ph_fail_create(err, ENOTDIR, path);
 }
 
+/* All that is here has come just now, some of it before the pull began anew. */
+static prophet_code count_all(ph_replica *to, ph_sync_report *rep, prophet_error *err)
+{
+    ph_view *v;
+    prophet_code rc = ph_view_begin(to, &v, err);
+    if (rc < 0)
+        return rc;
+    rep->changesets = v->state.version;
+    rep->replicas = v->state.replicas;
+    ph_view_end(v);
+    return PROPHET_OK;
+}
+
+/* One publisher's lie keeps nobody from what the others have: it is told, and every pull tells it again. */
+static prophet_code pull_what_is_right(ph_replica *to, const sync_source *from,
+                                       const ph_sync_options *so, ph_sync_report *rep,
+                                       prophet_error *err)
+{
+    prophet_error why = { 0 };
+    prophet_code rc = sync_source_pull(to, from, so, rep, &why), counted;
+    if (rc < 0 && rep->left_out) {
+        if ((counted = count_all(to, rep, err)) < 0)
+            return counted;
+        (void)snprintf(rep->notice, sizeof rep->notice, "left out: %s", why.message);
+        if (rep->changesets > 0)
+            return PROPHET_OK;
+    }
+    if (rc < 0 && err)
+        *err = why;
+    return rc;
+}
+
 static prophet_code fill(const sync_source *from, const ph_uuid *database, const char *tmp,
                          const ph_sync_options *so, ph_sync_report *rep, prophet_error *err)
 {
@@ -56,7 +88,7 @@ static prophet_code fill(const sync_source *from, const ph_uuid *database, const
     if (rc < 0)
         return rc;
     if ((rc = ph_replica_open(tmp, &o, &to, err)) >= 0) {
-        if ((rc = sync_source_pull(to, from, so, rep, err)) >= 0)
+        if ((rc = pull_what_is_right(to, from, so, rep, err)) >= 0)
             rc = ph_replica_flush(to, err);
         if (rc >= 0 && from->kind != SYNC_BUNDLE && !(so && so->dry_run))
             sync_saw(to, from->text);

@@ -182,6 +182,7 @@ static prophet_code pull(depot *d, bool known, ph_sync_report *rep, prophet_erro
         (void)snprintf(rep->notice, sizeof rep->notice, "%s: %s", d->url, d->warning);
     if (d->failed)
         *err = d->why;
+    rep->left_out = d->failed != 0;
     return d->failed;
 }
 

@@ -47,6 +47,7 @@ typedef struct ph_sync_report {
     ph_id *writers; /* the new ones first; in the report's arena */
     size_t writer_count, new_writer_count;
     bool dry_run, own_chain;
+    bool left_out;    /* of a depot: what some publisher put there was refused, the rest came */
     char notice[512]; /* what a person should be told, or "" */
     ph_arena arena;
 } ph_sync_report;

@@ -76,6 +76,25 @@ static void refused(world *w, prophet_code code, const char *why, uint64_t sound
     ph_sync_report_clear(&rep);
 }
 
+TEST(a_clone_has_all_that_is_so)
+{
+    world w;
+    ph_sync_report rep;
+    begin(&w);
+    craft_chain(&w.liar, w.database, 1);
+    craft_changeset(&w.liar, w.database, &w.head, 2);
+    craft_sign(&w.liar);
+    craft_publish(&w.liar, w.database, place("d"));
+    char to[4200];
+    (void)snprintf(to, sizeof to, "%s", place("clone"));
+    CHECK_OK(ph_sync_clone(place("d"), to, NULL, &rep, &err), &err);
+    CHECK_HAS(rep.notice, "left out: ");
+    CHECK_HAS(rep.notice, "its prev is not");
+    CHECK_EQ_UINT(rep.changesets, version_of(w.honest) + 1);
+    ph_sync_report_clear(&rep);
+    end(&w);
+}
+
 /* Who comes first is by chance of the keys: many times. What prev names comes with the same pull, or is here already. */
 TEST(a_prev_of_another_chain)
 {
