@@ -19,7 +19,7 @@ TEST_PACKAGES="
 git
 lua-busted lua-check
 python3 python3-cbor2
-openssl nginx-light libnginx-mod-http-dav-ext apache2-bin rsync openssh-server openssh-client
+openssl curl nginx-light libnginx-mod-http-dav-ext apache2-bin rsync openssh-server openssh-client
 clang-format clang-tidy
 clang libclang-rt-14-dev llvm
 libavahi-client-dev avahi-daemon dbus-daemon iproute2
