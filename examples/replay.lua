@@ -12,6 +12,14 @@ local f = require "prophet.fields"
 
 local here = (arg[0] or ""):match "^(.*)/[^/]*$" or "."
 
+local USAGE = "usage: prophet-lua replay.lua FILE | --git DIR  [--in PREFIX]"
+
+-- For whoever called it wrongly: a line, and no traceback.
+local function refuse(text)
+  io.stderr:write("replay.lua: ", text, "\n")
+  os.exit(2, true)
+end
+
 -- ---- reading a history -------------------------------------------------------------------------------
 
 -- What git stores need not be UTF-8; texts of records are.
@@ -21,7 +29,8 @@ end
 
 local function read_lines(path)
   local commits = {}
-  local file <close> = assert(io.open(path))
+  local file <close>, why = io.open(path)
+  if not file then refuse(why) end
   for line in file:lines() do
     local c = prophet.json.decode(line)
     local deleted = {}
@@ -43,7 +52,7 @@ local GIT_LOG = "git -C %s -c log.showSignature=false log -z --reverse --topo-or
 local function read_git(dir)
   local pipe = assert(io.popen(GIT_LOG:format(quoted(dir)), "r"))
   local text = pipe:read "a"
-  if not pipe:close() then error("git log failed in " .. dir, 0) end
+  if not pipe:close() then refuse("git log failed in " .. dir) end
   local commits, meta = {}, nil
   for token in text:gmatch "([^\0]*)\0?" do
     local head = not meta and token:match "^\n?\1(.*)$"
@@ -185,16 +194,23 @@ local function count_conflicts(db)
   return all, open, votes
 end
 
-local function main()
+-- What is given on the line: how it is read, the file or directory, and where the replicas go.
+local function read_line()
   local how, source, prefix = "file", nil, nil
   local i = 1
   while arg[i] do
     if arg[i] == "--git" then how = "git"
-    elseif arg[i] == "--in" then i, prefix = i + 1, arg[i + 1]
+    elseif arg[i] == "--in" and arg[i + 1] then i, prefix = i + 1, arg[i + 1]
+    elseif source or arg[i]:find "^%-" then refuse(USAGE)
     else source = arg[i] end
     i = i + 1
   end
-  if not source then error("usage: replay.lua FILE | --git DIR  [--in PREFIX]", 0) end
+  if not source then refuse(USAGE) end
+  return how, source, prefix
+end
+
+local function main()
+  local how, source, prefix = read_line()
   if not prefix then
     prefix = os.tmpname()
     os.remove(prefix)

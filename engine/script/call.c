@@ -45,7 +45,15 @@ static prophet_code stopped(lua_State *L, int status, prophet_error *err)
 
 prophet_code script_call(lua_State *L, int nargs, int nresults, bool keep_error, prophet_error *err)
 {
-    int status = lua_pcall(L, nargs, nresults, 0);
+    int handler = 0;
+    if (keep_error && script_traces(L)) { /* raised again above us, when the stack is gone */
+        handler = lua_gettop(L) - nargs;
+        lua_pushcfunction(L, script_note_trace);
+        lua_insert(L, handler);
+    }
+    int status = lua_pcall(L, nargs, nresults, handler);
+    if (handler)
+        lua_remove(L, handler);
     if (status == LUA_OK)
         return PROPHET_OK;
     prophet_code rc = stopped(L, status, err);

@@ -55,11 +55,12 @@ int script_exit_status(prophet_code code)
     return 7;
 }
 
-/* Strangers get a traceback; error objects say what is wrong by themselves. */
+/* Strangers get a traceback into their text; of error objects it is noted beside them. */
 static int l_handler(lua_State *L)
 {
-    if (lua_type(L, 1) == LUA_TSTRING)
-        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    if (lua_type(L, 1) != LUA_TSTRING)
+        return script_note_trace(L);
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
     return 1;
 }
 
@@ -100,6 +101,22 @@ static void report(const script_program *p, const prophet_error *err)
     script_report("prophet-lua", err, p->json);
 }
 
+/* An error object (at the top), with where it was raised. */
+static void report_object(const script_program *p, const prophet_error *err)
+{
+    const char *trace = p->json ? NULL : script_trace_push(p->s.L, -1);
+    const char *rest = trace ? strchr(trace, '\n') : NULL;
+    if (rest) {
+        (void)fprintf(stderr, "prophet-lua: %.*s%s: %s%s%s%s%s\n", (int)(rest - trace), trace,
+                      prophet_code_name(err->code), err->message, err->hint[0] ? " (" : "",
+                      err->hint, err->hint[0] ? ")" : "", rest + 1);
+    } else {
+        report(p, err);
+    }
+    if (!p->json)
+        lua_pop(p->s.L, 1);
+}
+
 /* Prints what was raised (at the top) in full: a traceback is longer than a prophet_error holds. */
 static prophet_code report_raised(const script_program *p, int status)
 {
@@ -119,7 +136,7 @@ static prophet_code report_raised(const script_program *p, int status)
     }
     prophet_code code = script_error_at(L, -1, &err);
     if (lua_type(L, -1) != LUA_TSTRING)
-        report(p, &err);
+        report_object(p, &err);
     else if (!p->json || !say_json(prophet_code_name(code), lua_tostring(L, -1), ""))
         (void)fprintf(stderr, "prophet-lua: %s\n", lua_tostring(L, -1));
     return code;
@@ -215,6 +232,7 @@ static int l_make(lua_State *L)
     lua_setglobal(L, "prophet");
     if (!m->o->sandbox && (m->o->instructions || m->o->milliseconds))
         sandbox_guard(L);
+    script_traces_open(L);
     set_args(L, m);
     m->p->state = script_state_of(L);
     if (m->o->database)

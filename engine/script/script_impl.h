@@ -42,6 +42,12 @@ void script_push_error(lua_State *L, const prophet_error *err); /* pushes the er
 prophet_code script_error_at(lua_State *L, int idx, prophet_error *err); /* may raise for lack of memory */
 prophet_code script_code_of(const char *name); /* PROPHET_ESCRIPT for a stranger */
 
+/* Where error objects were raised (trace.c): noted in the states of programs alone. */
+void        script_traces_open(lua_State *L);         /* from here on it is noted */
+bool        script_traces(lua_State *L);              /* is it? */
+int         script_note_trace(lua_State *L);          /* a message handler; leaves what was raised as it is */
+const char *script_trace_push(lua_State *L, int idx); /* pushes "place: \ntraceback" of the value at idx, else nil, which is NULL */
+
 /* The one place where C enters Lua (call.c): the function and its arguments are on the stack. Codes below 0: err is filled, nothing is left
  * on the stack. keep_error: the raised value is left instead (to be raised again untouched). */
 prophet_code script_call(lua_State *L, int nargs, int nresults, bool keep_error, prophet_error *err);

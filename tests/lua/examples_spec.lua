@@ -51,6 +51,16 @@ describe("an example", function()
     assert.equal(0, cli.run(dir, "prophet", { "check", "--db", "r-002" }).status)
   end)
 
+  it("replay: a wrong line gets a line back", function()
+    for said, args in pairs { ["usage: "] = {}, ["usage: prophet"] = { "--gti", "." }, ["nothere"] = { "nothere" },
+      ["git log failed in nothere"] = { "--git", "nothere" } } do
+      local r = cli.run(dir, "prophet-lua", { cli.source .. "/examples/replay.lua", table.unpack(args) })
+      assert.equal(2, r.status, r.err)
+      assert.truthy(r.err:find("replay.lua: ", 1, true) and r.err:find(said, 1, true), r.err)
+      assert.falsy(r.err:find("traceback", 1, true), r.err)
+    end
+  end)
+
   it("replay: a git repository with names that need care", function()
     local made = os.execute(([[cd '%s' && unset LD_PRELOAD && exec >/dev/null 2>&1 && git init -q "it's" && cd "it's" &&
       git config user.email ann@example.org && git config user.name Ann && git config commit.gpgsign false &&

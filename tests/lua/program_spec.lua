@@ -34,13 +34,36 @@ describe("prophet-lua", function()
   end)
 
   it("answers failures by their code", function()
-    fails(3, "not_found: ", { "-e", 'prophet.open "nowhere"' })
-    fails(2, "usage: prophet has no", { "-e", "prophet.opne()" })
+    fails(3, "%(command line%):1: not_found: ", { "-e", 'prophet.open "nowhere"' })
+    fails(2, "line%):1: usage: prophet has no", { "-e", "prophet.opne()" })
     fails(7, "boom.*traceback", { "-e", "error 'boom'" })
     fails(7, "syntax", { "-e", "x x" })
     fails(3, "nowhere", { "--db", "nowhere", "-e", "print(1)" })
     fails(7, "nothere", { "nothere.lua" })
     assert.equal(5, run({ "-e", "os.exit(5)" }).status)
+  end)
+
+  it("says where in the script an error object came from", function()
+    assert.equal(0, run({ "-e", [[local f = require "prophet.fields"
+      prophet.open("d", { create = true }):define(f.record "ticket" { f.string "summary" { required = true } })]] }).status)
+    local function at(place, code)
+      cli.write(dir .. "/x.lua", code)
+      local r = run { "--db", "d", "x.lua" }
+      assert.equal(4, r.status, r.err)
+      assert.equal("prophet-lua: " .. place .. ": validation: ticket.summary is required", cli.lines(r.err)[1])
+      assert.truthy(r.err:find("\nstack traceback:\n\t" .. place .. ": in ", 1, true), r.err)
+      assert.falsy(r.err:find("prophet.types", 1, true), r.err)
+      return r.err
+    end
+    at("x.lua:2", "local t = db.types.ticket\nt:create {}")
+    local inner = "local t = db.types.ticket\nlocal function make()\n  return (t:create {})\nend\n"
+    assert.truthy(at("x.lua:3", inner .. "make()"):find("x.lua:5: in main chunk", 1, true))
+    at("x.lua:3", inner .. "db:change(function() make() end)")
+    at("x.lua:3", inner .. "local ok, err = pcall(db.change, db, make)\nassert(err.message == 'ticket.summary is required')\nerror(err, 0)")
+    at("x.lua:2", "for i = 1, 2 do\n  db:change('why', function() db:change(function() db.types.ticket:create {} end) end)\nend")
+    assert.truthy(run({ "--json", "--db", "d", "x.lua" }).err:find '^{"error":{"code":"validation","message":"ticket.summary is required"')
+    fails(4, "^prophet%-lua: %(command line%):1: validation: ", { "--db", "d", "-e", "db.types.ticket:create {}" })
+    assert.equal(0, run({ "--db", "d", "-e", "os.exit(pcall(db.types.ticket.create, db.types.ticket, {}) and 1 or 0)" }).status)
   end)
 
   it("opens a database as db", function()
@@ -64,7 +87,7 @@ describe("prophet-lua", function()
     local function interrupted(code)
       local r = cli.run(dir, "prophet-lua", { "-e", code }, { env = "timeout --preserve-status -s INT 0.3" })
       assert.equal(130, r.status, r.out .. r.err)
-      assert.truthy(r.err:find "interrupted", r.err)
+      assert.equal("prophet-lua: interrupted: interrupted\n", r.err)
     end
     interrupted "while true do end"
     interrupted "while true do pcall(function() while true do end end) end"
