@@ -88,6 +88,8 @@ prophet_code api_put_votes(api_map *m, ph_view *v, const ph_conflict *c, bool de
         if (vote->by_resolver)
             api_put_text(&f, "resolver", vote->resolver);
         api_put(&f, "counts", prophet_bool(vote->counts));
+        if (vote->replaced)
+            api_put(&f, "replaced", prophet_bool(true));
         api_put_writer(&f, &by);
         api_push_map(&l, &f);
     }

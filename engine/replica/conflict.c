@@ -70,7 +70,7 @@ static void mark_deciding(const ph_cell_question *q, const ph_outcome *o, ph_con
 {
     bool full = false, any = false;
     for (size_t i = 0; i < count; i++) {
-        at[i].decides = at[i].counts && !replaced(q, &q->ballots[of[i]]);
+        at[i].decides = at[i].counts && !at[i].replaced;
         full = full || (at[i].decides && saw_all(q, o, &q->ballots[of[i]]));
     }
     for (size_t i = 0; i < count; i++) {
@@ -98,7 +98,9 @@ static prophet_code votes(const ph_cell_story *story, const ph_cell_question *q,
             continue;
         of[out->vote_count] = i;
         at[out->vote_count] = story->votes[i];
-        at[out->vote_count++].counts = ph_ballot_counts(q, b);
+        at[out->vote_count].counts = ph_ballot_counts(q, b);
+        at[out->vote_count].replaced = replaced(q, b);
+        out->vote_count++;
     }
     if (o->status == PH_DECIDED)
         mark_deciding(q, o, at, of, out->vote_count);

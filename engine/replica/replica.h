@@ -306,6 +306,7 @@ typedef struct ph_conflict_candidate {
 typedef struct ph_conflict_vote {
     uint64_t version; /* the changeset that carries it: replica, author, time */
     bool by_resolver, counts;
+    bool replaced; /* a later one of the same voter counts instead */
     bool decides; /* it is one of those that made the outcome what it is */
     prophet_slice choice, resolver, reason;
 } ph_conflict_vote;

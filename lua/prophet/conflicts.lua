@@ -27,7 +27,7 @@ end
 
 -- ---- looking -------------------------------------------------------------------------------------------
 
---- Who voted for what: an iterator of {replica, by, value, unset, reason, resolver, counts, author, time, changeset}.
+--- Who voted for what: an iterator of {replica, by, value, unset, reason, resolver, counts, replaced, author, time, changeset}.
 function methods.votes(c)
   local votes, i = rawget(c, PRIVATE).votes, 0
   return function()
@@ -65,7 +65,7 @@ local function outcome_of(c)
   local outcome = c.outcome or {}
   local cast, counting = 0, 0
   for vote in c:votes() do
-    if vote.counts then
+    if vote.counts and not vote.replaced then -- each voter once
       counting = counting + 1
       if vote.value == outcome.value and not vote.unset == not outcome.unset then cast = cast + 1 end
     end

@@ -173,13 +173,20 @@ describe("an exchange", function()
     local v = c:votes()()
     assert.same({ ann.replica, "person", "open", "still failing here" }, { v.replica, v.by, v.value, v.reason })
     assert.truthy(tostring(c):find("-> open [decided, 1 of 1 votes]", 1, true))
+    c = c:vote("open"):vote("closed"):vote "open" -- a voter counts once: by the newest vote
+    assert.equal(4, #place.list(c:votes()))
+    assert.truthy(tostring(c):find("-> open [decided, 1 of 1 votes]", 1, true), tostring(c))
+    local replaced = {}
+    for one in c:votes() do replaced[#replaced + 1] = one.replaced or false end
+    assert.same({ true, true, true, false }, replaced)
     assert.equal("open", anns().status)
     assert.equal("votes", anns():blame().status.decided_by)
     quiet()
     assert.equal("open", bobs().status)
     the(bob):vote(the(bob).candidates[1])
     quiet()
-    assert.equal(2, #place.list(the(ann):votes()))
+    assert.equal(5, #place.list(the(ann):votes()))
+    assert.truthy(tostring(the(ann)):find " of 2 votes%]", tostring(the(ann)))
     local version = ann:version()
     c = the(ann):resolve "closed"
     assert.equal(version + 1, ann:version())

@@ -6,7 +6,7 @@ local function votes_of(conflict)
   local out = {}
   for vote in conflict:votes() do
     out[#out + 1] = { replica = vote.replica, by = vote.by, value = vote.value, unset = vote.unset, reason = vote.reason,
-      resolver = vote.resolver, counts = vote.counts }
+      resolver = vote.resolver, counts = vote.counts, replaced = vote.replaced }
   end
   return out
 end
