@@ -65,8 +65,9 @@ describe("every command", function()
       ["remote remove there"] = { dry_run = true, removed = "there" }, ["remote rename there here"] = { dry_run = true, renamed = "there", to = "here" },
       ["export -o out"] = { dry_run = true, output = "out" }, ["settings colours red"] = { dry_run = true, name = "colours" },
       ["bundle b"] = { dry_run = true, changesets = 2 }, ["publish d.depot"] = { dry_run = true, changesets = 2 },
-      ["clone .prophet c"] = { dry_run = true, changesets = 2 }, ["create ticket summary=x"] = { n = 2 }, ["delete #1"] = { deleted = true },
-      ["update #1 status=open"] = { n = 1 },
+      ["clone .prophet c"] = { dry_run = true, changesets = 2 }, ["create ticket summary=x"] = { dry_run = true, n = 2 },
+      ["delete #1"] = { dry_run = true, deleted = true }, ["schema apply ticket.lua"] = { dry_run = true, changed = false },
+      ["update #1 status=open"] = { dry_run = true, n = 1 },
     } do
       local said = one(args .. " --dry-run --json")
       for name, value in pairs(wanted) do assert.equal(value, said[name], args .. ": " .. name) end

@@ -228,9 +228,22 @@ describe("the command line", function()
     assert.equal(before, ok("digest"))
     ok("create", "ticket", "summary=x")
     before = ok("digest")
-    ok("update", "#1", "status=open", "--dry-run")
-    ok("delete", "#1", "--dry-run")
-    assert.equal(before, ok("digest"))
+    for args, said in pairs {
+      ["create ticket summary=y"] = "would create #2 new    y", ["update #1 status=open"] = "would update #1 open   x",
+      ["delete #1"] = "would delete #1 new    x", ["settings colours red blue"] = "would set colours: red,blue",
+      ["settings colours --unset"] = "would unset colours", ["schema apply ticket.lua"] = "ticket: nothing new",
+      ["schema apply other.lua"] = "other: would be defined",
+    } do
+      cli.write(dir .. "/other.lua", 'return require("prophet.fields").record "other" {}')
+      local words = { "--dry-run" }
+      for word in args:gmatch "%S+" do words[#words + 1] = word end
+      assert.equal(said .. "\n", ok(table.unpack(words)), args)
+      assert.equal("", args:find "apply" and "" or ok("--quiet", table.unpack(words)))
+      assert.equal(before, ok("digest"))
+    end
+    ok("update", "#1", "status=open")
+    assert.equal("would revert #1 new    x\n", ok("revert", "#1", "2", "--dry-run"))
+    assert.truthy(ok("show", "#1"):find("open", 1, true))
   end)
 
   it("prints the log and the export of the contract", function()
@@ -273,8 +286,7 @@ describe("the command line", function()
     assert.equal(ok("digest"), ok("digest", "--db", "copy"))
     ok("--db", "copy", "update", "#1", "status=open")
     ok("update", "#1", "status=closed", "summary=y")
-    local dry = ok("pull", "copy", "--dry-run")
-    assert.truthy(dry)
+    assert.truthy(ok("pull", "copy", "--dry-run"))
     fails(1, "conflicts")
     ok("pull", "copy")
     local c = objects(ok("conflicts", "--json"))[1]
@@ -283,6 +295,11 @@ describe("the command line", function()
     assert.equal("new", c.base)
     assert.equal(5, prophet("conflicts", "--strict").status)
     assert.equal(5, prophet("pull", "copy", "--strict").status)
+    local dry = ok("vote", "#1.status", "open", "--dry-run")
+    assert.truthy(dry:find "^would vote open in ticket #1 status: .* %[undecided%]\n$", dry)
+    dry = ok("resolve", "#1.status", "open", "--dry-run")
+    assert.truthy(dry:find "^would write open in ticket #1 status: .* %[undecided%]\n$", dry)
+    assert.equal(0, #objects(ok("conflicts", "--json"))[1].votes)
     ok("vote", c.id:sub(1, 10), "open", "--reason", "it does")
     c = objects(ok("conflicts", "--json"))[1]
     assert.equal(true, c.decided)

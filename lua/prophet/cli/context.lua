@@ -193,6 +193,20 @@ function Context:told(value, text)
   return self:result(value, not self.options.quiet and text or nil)
 end
 
+--- The same of what fn did in `change`: a dry run says "would <verb>" before the text, and dry_run in the object.
+---@param verb string
+---@param value fun(): table
+---@param text fun(): string?
+---@param get? fun(name: string): any
+function Context:did(verb, value, text, get)
+  if not self.options.dry_run then return self:result(value, text, get) end
+  self:result(function()
+    local said = value()
+    said.dry_run = true
+    return said
+  end, not self.options.quiet and ("would %s %s"):format(verb, text()) or nil, get)
+end
+
 --- Runs fn in one change, or only tries it with --dry-run: then nothing is written.
 ---@param db table
 ---@param message string?

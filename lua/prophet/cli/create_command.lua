@@ -22,6 +22,6 @@ return {
       fields[name] = by_name[name] and values.read(text, by_name[name], ctx, db) or text
     end
     local record = ctx:change(db, ctx.options.message, function() return type:create(fields) end)
-    records.line(ctx, record)
+    records.line(ctx, record, "create")
   end,
 }

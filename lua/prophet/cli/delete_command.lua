@@ -13,8 +13,8 @@ return {
         local record = lookup.record(db, nil, name)
         local line = tostring(record)
         record:delete()
-        ctx:result({ type = record.type, record = record.id, n = record.n, deleted = true },
-          not ctx.options.quiet and "deleted " .. line or nil)
+        ctx:told({ type = record.type, record = record.id, n = record.n, deleted = true },
+          (ctx.options.dry_run and "would delete " or "deleted ") .. line)
       end
     end)
   end,

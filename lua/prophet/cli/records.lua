@@ -29,8 +29,9 @@ end
 --- One line of a record: as its type's summary says.
 ---@param ctx table
 ---@param record table
-function M.line(ctx, record)
-  ctx:result(function() return M.plain(record) end, function() return tostring(record) end, M.getter(record))
+---@param verb? string  what was done to it, or would be
+function M.line(ctx, record, verb)
+  ctx:did(verb, function() return M.plain(record) end, function() return tostring(record) end, M.getter(record))
 end
 
 --- All of a record.

@@ -7,6 +7,6 @@ return {
   about = settle.about,
   options = { { name = "unset", doc = "VALUE is not looked at: the field shall be empty" } },
   run = function(ctx)
-    return settle.run(ctx, function(c, value) c:resolve(value) end)
+    return settle.run(ctx, "write", function(c, value) c:resolve(value) end)
   end,
 }

@@ -17,7 +17,7 @@ nothing of it is left. A record gets the fields that it had at the point, delete
       return take_back.run(ctx, db, function() return db:revert(changeset) end)
     end
     ctx:change(db, nil, function()
-      records.line(ctx, lookup.record(db, nil, ctx.args[1], true):revert(point.parse(ctx.args[2])))
+      records.line(ctx, lookup.record(db, nil, ctx.args[1], true):revert(point.parse(ctx.args[2])), "revert")
     end)
   end,
 }

@@ -80,20 +80,25 @@ function verbs.check(ctx)
   end
 end
 
+-- Does defining it change what is stored?
+local function define(ctx, db, record)
+  local json = ctx.prophet.json
+  local known = e.try(function() return json.encode(db.types[record.name]:schema()) end)
+  return json.encode(db:define(record):schema()) ~= known
+end
+
 function verbs.apply(ctx)
-  local records = {}
+  local records, new = {}, {}
   for i = 2, #ctx.args do records[#records + 1] = load(ctx.args[i]) end
-  local db, before
   progress.run(ctx, function(tell) -- of indexes that are built for records that are there
-    db = ctx:open(false, tell)
-    before = db:version()
+    local db = ctx:open(false, tell)
     ctx:change(db, "schema", function()
-      for _, record in ipairs(records) do db:define(record) end
+      for i, record in ipairs(records) do new[i] = define(ctx, db, record) end
     end)
   end)
-  for _, record in ipairs(records) do
-    ctx:result({ name = record.name, changed = db:version() > before },
-      not ctx.options.quiet and ("%s: %s"):format(record.name, db:version() > before and "defined" or "nothing new") or nil)
+  local done = ctx.options.dry_run and "would be defined" or "defined"
+  for i, record in ipairs(records) do
+    ctx:told({ name = record.name, changed = new[i] }, ("%s: %s"):format(record.name, new[i] and done or "nothing new"))
   end
 end
 

@@ -16,7 +16,9 @@ return {
       if ctx.options.text then value = table.concat(value, " ") end
       if ctx.options.unset then value = nil end
       ctx:change(db, nil, function() db.settings[name] = value end)
-      return ctx:result({ name = name, value = value, dry_run = ctx.options.dry_run }, nil)
+      local dry = ctx.options.dry_run
+      local would = value == nil and "would unset " .. name or ("would set %s: %s"):format(name, format.plain(value))
+      return ctx:result({ name = name, value = value, dry_run = dry }, dry and not ctx.options.quiet and would or nil)
     end
     local db = ctx:read()
     local found = false

@@ -21,16 +21,17 @@ local function value_of(ctx, db, c, text)
 end
 
 --- Finds the conflict and the value, lets `act` do it, and shows what came of it.
-function M.run(ctx, act)
+---@param ctx table
+---@param verb string  "vote"
+---@param act fun(c: table, value: any)
+function M.run(ctx, verb, act)
   local db = ctx:open()
   local c = lookup.conflict(db, ctx.args[1])
   local value = value_of(ctx, db, c, ctx.args[2])
   ctx:change(db, nil, function() act(c, value) end)
-  for now in db:conflicts { type = c.type } do
-    if now.id == c.id then
-      ctx:result(function() return plain.of(now) end, function() return tostring(now) end)
-    end
-  end
+  local now = db:conflict(c.id) -- a dry run leaves it as it is: what comes of a vote is seen when it is written
+  ctx:did(("%s %s in"):format(verb, value == ctx.prophet.unset and "unset" or ctx.args[2]), function() return plain.of(now) end,
+    function() return tostring(now) end)
 end
 
 return M

@@ -44,6 +44,6 @@ return {
       for i = 2, #ctx.args do now = apply(now, ctx, db, by_name, ctx.args[i]) end
       return now
     end)
-    records.line(ctx, record)
+    records.line(ctx, record, "update")
   end,
 }

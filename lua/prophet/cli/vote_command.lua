@@ -10,6 +10,6 @@ return {
     { name = "unset", doc = "VALUE is not looked at: the field shall be empty" },
   },
   run = function(ctx)
-    return settle.run(ctx, function(c, value) c:vote(value, { reason = ctx.options.reason }) end)
+    return settle.run(ctx, "vote", function(c, value) c:vote(value, { reason = ctx.options.reason }) end)
   end,
 }
