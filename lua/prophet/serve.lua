@@ -47,19 +47,39 @@ local function text(value, what)
   return value
 end
 
+local TOKENS = 'tokens = { { token = "..", right = "read" or "write" }, .. }'
+
+local function refuse(message)
+  e.raise { code = "usage", message = message, hint = TOKENS }
+end
+
+-- The option tokens. A shape that is not understood is refused: without its tokens reading would be open to everybody. What is there besides may be
+-- a token, and is not named.
+local function list_of(tokens)
+  if type(tokens) ~= "table" then refuse(("option tokens is a %s, not a list"):format(type(tokens))) end
+  local list = {}
+  for i, one in ipairs(tokens) do
+    local right = type(one) == "table" and one.right
+    if right ~= "read" and right ~= "write" then refuse(("tokens: number %d says no right"):format(i)) end
+    for name in pairs(one) do
+      if name ~= "token" and name ~= "right" then refuse(("tokens: number %d has more than token and right"):format(i)) end
+    end
+    list[i] = { token = text(one.token, "a token"), write = right == "write" }
+  end
+  for name in pairs(tokens) do
+    if not list[name] then refuse "option tokens is a list without names" end
+  end
+  if #list == 0 then refuse "option tokens holds no token" end
+  return list
+end
+
 local function tokens_of(options)
   local list = {}
   if options.token ~= nil then list[1] = { token = text(options.token, "option token"), write = true } end
   if options.read_token ~= nil then
     list[#list + 1] = { token = text(options.read_token, "option read_token"), write = false }
   end
-  for i, one in ipairs(options.tokens or {}) do
-    local right = type(one) == "table" and one.right
-    if right ~= "read" and right ~= "write" then
-      e.raise { code = "usage", message = ("tokens: number %d says no right"):format(i), hint = '{ token = "..", right = "read" or "write" }' }
-    end
-    list[#list + 1] = { token = text(one.token, "a token"), write = right == "write" }
-  end
+  for _, one in ipairs(options.tokens ~= nil and list_of(options.tokens) or {}) do list[#list + 1] = one end
   return list
 end
 
@@ -73,7 +93,11 @@ end
 
 --- Checks the options of db:serve.
 function M.options(options)
-  return strict.options("serve", options, known)
+  local all = strict.options("serve", options, known)
+  if all.hosts ~= nil and type(all.hosts) ~= "table" then
+    e.raise { code = "usage", message = ("option hosts is a %s, not a list"):format(type(all.hosts)), hint = 'hosts = { "bugs.example" }' }
+  end
+  return all
 end
 
 --- Starts a server in the background.

@@ -33,7 +33,7 @@ local function told(db, p, text, times)
 end
 
 local function serve(db, listen)
-  local p = start("serve", ("--db '%s' serve --listen %s --token-file '%s' --log - --json"):format(db.path, listen or "127.0.0.1:0", place.path "token"))
+  local p = start("serve", ("--db '%s' serve --listen %s --token-file '%s' --log - --json"):format(db.path, listen or "127.0.0.1:0", place.path "tokens"))
   told(db, p, '"url"', listen and 2 or 1)
   p.url = cli.read(p.path):match 'http://127%.0%.0%.1:%d+'
   return p
@@ -56,6 +56,7 @@ describe("a live sync", function()
     ann = place.tracker "ann"
     bob = place.clone(ann, "bob")
     cli.write(place.path "token", "secret\n")
+    cli.write(place.path "tokens", "write secret\n")
   end)
   after_each(function()
     for i = #running, 1, -1 do
@@ -173,7 +174,7 @@ describe("a live sync", function()
     swift()
     local function again(token)
       stop(server)
-      cli.write(place.path "token", token .. "\n")
+      cli.write(place.path "tokens", "write " .. token .. "\n")
       server = serve(ann, server.url:match "//(.*)")
     end
     again "another"

@@ -2,7 +2,9 @@
 
 local e = require "prophet.error"
 
--- Lines "write TOKEN" and "read TOKEN"; a bare token may write. Empty lines and #comments are passed over.
+local FORM = 'a line is "read TOKEN" or "write TOKEN"; what begins with # is passed over'
+
+-- The tokens of a file. What is not understood is refused, as reading would be open to everybody without it; tokens are in no message.
 local function read_tokens(path)
   local file, why = io.open(path, "r")
   if not file then e.raise { code = "not_found", message = "the token file " .. why } end
@@ -10,16 +12,29 @@ local function read_tokens(path)
   text, why = file:read "a" -- nil for a directory
   file:close()
   if not text then e.raise { code = "usage", message = ("the token file %s: %s"):format(path, why), value = path } end
-  local list = {}
-  for line in text:gmatch "[^\n]+" do
-    local right, token = line:match "^%s*(%a+)%s+(%S+)%s*$"
-    if not right then right, token = "write", line:match "^%s*([^#%s]%S*)%s*$" end
-    if token and right ~= "read" and right ~= "write" then
-      e.raise { code = "usage", message = ("%s: a line begins with neither read nor write"):format(path) }
+  local list, number = {}, 0
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    number = number + 1
+    if line:find "%S" and not line:find "^%s*#" then
+      local right, token = line:match "^%s*(%a+)%s+(%S+)%s*$"
+      if right ~= "read" and right ~= "write" then
+        e.raise { code = "usage", message = ("the token file %s, line %d: it says no right and token"):format(path, number), hint = FORM }
+      end
+      list[#list + 1] = { token = token, right = right }
     end
-    if token then list[#list + 1] = { token = token, right = right } end
   end
+  if #list == 0 then e.raise { code = "usage", message = ("the token file %s has no token"):format(path), value = path, hint = FORM } end
   return list
+end
+
+-- Who listens beyond this machine may not know who listens.
+local function open_to_all(url, tokens)
+  local host = url:match "^%a+://(.*):%d+$"
+  if not host or host == "localhost" or host:find "^127%." or host == "[::1]" then return false end
+  for _, t in ipairs(tokens or {}) do
+    if t.right == "read" then return false end
+  end
+  return true
 end
 
 return {
@@ -27,7 +42,8 @@ return {
   about = [[
 Others clone and pull from the URL it prints, and push with a token that may write. Several processes may write to the database meanwhile.
 Ends with SIGINT or SIGTERM. Without --tls nothing is encrypted: beyond this machine use it, or a proxy that does.
-A token file has lines "write TOKEN" and "read TOKEN"; if there is one for reading, reading needs a token.]],
+A token file has lines "write TOKEN" and "read TOKEN"; if there is one for reading, reading needs a token. Without it everybody who reaches the
+address can read all.]],
   options = {
     { name = "listen", value = "HOST:PORT", doc = "where (127.0.0.1:7733); port 0 takes a free one" },
     { name = "token", value = "TOKEN", doc = "opens pushing; others on this machine can see it: rather --token-file" },
@@ -42,15 +58,19 @@ A token file has lines "write TOKEN" and "read TOKEN"; if there is one for readi
   run = function(ctx)
     local o = ctx.options
     local db = o.readonly and ctx:read() or ctx:open()
+    local tokens = o.token_file and read_tokens(o.token_file) or nil
     if o.dry_run then
       local where = o.listen or "127.0.0.1:7733"
       return ctx:told({ database = ctx:database(), listen = where }, ("would serve %s at %s"):format(ctx:database(), where))
     end
     if o.stdio then return ctx:until_signal(function() db:serve_pipe(o.readonly) end) end
     ctx:until_signal(function() db:serve {
-      listen = o.listen, token = o.token, tokens = o.token_file and read_tokens(o.token_file) or nil, tls = o.tls, hosts = o.host,
+      listen = o.listen, token = o.token, tokens = tokens, tls = o.tls, hosts = o.host,
       log = o.log or not o.quiet and "-" or nil, readonly = o.readonly, announce = o.announce,
       ready = function(server)
+        if open_to_all(server.url, tokens) then
+          ctx:warn(("everybody who reaches %s can read all of it: a line \"read TOKEN\" in a --token-file closes it"):format(server.url))
+        end
         ctx:result({ url = server.url }, "serving at " .. server.url)
         ctx.stdout:flush()
       end,
