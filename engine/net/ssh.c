@@ -87,7 +87,8 @@ prophet_code ph_pipe_open_ssh(const char *url, const char *const *argv, ph_pipe 
     words[n++] = u.host;
     words[n++] = (const char *)line.data;
     words[n] = NULL;
-    rc = ph_pipe_open(words, out, err);
+    if ((rc = ph_pipe_open(words, out, err)) == PROPHET_ENOTFOUND)
+        ph_hint(err, "install ssh, or set PROPHET_SSH to one");
 
 done:
     ph_buf_clear(&line);

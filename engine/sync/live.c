@@ -24,11 +24,12 @@ struct sync_live {
 
 /* ---- refusals ------------------------------------------------------------------------------------------------------------- */
 
-prophet_code live_refusal(const char *what, prophet_slice text, prophet_error *err)
+prophet_code live_refusal(const char *what, prophet_slice text, prophet_code also,
+                          prophet_error *err)
 {
     /* what a stranger may make of us: no code that means something about this side */
-    static const prophet_code may[] = { PROPHET_EUNRELATED, PROPHET_EREADONLY, PROPHET_EBUSY,
-                                        PROPHET_EVERSION };
+    const prophet_code may[] = { PROPHET_EUNRELATED, PROPHET_EREADONLY, PROPHET_EBUSY,
+                                 PROPHET_EVERSION, also ? also : PROPHET_EREMOTE };
     char line[256];
     const char *at = text.data;
     size_t len = 0;

@@ -57,7 +57,7 @@ static prophet_code judge(const http_wire *w, const ph_http_request *q, prophet_
     default: break;
     }
     if (*q->message && (q->status < 502 || q->status > 504 || is_refusal(q->message)))
-        return live_refusal(w->shown, ph_slice_str(q->message), err);
+        return live_refusal(w->shown, ph_slice_str(q->message), 0, err);
     /* a proxy whose server is away: it may be back soon */
     return ph_fail(err, q->status >= 502 && q->status <= 504 ? PROPHET_ENETWORK : PROPHET_EREMOTE,
                    "%s answers with status %d", w->shown, q->status);

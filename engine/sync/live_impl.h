@@ -22,7 +22,7 @@ prophet_code live_http_open(const char *url, const prophet_net_options *o, const
 prophet_code live_pipe_open(const char *url, const prophet_net_options *o, live_wire *out, prophet_error *err);
 /* As sync_live_open, over a wire that is open already and becomes the peer's to close; what breaks off is asked for again at once. For the simulator. */
 prophet_code sync_live_over(const live_wire *wire, const char *url, ph_replica *r, const ph_sync_options *o, sync_live **out, prophet_error *err);
-/* The other side's "code: message" as ours. what: its URL without secrets. */
-prophet_code live_refusal(const char *what, prophet_slice text, prophet_error *err);
+/* The other side's "code: message" as ours. what: its URL without secrets. also: a code that it may be, besides those that say nothing about this side; 0: none. */
+prophet_code live_refusal(const char *what, prophet_slice text, prophet_code also, prophet_error *err);
 
 #endif

@@ -10,6 +10,7 @@ typedef struct pipe_wire {
     int wake;    /* for the next head; -1: none */
     bool owed;   /* the answer to a head that nobody waits for any more comes first */
     bool broken; /* cut off inside a message */
+    bool begun;  /* it has answered */
     char shown[256];
 } pipe_wire;
 
@@ -21,6 +22,22 @@ static void pipe_close(void *self)
     ph_free(w);
 }
 
+/* Its status says why it has ended: the words of ssh and of the shell over there are on standard error. Else err stays what it is. */
+static prophet_code gone(pipe_wire *w, prophet_code rc, prophet_error *err)
+{
+    int status = 0;
+    ph_pipe_close(w->pipe, &status);
+    w->pipe = NULL;
+    w->broken = true;
+    if (status == 255)
+        return ph_fail(err, PROPHET_ENETWORK, "%s: ssh does not get there", w->shown);
+    if (status != 127) /* of a shell: there is no such program */
+        return rc;
+    rc = ph_fail(err, PROPHET_EREMOTE, "%s: the far end has no program prophet", w->shown);
+    ph_hint(err, "install it there, in a directory of the PATH that ssh HOST 'echo $PATH' shows");
+    return rc;
+}
+
 static prophet_code read_all(pipe_wire *w, void *out, size_t len, uint32_t timeout_ms,
                              prophet_error *err)
 {
@@ -28,8 +45,10 @@ static prophet_code read_all(pipe_wire *w, void *out, size_t len, uint32_t timeo
     while (len > 0) {
         size_t got = 0;
         prophet_code rc = ph_pipe_read(w->pipe, at, len, timeout_ms, w->o, &got, err);
-        if (rc == PROPHET_DONE)
-            return ph_fail(err, PROPHET_ENETWORK, "%s: the far end has closed", w->shown);
+        if (rc == PROPHET_DONE) {
+            rc = ph_fail(err, PROPHET_ENETWORK, "%s: the far end has closed", w->shown);
+            return gone(w, rc, err);
+        }
         if (rc < 0)
             return rc;
         at += got;
@@ -48,7 +67,7 @@ static prophet_code say(pipe_wire *w, char kind, prophet_slice bytes, prophet_er
     if (rc >= 0)
         rc = ph_pipe_write(w->pipe, bytes, MARGIN_MS, w->o, err);
     w->broken = rc < 0;
-    return rc;
+    return rc == PROPHET_ENETWORK ? gone(w, rc, err) : rc;
 }
 
 static prophet_code hear_one(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *out,
@@ -70,6 +89,15 @@ static prophet_code hear_one(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_b
     return PROPHET_OK;
 }
 
+/* "code: message" of the other side. That it has no database at this path is said before anything else, by a server that could not begin. */
+static prophet_code refusal(const pipe_wire *w, prophet_slice text, prophet_error *err)
+{
+    prophet_code rc = live_refusal(w->shown, text, w->begun ? PROPHET_OK : PROPHET_ENOTFOUND, err);
+    if (rc == PROPHET_ENOTFOUND)
+        ph_hint(err, "ssh://HOST/~/PATH is below the home, ssh://HOST/PATH is not");
+    return rc;
+}
+
 /* The next answer, appended to out. An error of the other side becomes ours. */
 static prophet_code hear(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *out,
                          prophet_error *err)
@@ -87,9 +115,11 @@ static prophet_code hear(pipe_wire *w, char *kind, uint32_t timeout_ms, ph_buf *
         w->broken = true;
         return rc;
     }
-    if (*kind != 'X')
+    if (*kind != 'X') {
+        w->begun = true;
         return PROPHET_OK;
-    rc = live_refusal(w->shown, ph_slice(out->data + before, out->len - before), err);
+    }
+    rc = refusal(w, ph_slice(out->data + before, out->len - before), err);
     out->len = before;
     return rc;
 }

@@ -80,7 +80,8 @@ prophet_code sync_source_live(const char *url, ph_replica *r, const ph_sync_opti
     if (!sync_live_possible(url) || (o && o->seal)) /* only depots are sealed */
         return PROPHET_DONE;
     prophet_code rc = sync_live_open(url, r, o, out, err);
-    return rc == PROPHET_ENOTFOUND ? PROPHET_DONE : rc;
+    bool pipe = strncmp(url, "ssh:", 4) == 0; /* there is no depot behind it */
+    return rc == PROPHET_ENOTFOUND && !pipe ? PROPHET_DONE : rc;
 }
 
 static prophet_code pull_url(ph_replica *r, const char *url, const ph_sync_options *o,

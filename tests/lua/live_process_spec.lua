@@ -101,12 +101,45 @@ describe("a live peer in another process", function()
     assert.not_equal(bob:digest(), ann:digest())
   end)
 
-  it("answers over a pipe as well", function()
+  -- A program that does what ssh does: the last word is a line for a shell over there, where PATH is another.
+  local function fake_ssh(path, body)
     local ssh = place.path "ssh"
-    -- what ssh does: the last word is a line for a shell over there
-    cli.write(ssh, ("#!/bin/sh\nfor line; do :; done\nPATH='%s':$PATH exec sh -c \"$line\"\n"):format(cli.build))
+    cli.write(ssh, "#!/bin/sh\nfor line; do :; done\n" .. (body or ("PATH='%s' exec /bin/sh -c \"$line\"\n"):format(path)))
     os.execute(("chmod +x '%s'"):format(ssh))
-    local how = { env = "PROPHET_SSH='" .. ssh .. "'" }
+    return { env = "PROPHET_SSH='" .. ssh .. "'" }
+  end
+
+  -- clone, pull and push; a live sync ends instead of trying again.
+  local function fails(how, status, url, ...)
+    for _, args in ipairs { { "clone", url, "x" }, { "--db", ann.path, "pull", url }, { "--db", ann.path, "push", url },
+      { "--db", ann.path, "sync", "--live", url }, { "--db", ann.path, "--json", "pull", url } } do
+      local ran = cli.run(place.dir, "prophet", args, how)
+      assert.equal(status, ran.status, ran.err)
+      for _, words in ipairs { ... } do assert.truthy(ran.err:find(words, 1, true), ran.err) end
+      assert.equal(1, #cli.lines(ran.err), ran.err)
+    end
+  end
+
+  it("over a pipe says what there is no program for", function()
+    local url = "ssh://host.example" .. ann.path
+    fails({ env = "PROPHET_SSH=/nope" }, 3, url, "not_found", "there is no program /nope here", "install ssh, or set PROPHET_SSH")
+    fails(fake_ssh(nil, "exec 2>/dev/null\nPATH=/nope exec /bin/sh -c \"$line\"\n"), 6, url, "remote", "the far end has no program prophet", "install it there")
+  end)
+
+  it("over a pipe says that there is no database, as the error and nothing besides", function()
+    local how = fake_ssh(cli.build .. ":/usr/bin:/bin")
+    fails(how, 3, "ssh://host.example" .. place.path "none", "not_found", "ssh://host.example" .. place.path "none", "is not a replica", "/~/PATH")
+  end)
+
+  it("over a pipe is lost when ssh does not get there", function()
+    local how = fake_ssh(nil, "exit 255\n")
+    local ran = cli.run(place.dir, "prophet", { "--db", ann.path, "pull", "ssh://host.example/x" }, how)
+    assert.equal(6, ran.status)
+    assert.truthy(ran.err:find("network: ssh://host.example/x: ssh does not get there", 1, true), ran.err)
+  end)
+
+  it("answers over a pipe as well", function()
+    local how = fake_ssh(cli.build .. ":/usr/bin:/bin")
     local url = "ssh://host.example" .. ann.path
     local function ok(...)
       local ran = cli.run(place.dir, "prophet", { ... }, how)

@@ -1,6 +1,7 @@
 --- prophet serve
 
 local e = require "prophet.error"
+local exit = require "prophet.cli.exit"
 
 local FORM = 'a line is "read TOKEN" or "write TOKEN"; what begins with # is passed over'
 
@@ -37,6 +38,20 @@ local function open_to_all(url, tokens)
   return true
 end
 
+-- Who started this over there is told as the answer to its first question (drawn in serve/pipe.c). Until it has closed it may write.
+local function refuse(ctx, err)
+  ctx.stdout:write(string.pack(">c1s4", "X", ("%s: %s"):format(err.code, err.message)))
+  ctx.stdout:flush()
+  while ctx.stdin:read(4096) do end
+  return exit.of(err.code)
+end
+
+local function over_pipe(ctx)
+  local db, err = e.try(ctx.options.readonly and ctx.read or ctx.open, ctx)
+  if not db then return refuse(ctx, err) end
+  ctx:until_signal(function() db:serve_pipe(ctx.options.readonly) end)
+end
+
 return {
   name = "serve", summary = "answer other replicas over HTTP",
   about = [[
@@ -57,13 +72,13 @@ address can read all.]],
   },
   run = function(ctx)
     local o = ctx.options
+    if o.stdio and not o.dry_run then return over_pipe(ctx) end
     local db = o.readonly and ctx:read() or ctx:open()
     local tokens = o.token_file and read_tokens(o.token_file) or nil
     if o.dry_run then
       local where = o.listen or "127.0.0.1:7733"
       return ctx:told({ database = ctx:database(), listen = where }, ("would serve %s at %s"):format(ctx:database(), where))
     end
-    if o.stdio then return ctx:until_signal(function() db:serve_pipe(o.readonly) end) end
     ctx:until_signal(function() db:serve {
       listen = o.listen, token = o.token, tokens = tokens, tls = o.tls, hosts = o.host,
       log = o.log or not o.quiet and "-" or nil, readonly = o.readonly, announce = o.announce,

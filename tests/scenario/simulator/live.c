@@ -62,7 +62,7 @@ static prophet_code refused(const prophet_error *why, prophet_error *err)
 {
     ph_buf line = PH_BUF_INIT;
     serve_error_text(why, &line);
-    prophet_code rc = live_refusal("the far side", ph_buf_slice(&line), err);
+    prophet_code rc = live_refusal("the far side", ph_buf_slice(&line), 0, err);
     ph_buf_clear(&line);
     return rc;
 }
