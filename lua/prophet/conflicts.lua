@@ -209,4 +209,6 @@ function methods.resolve(c, value)
   return cast(c, "resolve", value)
 end
 
+strict.takes("conflict:", methods, { "votes()", "history()", "vote(value, options)", "resolve(value) db:change(why, function() c:resolve(value) end)" })
+
 return M

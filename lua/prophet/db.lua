@@ -439,4 +439,13 @@ function methods.serve_pipe(db, readonly)
   state_of(db).handle:serve_pipe(readonly or false)
 end
 
+strict.takes("db:", methods, {
+  "version() db:as_of(version)", "digest()", "head()", "info()", "stats()", "check()", "rebuild(options)", "flush()", "sign()", "adopt()",
+  "define(record_type)", "schema(name)", "as_of(point)", "diff(from, to)", "revert(changeset)",
+  "undo() db:revert(changeset) takes another one back", "log(filter)", "log_json(filter, to)", "export(options)", "conflicts(filter)",
+  "conflict(id)", "resolver(what, options)", "resolvers()", "poll() db:run(seconds) goes on for a while", "on(event, fn)", "run(seconds)",
+  "pull(place, options)", "push(place, options)", "sync(place, options)", "apply(place, options)", "publish(place, options)",
+  "peers(options)", "rename_remote(from, to)", "bundle(path, options)", "serve(options)",
+})
+
 return M

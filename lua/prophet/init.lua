@@ -74,6 +74,9 @@ function M.transport(transport)
   require "prophet.transport".add(transport)
 end
 
+strict.takes("prophet.", M, { "time(v)", "now()", "bytes(text)", "uuid(text)", "open(path, options)", "clone(source, path, options)",
+  "new_key(path, options)", "transport(transport)" })
+
 local lazy = { fields = "prophet.fields", csv = "prophet.csv" }
 
 return setmetatable(M, {

@@ -93,6 +93,13 @@ function M.fn(f)
   return condition("fn", { fn = f })
 end
 
+strict.takes("q.", M, {
+  "eq(value)", "ne(value)", "lt(value)", "le(value)", "gt(value)", "ge(value)", "between(low, high)", 'has(value) q.has_any{ "a", "b" }',
+  'one_of(list) q.one_of{ "a", "b" }', 'none_of(list) q.none_of{ "a", "b" }', 'has_any(list) q.has_any{ "a", "b" }',
+  'has_all(list) q.has_all{ "a", "b" }', "prefix(text)", "contains(text)", "match(text)", "present()", "missing()",
+  "any(list) q.any{ { .. }, { .. } }", "all(list) q.all{ { .. }, { .. } }", "none(list) q.none{ { .. }, { .. } }", "fn(f)",
+})
+
 local public = {}
 for name, f in pairs(M) do public[name] = f end
 M.is = is

@@ -408,4 +408,11 @@ function methods.exists(query)
   return methods.first(query) ~= nil
 end
 
+strict.takes("query:", methods, {
+  "where(conditions)", "limit(n)", "after(record)", "scan()", "using(index)", "explain(options)", "group(field) query:where{ .. } narrows it",
+  "snippet(record, options)", "update(fields) query:where{ .. } narrows it", "watch(fn)", "each() query:limit(n), query:where{ .. }",
+  "all() query:limit(n), query:where{ .. }", "first() query:limit(n):all()", "one() query:where{ .. }", "one_or_none() query:where{ .. }",
+  "count() query:where{ .. }:count()", "exists() query:where{ .. }:exists()", "delete() it deletes all rows: query:where{ .. } narrows it",
+})
+
 return M

@@ -8,6 +8,7 @@ local e = require "prophet.error"
 local format = require "prophet.format"
 local history = require "prophet.history"
 local log = require "prophet.log"
+local strict = require "prophet.strict"
 
 local private = core.record
 local methods, metatable = private.methods, private.metatable
@@ -107,6 +108,11 @@ function methods.conflicts(t, filter)
   for name, v in pairs(filter or {}) do all[name] = v end
   return conflicts.list(ts.state, all)
 end
+
+strict.takes("record:", methods, {
+  "fields()", "edit(field, fn)", 'history() for v in t:history() do .. end', "blame() t:blame().status, by the name of a field", "at(point)",
+  "diff(from, to)", "revert(point)", "conflicts(filter)", "delete() t:unset(field) takes one field away", "restore() t:revert(point) restores fields",
+})
 
 -- ---- printing ----------------------------------------------------------------------------------------
 

@@ -55,6 +55,40 @@ function M.frozen(what, hint)
   end
 end
 
+local function shown(v)
+  if type(v) == "string" then return ("%q"):format(#v > 40 and v:sub(1, 40) .. ".." or v) end
+  return type(v) == "number" and tostring(v) or "a " .. type(v)
+end
+
+-- fn, which refuses arguments behind the first `most`. nil is none: f(g()) is fine where g gives nothing.
+local function guarded(fn, call, most, taken, hint)
+  return function(...)
+    if select("#", ...) > most then
+      local stray = select(most + 1, ...)
+      if stray ~= nil then
+        e.raise { code = "usage", message = ("%s takes %s, and there is %s too many"):format(call, taken, shown(stray)), hint = hint }
+      end
+    end
+    return fn(...)
+  end
+end
+
+local counted = { [0] = "no arguments", "one argument" }
+
+--- Makes functions refuse arguments that they do not take: what is passed over in silence is believed to do something.
+---@param on string          how they are called: "db:", or "q."
+---@param functions table
+---@param calls string[]     "undo()", "diff(from, to)"; behind it what does what was perhaps meant: "undo() db:revert(changeset) .."
+function M.takes(on, functions, calls)
+  for _, text in ipairs(calls) do
+    local call, advice = text:match "^(.-%)) ?(.*)$"
+    local name, list = call:match "^([%w_]+)%((.*)%)$"
+    local _, most = list:gsub("[^, ]+", "")
+    functions[name] = guarded(functions[name], on .. name, most + (on:find ":$" and 1 or 0), counted[most] or most .. " arguments",
+      advice ~= "" and advice or most > 0 and on .. call or nil)
+  end
+end
+
 --- Raises `usage` for options that are not known.
 ---@param what string
 ---@param options table?

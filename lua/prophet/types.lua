@@ -367,4 +367,9 @@ function methods.schema(t)
   return builtin[ts[NAME]] or ts[HANDLE]:schema(ts[NAME])
 end
 
+strict.takes("type:", methods, {
+  "get(name, options)", "must(name)", "create(fields, options)", "find(conditions) type:find{ .. }:order(..):limit(n)", "count(conditions)",
+  "query(name, args)", "upsert(key, fields)", "update(name, fields)", "delete(name)", "schema()",
+})
+
 return M

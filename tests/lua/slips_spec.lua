@@ -42,6 +42,46 @@ describe("a slip", function()
     end)
   end)
 
+  it("in arguments that are not taken is told, and nothing is done", function()
+    local q = prophet.q
+    db:define(f.record "plain" { f.string "name", f.set "tags" })
+    local plain = db.types.plain
+    local t, all = plain:create { name = "x" }, plain:find {}
+    local version = db:version()
+    for said, fn in pairs {
+      ["query:delete takes no arguments, and there is 5 too many (it deletes all rows"] = function() all:delete(5) end,
+      ["query:delete takes no"] = function() all:delete { dry_run = true } end,
+      ["a table too many (query:limit(n)"] = function() all:all { limit = 1 } end,
+      ["query:first takes no arguments, and there is 3 too many (query:limit(n):all())"] = function() all:first(3) end,
+      ["query:count takes no"] = function() all:count { name = "y" } end,
+      ["query:limit takes one argument, and there is 10 too many (query:limit(n))"] = function() all:limit(5, 10) end,
+      ["query:update takes one"] = function() all:update({ name = "y" }, { dry_run = true }) end,
+      ["query:scan"] = function() all:scan(false) end,
+      ["db:undo takes no arguments, and there is 5 too many (db:revert(changeset)"] = function() db:undo(5) end,
+      ['db:undo takes no arguments, and there is "x" too many'] = function() db:undo "x" end,
+      ["db:poll takes no arguments, and there is 5 too many (db:run(seconds)"] = function() db:poll(5) end,
+      ["db:version"] = function() db:version(3) end,
+      ["db:diff takes 2 arguments"] = function() db:diff(1, 2, 3) end,
+      ['record:blame takes no arguments, and there is "name" too many (t:blame().status'] = function() t:blame "name" end,
+      ["record:history takes no arguments, and there is a table too many (for v in"] = function() t:history { limit = 1 } end,
+      ["record:delete"] = function() t:delete "name" end,
+      ["record:restore"] = function() t:restore(1) end,
+      ["type:delete takes one argument, and there is \"#2\" too many"] = function() plain:delete("#1", "#2") end,
+      ["type:find takes one"] = function() plain:find({}, { limit = 5 }) end,
+      ["q.any takes one argument, and there is a table too many (q.any{ { .. }, { .. } })"] = function() q.any({ name = "x" }, { name = "y" }) end,
+      ['q.has takes one argument, and there is "b" too many (q.has_any'] = function() q.has("a", "b") end,
+      ["q.missing takes no"] = function() q.missing "name" end,
+      ["prophet.open takes 2 arguments"] = function() prophet.open("x", {}, true) end,
+    } do
+      local err = place.raises("usage", fn)
+      assert.truthy(tostring(err):find(said, 1, true), tostring(err))
+    end
+    assert.equal(version, db:version())
+    local function nothing() end
+    assert.equal(1, all:count(nil))
+    assert.equal(1, all:delete(nothing()))
+  end)
+
   it("in a time names the field", function()
     both(function(type)
       local err = place.raises("validation", function() type:create { due = "tomorrow" } end)
