@@ -222,16 +222,39 @@ static prophet_code take_typed(compiler *c, node *n, arguments *a, prophet_error
     return take_values(c, n, a, a->raw + 1, 1, err);
 }
 
+/* `status in (new, open)`: words side by side, of which the first names a field and the second is an operator elsewhere. */
+static prophet_code no_operator(compiler *c, prophet_slice word, prophet_error *err)
+{
+    ph_query_field f = { .kind = PH_Q_ANY };
+    prophet_code rc = c->schema->field(c->schema->ctx, c->q->type_name, word, &f, err);
+
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
+    ph_fail(err, PROPHET_EUSAGE, "a condition on %.*s is written with a sign, not with a word",
+            PH_FMT(word));
+    ph_error_at(err, c->q->type_name, word);
+    ph_hint(err,
+            "field=a,b  field~part  field^start  field=low..high  field= for none; a word to look "
+            "for stands in quotes: \"%.*s\"",
+            PH_FMT(word));
+    return PROPHET_EUSAGE;
+}
+
 static prophet_code take_match(compiler *c, node *n, arguments *a, prophet_error *err)
 {
     ph_item x;
     prophet_code rc;
 
     next_column(c, a);
+    size_t column = c->column;
     if (a->count < 1 || a->count > 2)
         return wrong_count(a, "words to look for, a field before them if wanted", err);
     if (!ph_value_open(a->raw[a->count - 1], &x) || x.kind != PH_TEXT)
         return ph_fail(err, PROPHET_EUSAGE, "words to look for are a text");
+    next_column(c, a);
+    if (c->column > 0 && (rc = no_operator(c, x.s, err)) < 0)
+        return rc;
+    c->column = column;
     rc = a->count == 2 ? field_of(c, n, a->raw[0], err) : ph_query_match_fields(c, n, err);
     n->cost = 50;
     return rc < 0 ? rc : ph_query_match_compile(c, x.s, n, err);
@@ -276,6 +299,9 @@ static prophet_code fits_order(compiler *c, const node *n, size_t column, prophe
 {
     const path *p = n->path;
 
+    if (n->op == OP_BETWEEN && ph_value_compare(n->values[0], n->values[1]) > 0)
+        return unfit(c, n, column, "is between no two values of which the first is the greater",
+                     "%.*s=low..high", err);
     if (p->kind == PH_Q_LIST && count_lists(n) < n->value_count)
         return unfit(c, n, column, "is a list: it comes before and behind no single value", "",
                      err);
@@ -320,8 +346,12 @@ static prophet_code field_condition(compiler *c, node *n, arguments *a, prophet_
                                        : "a field and a value",
                            err);
     next_column(c, a);
-    if ((rc = field_of(c, n, a->raw[0], err)) < 0)
+    if ((rc = field_of(c, n, a->raw[0], err)) < 0) {
+        if (rc == PROPHET_EFIELD && c->column > 0 && err && !err->hint[0] &&
+            !memchr(n->path->text.data, '.', n->path->text.len))
+            ph_hint(err, "text to look for that has a sign in it stands in quotes");
         return rc;
+    }
     size_t column = c->column;
     switch (a->op->args) {
     case ARG_VALUE:

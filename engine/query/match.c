@@ -2,7 +2,7 @@
  *
  * Words are cut, folded and stemmed as those of the full-text index are (engine/index/words.c), by the language of each field.
  * "two words" is a phrase within one text, word* a beginning, -word must not be there, a OR b either. All terms must hold, together
- * over the texts of one record. */
+ * over the texts of one record. "and", "or" and "not", in any case, are no words but in quotes, as in the text form (parse.c). */
 #include "query/query_impl.h"
 
 typedef struct word_list {
@@ -108,24 +108,83 @@ bool ph_query_match_holds(const node *n, const match_text *texts, size_t count)
 
 /* ---- compiling -------------------------------------------------------------------------------------------- */
 
-static bool next_term(const char **at, const char *end, prophet_slice *text, match_term *t)
-{
-    const char *p = *at;
+/* The question as it is read: terms, and what joins them. */
+typedef struct asking {
+    const char *start, *p, *end;
+    prophet_error *err;
+} asking;
 
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n'))
-        p++;
-    t->absent = p < end && *p == '-';
-    p += t->absent;
-    if (p == end)
+#define MISSING   "a word is missing beside this one"
+#define IN_QUOTES "and, or and not are words to look for in quotes"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static prophet_code refuse(const asking *q, const char *at, const char *what, const char *hint)
+{
+    size_t column = 1;
+
+    for (const char *p = q->start; p < at; p++)
+        column += ((uint8_t)*p & 0xc0) != 0x80;
+    ph_fail(q->err, PROPHET_EUSAGE, "words to look for, column %zu: %s", column, what);
+    ph_hint(q->err, "%s", hint);
+    return PROPHET_EUSAGE;
+}
+
+/* Is this whole word here, in any case? Then it is taken. */
+static bool take_keyword(asking *q, const char *word)
+{
+    size_t len = strlen(word);
+
+    if ((size_t)(q->end - q->p) < len || strncasecmp(q->p, word, len) != 0 ||
+        (q->p + len < q->end && !is_space(q->p[len]) && q->p[len] != '"'))
         return false;
-    bool quoted = *p == '"';
-    const char *start = p + quoted;
-    for (p = start; p < end && (quoted ? *p != '"' : *p != ' ' && *p != '\t' && *p != '\n'); p++)
-        ;
-    *text = ph_slice(start, (size_t)(p - start));
-    t->prefix = !quoted && p > start && p[-1] == '*';
-    *at = p + (quoted && p < end);
+    q->p += len;
     return true;
+}
+
+static void skip_space(asking *q)
+{
+    while (q->p < q->end && is_space(*q->p))
+        q->p++;
+}
+
+/* -word, not word. A dash with a space behind it is no more than a dash. */
+static prophet_code take_not(asking *q, match_term *t)
+{
+    const char *at = q->p;
+
+    while (take_keyword(q, "not")) {
+        t->absent = !t->absent;
+        skip_space(q);
+        if (q->p == q->end)
+            return refuse(q, at, MISSING, IN_QUOTES);
+    }
+    if (q->p < q->end && *q->p == '-') {
+        t->absent = !t->absent;
+        q->p++;
+    }
+    return PROPHET_OK;
+}
+
+static prophet_code take_term(asking *q, prophet_slice *text, match_term *t)
+{
+    bool quoted = q->p < q->end && *q->p == '"';
+    const char *start = q->p + quoted;
+
+    for (q->p = start; q->p < q->end && *q->p != '"' && (quoted || !is_space(*q->p)); q->p++)
+        if (!quoted && (*q->p == '(' || *q->p == ')'))
+            return refuse(q, q->p, "parentheses do not group words",
+                          "a OR b c is (a or b) and c; q.any and q.all join matches; text to look "
+                          "for stands in quotes");
+    if (quoted && q->p == q->end)
+        return refuse(q, start - 1, "this quote is never closed", "\"some words\" is a phrase");
+    *text = ph_slice(start, (size_t)(q->p - start));
+    t->prefix = !quoted && q->p > start && q->p[-1] == '*';
+    q->p += quoted;
+    return PROPHET_OK;
 }
 
 /* A term's words as each path's language has them. */
@@ -144,27 +203,42 @@ static prophet_code cut_term(compiler *c, ph_words *w, prophet_slice text, const
     return rc;
 }
 
-static prophet_code take_terms(compiler *c, ph_words *w, prophet_slice text, node *n,
-                               match_term *terms, prophet_error *err)
+/* What stands before a term: nothing, "and", or "or", which needs a term on both sides. *more false: the end. */
+static prophet_code take_joint(asking *q, bool first, match_term *t, bool *more)
 {
-    const char *at = text.data, *end = at + text.len;
-    match_term t = { .either = false };
-    prophet_slice word;
+    const char *at;
 
-    while (next_term(&at, end, &word, &t)) {
-        if (ph_slice_eq(word, ph_slice("OR", 2)) && n->term_count > 0) {
-            t.either = true;
-            continue;
-        }
-        prophet_code rc = cut_term(c, w, word, n, &t, err);
-        if (rc < 0)
+    skip_space(q);
+    at = q->p;
+    t->either = take_keyword(q, "or");
+    bool joined = t->either || take_keyword(q, "and");
+    skip_space(q);
+    *more = q->p < q->end;
+    if (!joined || (!first && *more && !take_keyword(q, "or") && !take_keyword(q, "and")))
+        return PROPHET_OK;
+    return refuse(q, at, MISSING, IN_QUOTES);
+}
+
+static prophet_code take_terms(compiler *c, ph_words *w, asking *q, node *n, match_term *terms)
+{
+    bool more = true, either = false;
+    prophet_slice word;
+    prophet_code rc;
+
+    for (bool first = true;; first = false) {
+        match_term t = { .either = false };
+        if ((rc = take_joint(q, first, &t, &more)) < 0 || !more)
             return rc;
+        if ((rc = take_not(q, &t)) < 0 || (rc = take_term(q, &word, &t)) < 0 ||
+            (rc = cut_term(c, w, word, n, &t, q->err)) < 0)
+            return rc;
+        t.either = either = t.either || either;
         if (t.words[0].count == 0)
-            continue; /* no letter in it */
+            continue; /* no letter in it: what joined it joins the next one */
+        t.either = t.either && n->term_count > 0;
         terms[n->term_count++] = t;
-        t.either = false;
+        either = false;
     }
-    return PROPHET_OK;
 }
 
 prophet_code ph_query_match_compile(compiler *c, prophet_slice text, node *n, prophet_error *err)
@@ -176,7 +250,9 @@ prophet_code ph_query_match_compile(compiler *c, prophet_slice text, node *n, pr
         return ph_nomem(err);
     prophet_code rc = ph_words_new(&w, err);
     if (rc >= 0)
-        rc = take_terms(c, w, text, n, terms, err);
+        rc = take_terms(c, w,
+                        &(asking){ text.data, text.data, (const char *)text.data + text.len, err },
+                        n, terms);
     ph_words_free(w);
     n->terms = terms;
     if (rc < 0 || n->term_count > 0)

@@ -5,6 +5,7 @@
  *   op         = != < <= > >=   : (an element of a set, a part of a text, else equal)   ~ (contains)   ^ (begins with)
  *   values     value or value,value (any of); of = and != none at all: missing, present; low..high: both included
  *   value      "quoted" (\" and \\ inside) | ?1 (a parameter) | word
+ * What looks like a condition and is none (severity =3, Status=open, status in (a,b)) is no word to look for, but an error (parse_words.c).
  * Words keep their text; compile.c reads them as the field's kind says. Errors name the column, from 1, in characters: what compile.c may
  * refuse is marked with where it stands. */
 #include "query/parse_impl.h"
@@ -33,12 +34,6 @@ bool ph_parse_refuse(parser *p, const char *at, const char *what)
     if (p->rc >= 0)
         p->rc = ph_fail(p->err, PROPHET_EUSAGE, "column %zu: %s", ph_parse_column(p, at), what);
     return false;
-}
-
-static void skip_space(parser *p)
-{
-    while (p->p < p->end && (*p->p == ' ' || *p->p == '\t' || *p->p == '\n' || *p->p == '\r'))
-        p->p++;
 }
 
 /* The conditions of a list as one: itself when it is alone. */
@@ -97,52 +92,13 @@ static bool take_limit(parser *p)
 
 static bool any_of(parser *p, ph_buf *out, unsigned depth);
 
-static bool is_keyword(const parser *p, const char *word)
-{
-    size_t len = strlen(word);
-
-    if ((size_t)(p->end - p->p) < len || strncasecmp(p->p, word, len) != 0)
-        return false;
-    parser behind = *p;
-    behind.p += len;
-    return ph_parse_at_word_end(&behind);
-}
-
-static bool words(parser *p, ph_buf *out)
-{
-    const char *start = p->p;
-    prophet_slice text;
-    bool phrase = *p->p == '"';
-
-    ph_put_list(out, 3);
-    ph_put_list(out, 1);
-    ph_put_int(out, (int64_t)ph_parse_column(p, start));
-    ph_parse_put_str(out, "match");
-    if (*p->p == '?' && p->end - p->p > 1 && p->p[1] >= '0' && p->p[1] <= '9')
-        return ph_parse_parameter(p, out) &&
-               (ph_parse_at_word_end(p) || ph_parse_refuse(p, p->p, "a space is missing here"));
-
-    if (phrase && !ph_parse_quoted(p, &text))
-        return false;
-    if (!phrase) {
-        while (!ph_parse_at_word_end(p) && *p->p != '"')
-            p->p++;
-        text = ph_slice(start, (size_t)(p->p - start));
-    }
-    ph_buf query = PH_BUF_INIT; /* a phrase keeps its quotes */
-    ph_buf_printf(&query, phrase ? "\"%.*s\"" : "%.*s", PH_FMT(text));
-    ph_put_text(out, ph_buf_slice(&query));
-    p->rc = query.failed ? ph_nomem(p->err) : p->rc;
-    ph_buf_clear(&query);
-    return p->rc >= 0;
-}
 static bool grouped(parser *p, ph_buf *out, unsigned depth)
 {
     const char *start = p->p++;
 
     if (!any_of(p, out, depth))
         return false;
-    skip_space(p);
+    ph_parse_space(p);
     if (p->p == p->end || *p->p != ')')
         return ph_parse_refuse(p, start, "this parenthesis is never closed");
     p->p++;
@@ -155,9 +111,9 @@ static bool condition(parser *p, ph_buf *out, unsigned depth)
 
     if (depth == 0)
         return ph_parse_refuse(p, p->p, "this is nested too deep");
-    if (*p->p == '-' || is_keyword(p, "not")) {
+    if (*p->p == '-' || ph_parse_keyword(p, "not")) {
         p->p += *p->p == '-' ? 1 : 3;
-        skip_space(p);
+        ph_parse_space(p);
         if (ph_parse_at_word_end(p) && (p->p == p->end || *p->p != '('))
             return ph_parse_refuse(p, p->p, "a condition is missing here");
         ph_put_list(out, 2);
@@ -167,10 +123,10 @@ static bool condition(parser *p, ph_buf *out, unsigned depth)
     if (*p->p == '(')
         return grouped(p, out, depth - 1);
     if (*p->p == '"')
-        return words(p, out);
+        return ph_parse_words(p, out);
     if (!ph_parse_field(p, out, &is_field))
         return false;
-    return is_field || words(p, out);
+    return is_field || ph_parse_words(p, out);
 }
 
 static bool has_prefix(const parser *p, const char *text)
@@ -185,15 +141,15 @@ static bool all_of(parser *p, ph_buf *out, unsigned depth, size_t *count)
     parsed list = { PH_BUF_INIT, 0 };
     bool ok = true;
 
-    for (skip_space(p); ok && p->p < p->end && *p->p != ')' && !is_keyword(p, "or");
-         skip_space(p)) {
+    for (ph_parse_space(p); ok && p->p < p->end && *p->p != ')' && !ph_parse_keyword(p, "or");
+         ph_parse_space(p)) {
         if (has_prefix(p, "sort:") || has_prefix(p, "order:") || has_prefix(p, "limit:")) {
             bool limit = *p->p == 'l';
             p->p = (const char *)memchr(p->p, ':', 7) + 1;
             ok = limit ? take_limit(p) : take_sort(p);
             continue;
         }
-        if (is_keyword(p, "and")) {
+        if (ph_parse_keyword(p, "and")) {
             ok = list.count > 0 || ph_parse_refuse(p, p->p, "a condition is missing here");
             p->p += 3;
             continue;
@@ -217,7 +173,7 @@ static bool any_of(parser *p, ph_buf *out, unsigned depth)
     bool ok;
 
     while ((ok = all_of(p, &list.items, depth, &count))) {
-        bool more = is_keyword(p, "or");
+        bool more = ph_parse_keyword(p, "or");
         list.count++;
         bool inside = depth < QUERY_DEPTH && p->p < p->end;
         if (count == 0 && (more || list.count > 1 || inside))

@@ -80,6 +80,11 @@ static bool value(parser *p, values *out, bool *there)
 
     *there = true;
     out->count++;
+    if (start < p->end && strchr("=<>!:~^", *start)) {
+        ph_parse_refuse(p, start, "a value does not begin with the sign of an operator");
+        ph_hint(p->err, "a text that begins so stands in quotes: field=\"%c..\"", *start);
+        return false;
+    }
     ph_put_int(&out->columns, (int64_t)ph_parse_column(p, start));
     if (start < p->end && *start == '?')
         return ph_parse_parameter(p, &out->items);
@@ -207,15 +212,24 @@ static bool values_of(parser *p, ph_buf *out, const text_op *op, const named *fi
     put_values(out, op, field, v);
     return true;
 }
+/* A name and the sign behind it; NULL: these are just words. A name that no field can have (Status=open) is one as well: compile.c finds the
+ * one that is meant. */
+static const text_op *name_and_operator(parser *p)
+{
+    const char *start = p->p;
+
+    while (!ph_parse_at_word_end(p) && *p->p != '"' && *p->p != '?' && !operator_at(p))
+        p->p++;
+    return p->p > start && p->p < p->end ? operator_at(p) : NULL;
+}
+
 /* field op values; *is_field false (and nothing taken): these are just words. */
 bool ph_parse_field(parser *p, ph_buf *out, bool *is_field)
 {
     const char *start = p->p;
     values v = { PH_BUF_INIT, PH_BUF_INIT, 0 };
 
-    while (p->p < p->end && ph_parse_name_char(*p->p))
-        p->p++;
-    const text_op *op = p->p > start ? operator_at(p) : NULL;
+    const text_op *op = name_and_operator(p);
     const named field = { ph_slice(start, (size_t)(p->p - start)), ph_parse_column(p, start) };
     *is_field = op != NULL;
     if (!op) {

@@ -28,6 +28,12 @@ static inline bool ph_parse_at_word_end(const parser *p)
     return p->p == p->end || strchr(" \t\r\n()", *p->p) != NULL;
 }
 
+static inline void ph_parse_space(parser *p)
+{
+    while (p->p < p->end && (*p->p == ' ' || *p->p == '\t' || *p->p == '\n' || *p->p == '\r'))
+        p->p++;
+}
+
 static inline bool ph_parse_name_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
@@ -42,5 +48,9 @@ static inline void ph_parse_put_str(ph_buf *b, const char *s)
 bool ph_parse_quoted(parser *p, prophet_slice *out);
 bool ph_parse_parameter(parser *p, ph_buf *out);
 bool ph_parse_field(parser *p, ph_buf *out, bool *is_field);
+
+/* parse_words.c: words to look for; is the word that stands here this one, in any case? */
+bool ph_parse_words(parser *p, ph_buf *out);
+bool ph_parse_keyword(const parser *p, const char *word);
 
 #endif

@@ -179,7 +179,15 @@ for _, op in ipairs { "lt", "le", "gt", "ge" } do
   of_field[op] = function(c, x) return { op, c.path, bound(c, x.value) } end
 end
 
-function of_field.between(c, x) return { "between", c.path, bound(c, x.low), bound(c, x.high) } end
+function of_field.between(c, x)
+  local low, high = bound(c, x.low), bound(c, x.high)
+  local comparable = type(low) == type(high) and (type(low) == "number" or type(low) == "string") or core.is_time(low) and core.is_time(high)
+  if comparable and low > high then
+    e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = x.low,
+      message = ("%q is between no %s and %s: the first is the greater"):format(c.path, shown(low), shown(high)), hint = "q.between(low, high)" }
+  end
+  return { "between", c.path, low, high }
+end
 
 function of_field.one_of(c, x)
   if c.element then return of_field.has_any(c, x) end

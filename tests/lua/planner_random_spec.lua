@@ -213,6 +213,7 @@ local function on_path(path, sample)
   elseif kind == 7 then
     local low, high = sample(), sample()
     local x, y = exported(low), exported(high)
+    if compare(x, y) > 0 then low, high, x, y = high, low, y, x end
     return q.between(low, high), exists(path, function(v) return compare(v, x) >= 0 and compare(v, y) <= 0 end)
   elseif kind < 10 then
     local list, plainly = {}, {}

@@ -106,6 +106,35 @@ describe("a query", function()
     finds("", { q.match "cras" })
   end)
 
+  it("reads words to look for as the text form does", function()
+    finds("a", { q.match "crash AND save" })
+    finds("d", { q.match "crash not save" })
+    finds("d", { q.match "crash AND NOT save" })
+    finds("ab", { q.match "save or slow" })
+    finds("a", { q.match "crash slow or save" })
+    finds("abd", { q.match "slow Or crash" })
+    finds("", { q.match 'crash "and" save' })
+    finds("ad", { q.match "crash - " })
+    finds("a", { q.match 'crash"on save"' })
+    for text, message in pairs {
+      ['crash "on save'] = "column 7: this quote is never closed", ["(crash"] = "column 1: parentheses do not group words",
+      ["print(crash)"] = "column 6: parentheses", ["crash OR"] = "column 7: a word is missing", ["or crash"] = "column 1: a word is missing",
+      ["crash or and save"] = "column 7: a word is missing", ["crash not "] = "column 7: a word is missing", ["and"] = "column 1: a word is missing",
+    } do
+      local err = raises("usage", function() return ticket:find({ q.match(text) }):count() end)
+      assert.truthy(err.message:find("words to look for, " .. message, 1, true), err.message)
+      raises("usage", function() return ticket:search("?1", text) end)
+    end
+  end)
+
+  it("refuses a range that holds nothing", function()
+    for field, range in pairs { severity = { 5, 1 }, summary = { "b", "a" }, due = { "2026-02-01", "2026-01-01" }, cost = { 1.5, 1 } } do
+      local err = raises("usage", function() return ticket:find { [field] = q.between(range[1], range[2]) } end)
+      assert.truthy(err.message:find(('"%s" is between no'):format(field), 1, true), err.message)
+    end
+    finds("a", { severity = q.between(1, 1) })
+  end)
+
   it("takes words as their languages do", function()
     db:define(f.record "page" {
       f.string "key", f.text "text" { fulltext = true }, f.text "german" { fulltext = true, language = "german" },

@@ -29,13 +29,18 @@ static void refused(const char *text, prophet_code code, const char *message, co
         CHECK(err.field[0] != 0 && err.type[0] != 0);
 }
 
+#define QUOTE_IT "text to look for that has a sign in it stands in quotes"
+
 TEST(unknown_names_are_errors_with_a_suggestion)
 {
     refused("stauts=open", PROPHET_EFIELD, "column 1: ticket has no field \"stauts\"",
             "did you mean status?");
     refused("milestone.nmae=x", PROPHET_EFIELD, "column 11: milestone has no field \"nmae\"",
             "did you mean name?");
-    refused("xyzzy=1", PROPHET_EFIELD, "column 1: ticket has no field \"xyzzy\"", "");
+    refused("xyzzy=1", PROPHET_EFIELD, "column 1: ticket has no field \"xyzzy\"", QUOTE_IT);
+    refused("a Status=open", PROPHET_EFIELD, "column 3: ticket has no field \"Status\"",
+            "did you mean status?");
+    refused("x-ray:hand", PROPHET_EFIELD, "column 1: ticket has no field \"x-ray\"", QUOTE_IT);
     refused("status.x=1", PROPHET_EFIELD,
             "column 1: ticket.status is no reference: no path leads on", "");
     refused("sort:-serverity", PROPHET_EFIELD, "column 7: ticket has no field \"serverity\"", "");
@@ -55,6 +60,41 @@ TEST(values_have_to_fit_their_field)
             "not \"12\"",
             "");
     refused("n=twelve", PROPHET_EUSAGE, "column 3: n wants a number, not \"twelve\"", "");
+}
+
+static void no_word(const char *text, const char *message, const char *hint)
+{
+    refused(text, PROPHET_EUSAGE, message, hint);
+}
+
+TEST(what_looks_like_a_condition_is_no_word_to_look_for)
+{
+    static const char blanks[] =
+        "column 8: a condition is written without spaces, as in field=value";
+    static const char sign[] =
+        "column 8: a condition on status is written with a sign, not with a word";
+    static const char ways[] =
+        "field=a,b  field~part  field^start  field=low..high  field= for none; "
+        "a word to look for stands in quotes: \"status\"";
+
+    no_word("status =3", blanks, "text to look for stands in quotes: \"=3\"");
+    no_word("status = 3", blanks, "text to look for stands in quotes: \"=\"");
+    no_word("status >=3 n=1", blanks, "text to look for stands in quotes: \">=3\"");
+    no_word("status!3", "column 7: ! alone is no operator: other values are field!=value",
+            "text to look for stands in quotes: \"status!3\"");
+    no_word("!status", "column 1: what shall not be there is written -word, or field!=value",
+            "text to look for stands in quotes: \"!status\"");
+    no_word("status==open", "column 8: a value does not begin with the sign of an operator",
+            "a text that begins so stands in quotes: field=\"=..\"");
+    no_word("status=open,~x", "column 13: a value does not begin with the sign of an operator",
+            "a text that begins so stands in quotes: field=\"~..\"");
+    no_word("status in (open,new)", sign, ways);
+    no_word("status LIKE cra%", sign, ways);
+    no_word("status not in (open)", sign, ways);
+    no_word("(status is open)",
+            "column 9: a condition on status is written with a sign, not with a word", ways);
+    no_word("n=9..2", "column 1: n is between no two values of which the first is the greater",
+            "n=low..high");
 }
 
 TEST(errors_point_at_what_is_wrong)

@@ -116,7 +116,7 @@ TEST(words_and_phrases_are_looked_for)
     where("sav*", "[\"match\",\"sav*\"]");
     where("-crash", "[\"not\",[\"match\",\"crash\"]]");
     where("http://x", "[\":\",\"http\"," W("//x") "]"); /* quote it */
-    where("\"say \\\"hi\\\"\"", "[\"match\",\"\\\"say \\\"hi\\\"\\\"\"]");
+    where("\"say \\\"hi\\\"\"", "[\"match\",\"\\\"say  hi \\\"\"]");
 }
 
 TEST(conditions_are_grouped)

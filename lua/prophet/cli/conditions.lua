@@ -33,9 +33,11 @@ local function split(text)
   end
 end
 
--- The text form (docs/queries.md), as against one condition whose value may have spaces: summary=Crash on save
+-- The text form (docs/queries.md), as against one condition whose value may have spaces: summary=Crash on save. It also says what is wrong
+-- with a second sign: status==open
 local function is_text(word)
-  return not split(word) or word:find '["(]' ~= nil or word:find "%s%-?[%a_][%w_.]*[=:<>!~^]" ~= nil
+  local name, _, value = split(word)
+  return not name or value:find "^[=<>!:~^]" ~= nil or word:find '["(]' ~= nil or word:find "%s%-?[%a_][%w_.]*[=:<>!~^]" ~= nil
 end
 
 --- The query that the words of a command line describe.
