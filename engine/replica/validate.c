@@ -164,6 +164,38 @@ static prophet_code check_values(const ph_schema *s, const ph_field_def *f, prop
     return rc;
 }
 
+/* The type of the record with this id, whatever it is; empty: there is none. */
+static prophet_slice type_of(ph_change_txn *c, const ph_uuid *id)
+{
+    uint8_t key[20];
+    prophet_slice row;
+
+    memcpy(key + 4, id->b, 16);
+    for (uint32_t type = 1; type <= ph_names_count(c->r->names); type++) {
+        ph_u32be_put(key, type);
+        const ph_work_record *wr = ph_map_get(&c->s->records, ph_slice(key, sizeof key));
+        if (wr ? wr->rec.exists || wr->pend
+               : ph_txn_get(c->s->txn, PH_T_RECORDS, ph_slice(key, sizeof key), &row, NULL) ==
+                     PROPHET_OK)
+            return ph_names_get(c->r->names, type);
+    }
+    return ph_slice(NULL, 0);
+}
+
+static prophet_code refuse_ref(ph_change_txn *c, const ph_schema *s, const ph_field_def *f,
+                               prophet_slice value, const ph_uuid *id, prophet_error *err)
+{
+    const prophet_slice other = type_of(c, id);
+    char why[160] = "refers to a record that is not here";
+
+    if (other.len)
+        (void)snprintf(why, sizeof why, "takes a record of %.*s, not of %.*s", PH_FMT(f->to),
+                       PH_FMT(other));
+    prophet_code rc = refuse(err, PROPHET_EVALIDATION, s, f->name, value, why);
+    ph_hint(err, "it takes the id of a %.*s", PH_FMT(f->to));
+    return rc;
+}
+
 static prophet_code check_ref(ph_change_txn *c, const ph_schema *s, const ph_field_def *f,
                               prophet_slice value, prophet_error *err)
 {
@@ -179,10 +211,7 @@ static prophet_code check_ref(ph_change_txn *c, const ph_schema *s, const ph_fie
         if (rc < 0 || wr->rec.exists || wr->pend)
             return rc;
     }
-    prophet_code rc =
-        refuse(err, PROPHET_EVALIDATION, s, f->name, value, "refers to a record that is not here");
-    ph_hint(err, "it takes the id of a %.*s", PH_FMT(f->to));
-    return rc;
+    return refuse_ref(c, s, f, value, &id, err);
 }
 
 /* ---- one edit --------------------------------------------------------------------------------------------------------------- */

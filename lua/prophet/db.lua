@@ -121,25 +121,24 @@ local function open_options(what, options)
   return options, given
 end
 
-local function check_path(path, what)
+local function check_path(path, what, hint)
   if type(path) ~= "string" or path == "" then
-    e.raise { code = "usage", message = ("%s is a %s"):format(what, path == "" and "text without letters" or type(path)), value = path,
-      hint = 'prophet.open("bugs.prophet")' }
+    e.raise { code = "usage", message = ("%s is %s"):format(what, path == "" and "empty" or "a " .. type(path)), value = path, hint = hint }
   end
   if path:find("\0", 1, true) then e.raise { code = "usage", message = ("%s has a zero byte in it"):format(what), value = path } end
 end
 
 --- prophet.open
 function M.open(path, options)
-  check_path(path, "the path of a database")
+  check_path(path, "the path of a database", 'prophet.open("bugs.prophet")')
   local all, given = open_options("open", options)
   return set_up(core.open(path, given), path, all)
 end
 
 --- prophet.clone
 function M.clone(source, path, options)
-  check_path(source, "what is cloned")
-  check_path(path, "the path of the clone")
+  check_path(source, "what is cloned", 'prophet.clone("https://example.org/bugs", "bugs.prophet")')
+  check_path(path, "the path of the clone", 'prophet.clone("https://example.org/bugs", "bugs.prophet")')
   local all, given = open_options("clone", options)
   local handle, said = core.clone(source, path, given)
   if not handle then return nil, report.new(said) end -- a dry run
@@ -148,7 +147,7 @@ end
 
 --- prophet.new_key
 function M.new_key(path, options)
-  check_path(path, "the path of a key")
+  check_path(path, "the path of a key", 'prophet.new_key("bugs.key")')
   core.new_key(path, strict.options("new_key", options, { passphrase = true }).passphrase)
 end
 

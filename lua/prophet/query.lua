@@ -146,7 +146,8 @@ function methods.order(query, ...)
     end
     local field = order_field(q.ts, name:match "^%-?(.*)$")
     if field.kind == "computed" or field.kind == "many" or field.kind == "set" or field.kind == "map" then
-      e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field orders nothing"):format(strict.a(field.kind)) }
+      e.raise { code = "usage", type = q.ts[NAME], field = field.name,
+        message = ("%s orders nothing: it is %s field"):format(name:match "^%-?(.*)$", strict.a(field.kind)) }
     end
     order[i] = name
   end
@@ -282,9 +283,13 @@ end
 
 -- The name of a field that has values to count rows by, a path too.
 local function groupable(q, name)
+  if type(name) ~= "string" then
+    e.raise { code = "usage", type = q.ts[NAME], value = name, message = ("group wants the name of a field, not a %s"):format(type(name)),
+      hint = 'group "status"' }
+  end
   local field = where.field(q.ts, name)
   if field.kind == "computed" or field.kind == "many" or field.kind == "map" then
-    e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s field groups nothing"):format(strict.a(field.kind)) }
+    e.raise { code = "usage", type = q.ts[NAME], field = field.name, message = ("%s groups nothing: it is %s field"):format(name, strict.a(field.kind)) }
   end
   return name
 end

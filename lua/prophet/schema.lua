@@ -109,22 +109,63 @@ local function files_of(where)
   return out
 end
 
-local function run_file(path)
+-- The line of a schema file that is being run, where it is still on the stack: `return f.record ..` leaves it before the whole type is checked.
+local function line_in(path)
+  local level = 2
+  while debug do
+    local at = debug.getinfo(level, "Sl")
+    if not at then return nil end
+    if at.source == "@" .. path and at.currentline > 0 then return at.currentline, at.short_src end
+    level = level + 1
+  end
+end
+
+-- What was raised about a file names it.
+local function about(path, line, err)
+  err = e.wrap(err)
+  if err.code == "script" then err.code = "schema" end
+  if err.code ~= "schema" and err.code ~= "usage" then return err end -- a lock, an interrupt
+  err.cause = err.cause or path
+  if not err.message:find(path, 1, true) then err.message = ("%s:%s %s"):format(path, line and line .. ":" or "", err.message) end
+  return err
+end
+
+-- Runs fn; what it raises is about this file.
+local function inside(path, fn, ...)
+  local line, short
+  local result = table.pack(xpcall(fn, function(err)
+    line, short = line_in(path)
+    local known = line and ("%s:%d: "):format(short, line) -- Lua's own errors have it already, shortened
+    if known and type(err) == "string" and err:sub(1, #known) == known then err = err:sub(#known + 1) end
+    return err
+  end, ...))
+  if not result[1] then error(about(path, line, result[2]), 0) end
+  return table.unpack(result, 2, result.n)
+end
+
+--- The record types of a schema file: one, or a list of them.
+---@param path string
+---@return table[] record_types
+function M.read(path)
+  if core.path_kind(path) ~= "file" then e.raise { code = "not_found", message = ("no schema file %s"):format(path), value = path } end
   local env = setmetatable({ require = require }, { __index = _G })
   local chunk, why = load(core.read_file(path), "@" .. path, "t", env)
-  if not chunk then e.raise { code = "schema", message = why, value = path } end
-  local ok, result = pcall(chunk)
-  if not ok then
-    result = e.wrap(result)
-    result.cause = result.cause or path
-    if result.code == "script" then result.code = "schema" end
-    error(result, 0)
-  end
+  if not chunk then e.raise { code = "schema", message = path .. (why:match ":%d+: .*$" or ": " .. why), value = path } end -- Lua shortens the path
+  local result = inside(path, chunk)
   if type(result) ~= "table" then
     e.raise { code = "schema", message = ("%s gives a %s, not a record type"):format(path, type(result)), value = path,
       hint = 'a schema file ends with: return f.record "ticket" { .. }' }
   end
-  return result
+  local list = getmetatable(result) and { result } or result
+  for _, record_type in ipairs(list) do inside(path, check, record_type) end
+  return list
+end
+
+--- Runs fn, which defines what a schema file gave: what is raised names the file.
+---@param path string
+---@param fn function
+function M.from_file(path, fn, ...)
+  return inside(path, fn, ...)
 end
 
 --- Loads the schema files of a directory, or a list of files, and defines their types in one change.
@@ -132,17 +173,15 @@ end
 ---@param where string|string[]
 ---@return table[] record_types
 function M.load(s, where)
-  local all = {}
+  local all, from = {}, {}
   for _, path in ipairs(files_of(where)) do
-    local result = run_file(path)
-    local list = getmetatable(result) and { result } or result
-    for _, record_type in ipairs(list) do
-      check(record_type)
+    for _, record_type in ipairs(M.read(path)) do
       all[#all + 1] = record_type
+      from[#all] = path
     end
   end
   local function define_all()
-    for _, record_type in ipairs(all) do M.define(s, record_type) end
+    for i, record_type in ipairs(all) do inside(from[i], M.define, s, record_type) end
   end
   if s.readonly then define_all() else s.handle:change("schema", define_all) end
   M.finish(s)

@@ -29,6 +29,10 @@ end
 function methods.wait(server, seconds)
   local s = server[SERVER]
   if not s.core then e.raise { code = "usage", message = "the server is closed" } end
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
+    e.raise { code = "usage", message = ("wait takes a number of seconds, not %s"):format(type(seconds) == "number" and seconds or "a " .. type(seconds)),
+      value = seconds, hint = "server:wait() waits until a push brought something" }
+  end
   return s.core:wait(s.handle:is_open() and s.handle or nil, seconds)
 end
 

@@ -351,7 +351,9 @@ end
 ---@param name string
 ---@return table field
 function M.field(ts, name)
-  check_path(name, ts)
+  if type(name) ~= "string" then
+    e.raise { code = "usage", type = ts[NAME], value = name, message = ("the name of a field is wanted, not a %s"):format(type(name)) }
+  end
   return (field_at(ts, name))
 end
 

@@ -28,6 +28,46 @@ describe("a mistake in Lua", function()
     says("not_found", function() return prophet.open(place.path "other") end, "is not a replica", "create = true")
   end)
 
+  it("names the field, the place and the way out", function()
+    local all = ticket:find {}
+    says("usage", function() return all:order "-tags" end, "tags orders nothing: it is a set field")
+    says("usage", function() return all:order(5) end, "order by a number")
+    says("usage", function() return all:group() end, "group wants the name of a field, not a nil", 'group "status"')
+    says("usage", function() return all:select(5) end, "the name of a field is wanted, not a number")
+    says("usage", function() return prophet.new_key() end, "the path of a key is a nil", 'prophet.new_key("bugs.key")')
+    says("usage", function() return prophet.clone(5, "x") end, "what is cloned is a number", "prophet.clone(")
+    says("usage", function() return prophet.open "" end, "the path of a database is empty", "prophet.open(")
+    local server <close> = db:serve { listen = "127.0.0.1:0", background = true }
+    says("usage", function() return server:wait "x" end, "wait takes a number of seconds, not a string", "server:wait()")
+    says("usage", function() return server:wait(-1) end, "not -1")
+  end)
+
+  it("in what a reference refers to is told from a record that is gone", function()
+    local t = ticket:create { summary = "x" }
+    says("validation", function() return ticket:create { summary = "y", milestone = t } end, "ticket.milestone takes a record of milestone, not of ticket")
+    says("validation", function() return ticket:create { summary = "y", milestone = t.id } end, "not of ticket")
+    says("validation", function() return t:set { milestone = prophet.uuid() } end, "refers to a record that is not here")
+    says("validation", function()
+      return db:change(function() return ticket:create { summary = "z", milestone = ticket:create { summary = "new" } } end)
+    end, "not of ticket")
+  end)
+
+  it("in a schema file names the file, and the line that is at it", function()
+    local path = place.path "bad.lua"
+    for text, said in pairs {
+      ['f.string "a",\n  f.strin "b"'] = ':4: no field kind "strin"', ['\n f.string "a" { requird = true }'] = ":4: field \"a\": a string field has no option",
+      ['f.int "a" { fulltext = true }'] = ":3: field \"a\": an int field is not searched",
+      ['f.string "a", indexes = { { "nope" } }'] = ": record type \"ticket\": index 1 names no field", ['f.int "summary"'] = ": type ticket: field summary",
+      ['f.int "a" f.int "b"'] = ":3: '}' expected", ['nil + 1'] = ":3: attempt to perform arithmetic",
+    } do
+      local file <close> = assert(io.open(path, "w"))
+      file:write('local f = require "prophet.fields"\nreturn f.record "ticket" {\n', text, "\n}\n")
+      file:close()
+      says("schema", function() return db:schema(path) end, path .. said)
+      says("schema", function() return prophet.open(place.path "ann", { schemas = { path } }) end, path .. said)
+    end
+  end)
+
   it("that takes a query for an iterator", function()
     says("usage", function() for _ in ticket:find {} do end end, "query:each()")
   end)

@@ -1,28 +1,8 @@
 --- prophet schema
 
 local e = require "prophet.error"
-local fields = require "prophet.fields"
 local format = require "prophet.format"
 local progress = require "prophet.cli.progress"
-
-local function load(path)
-  local file = io.open(path)
-  if not file then e.raise { code = "not_found", message = ("no schema file %s"):format(path), value = path } end
-  file:close()
-  local chunk, why = loadfile(path, "t")
-  if not chunk then e.raise { code = "schema", message = why, value = path } end
-  local ok, record = pcall(chunk)
-  if not ok then
-    record = e.wrap(record)
-    if record.code == "script" then record.code = "schema" end
-    record.cause = record.cause or path
-    error(record, 0)
-  end
-  if not fields.is_record_type(record) then
-    e.raise { code = "schema", message = ("%s gives no record type"):format(path), hint = "it ends with return f.record ...", value = path }
-  end
-  return record
-end
 
 local verbs = {}
 
@@ -73,10 +53,11 @@ end
 
 function verbs.check(ctx)
   for i = 2, #ctx.args do
-    local record = load(ctx.args[i])
-    ctx:result({ file = ctx.args[i], name = record.name, fields = #record.fields, warnings = record.warnings },
-      not ctx.options.quiet and ("%s: %s, %d fields"):format(ctx.args[i], record.name, #record.fields) or nil)
-    for _, text in ipairs(record.warnings) do ctx:warn(text) end
+    for _, record in ipairs(require("prophet.schema").read(ctx.args[i])) do
+      ctx:result({ file = ctx.args[i], name = record.name, fields = #record.fields, warnings = record.warnings },
+        not ctx.options.quiet and ("%s: %s, %d fields"):format(ctx.args[i], record.name, #record.fields) or nil)
+      for _, text in ipairs(record.warnings) do ctx:warn(text) end
+    end
   end
 end
 
@@ -88,12 +69,18 @@ local function define(ctx, db, record)
 end
 
 function verbs.apply(ctx)
-  local records, new = {}, {}
-  for i = 2, #ctx.args do records[#records + 1] = load(ctx.args[i]) end
+  local schema = require "prophet.schema"
+  local records, from, new = {}, {}, {}
+  for i = 2, #ctx.args do
+    for _, record in ipairs(schema.read(ctx.args[i])) do
+      records[#records + 1] = record
+      from[#records] = ctx.args[i]
+    end
+  end
   progress.run(ctx, function(tell) -- of indexes that are built for records that are there
     local db = ctx:open(false, tell)
     ctx:change(db, "schema", function()
-      for i, record in ipairs(records) do new[i] = define(ctx, db, record) end
+      for i, record in ipairs(records) do new[i] = schema.from_file(from[i], define, ctx, db, record) end
     end)
   end)
   local done = ctx.options.dry_run and "would be defined" or "defined"
