@@ -58,11 +58,10 @@ end
 
 local function shown(v, unset)
   if unset or v == nil then return "unset" end
-  return format.cut(format.plain(v), 40)
+  return format.plain(v)
 end
 
-local function outcome_of(c)
-  local outcome = c.outcome or {}
+local function state_of(c, outcome)
   local cast, counting = 0, 0
   for vote in c:votes() do
     if vote.counts and not vote.replaced then -- each voter once
@@ -74,7 +73,7 @@ local function outcome_of(c)
   if c.status == "closed" then state = "closed"
   elseif c.decided then state = ("decided, %d of %d votes"):format(cast, counting)
   else state = counting > 0 and ("undecided, %d vote%s"):format(counting, counting == 1 and "" or "s") or "undecided" end
-  return ("%s [%s]"):format(shown(outcome.value, outcome.unset), state)
+  return state
 end
 
 -- What a person calls the record: records of reserved types have no numbers for people, settings have names.
@@ -87,11 +86,12 @@ local function called(c)
 end
 
 function mt.__tostring(c)
-  local parts = {}
-  for i, cand in ipairs(c.candidates) do
-    parts[i] = ("%s (%s)"):format(shown(cand.value, cand.unset), cand.author or tostring(cand.replica):sub(1, 8))
-  end
-  return ("%s %s %s: %s -> %s"):format(c.type, called(c), c.field, table.concat(parts, " | "), outcome_of(c))
+  local outcome, texts, parts = c.outcome or {}, {}, {}
+  for i, cand in ipairs(c.candidates) do texts[i] = shown(cand.value, cand.unset) end
+  texts[#texts + 1] = shown(outcome.value, outcome.unset)
+  texts = format.apart(texts, 40)
+  for i, cand in ipairs(c.candidates) do parts[i] = ("%s (%s)"):format(texts[i], cand.author or tostring(cand.replica):sub(1, 8)) end
+  return ("%s %s %s: %s -> %s [%s]"):format(c.type, called(c), c.field, table.concat(parts, " | "), texts[#texts], state_of(c, outcome))
 end
 
 function mt.__eq(a, b)

@@ -4,11 +4,19 @@ local format = require "prophet.format"
 
 local M = {}
 
+local MOST = 60 -- characters of a text
+
 local function short(v)
   if v == nil then return "nothing" end
   local text = format.plain(v)
-  if type(v) == "string" then text = ("%q"):format(format.cut(text, 60)) end
+  if type(v) == "string" then text = ("%q"):format(format.apart({ text }, MOST)[1]) end
   return text
+end
+
+-- What it was and what it is: of long texts the part that differs.
+local function both(old, new)
+  if type(old) ~= "string" or type(new) ~= "string" then return ("%s -> %s"):format(short(old), short(new)) end
+  return ("%q -> %q"):format(table.unpack(format.apart({ format.plain(old), format.plain(new) }, MOST)))
 end
 
 --- The first line of a changeset: its version, when, who, why.
@@ -31,7 +39,7 @@ function M.step(step)
   if step.op == "incr" or step.op == "inc" then return ("%s by %s"):format(name, short(step.value ~= nil and step.value or step.new)) end
   if step.op == "unset" then return ("%s unset, was %s"):format(name, short(step.old)) end
   if step.old == nil then return ("%s: %s"):format(name, short(step.new)) end
-  return ("%s: %s -> %s"):format(name, short(step.old), short(step.new))
+  return ("%s: %s"):format(name, both(step.old, step.new))
 end
 
 --- What one field differs in.
@@ -40,7 +48,7 @@ end
 function M.difference(change)
   local name = change.life and "record" or change.field
   if change.life then return ("%s: %s"):format(name, change.new == "dead" and "deleted" or "created") end
-  return ("%s: %s -> %s"):format(name, short(change.old), short(change.new))
+  return ("%s: %s"):format(name, both(change.old, change.new))
 end
 
 --- One vote.

@@ -67,6 +67,45 @@ function M.cut(text, count)
   return text:sub(1, stop - 1)
 end
 
+-- `most` characters of a text behind the first `skip`: two dots where something is left out.
+local function window(text, skip, most)
+  local rest = skip > 0 and text:sub(utf8.offset(text, skip + 1)) or text
+  local shown = M.cut(rest, most)
+  return (skip > 0 and ".." or "") .. shown .. (#shown < #rest and ".." or "")
+end
+
+-- How many characters these texts begin with alike.
+local function alike(texts)
+  local first, low = texts[1], #texts[1]
+  for i = 2, #texts do
+    local from, to = 0, math.min(low, #texts[i])
+    while from < to do
+      local middle = (from + to + 1) // 2
+      if first:sub(1, middle) == texts[i]:sub(1, middle) then from = middle else to = middle - 1 end
+    end
+    low = from
+  end
+  while low > 0 and low < #first and first:byte(low + 1) & 0xc0 == 0x80 do low = low - 1 end -- not inside a character
+  return utf8.len(first, 1, utf8.offset(first, 0, low + 1) - 1)
+end
+
+--- Texts that are to be told apart (a value before and after), each cut to about `most` characters: where they begin alike for longer than that,
+-- they are shown from shortly before the first difference. Texts are UTF-8, as `plain` gives them.
+---@param texts string[]
+---@param most integer
+---@return string[]
+function M.apart(texts, most)
+  local same = #texts > 1 and alike(texts) or 0
+  local skip, out = same > most * 2 // 3 and same - most // 3 or 0, {}
+  for _, text in ipairs(texts) do
+    if M.columns(text) > most then goto cut end
+  end
+  skip = 0
+  ::cut::
+  for i, text in ipairs(texts) do out[i] = window(text, skip, most) end
+  return out
+end
+
 --- One value as a person reads it; absent is empty, a list is joined by commas.
 ---@param v any
 ---@return string

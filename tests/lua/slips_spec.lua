@@ -192,6 +192,43 @@ describe("what history gives", function()
   end)
 end)
 
+describe("a long text", function()
+  before_each(place.enter)
+  after_each(place.leave)
+
+  it("is shown where it differs", function()
+    local ann = place.create "ann"
+    ann:define(f.record "t" { f.text "body" })
+    local start = ("Long \u{e4} text that goes on. "):rep(6)
+    local t = ann.types.t:create { body = start .. "number 1. " .. ("x"):rep(90) }
+    local before = ann:version()
+    t = t:set { body = start .. "number 2." }
+    local last
+    for step in t:history() do last = tostring(step.changes) end
+    assert.equal('body: "..hat goes on. number 1. ' .. ("x"):rep(37) .. '.." -> "..hat goes on. number 2."', last)
+    assert.equal(last, tostring(t:diff(before)))
+    assert.equal("t #1 update: " .. last, tostring(ann:diff(before)()))
+    t:set { body = ("y"):rep(70) }
+    for step in t:history() do last = tostring(step.changes) end
+    assert.equal(('body: "Long \u{e4} text that goes on. Long \u{e4} text that goes on. Long \u{e4} t.." -> "%s.."'):format(("y"):rep(60)), last)
+    local bob = place.clone(ann, "bob")
+    ann.types.t:must(t.id):set { body = start .. "one" }
+    bob.types.t:must(t.id):set { body = start .. "two" }
+    ann:pull(bob.path)
+    local c = tostring(ann:conflicts()())
+    assert.truthy(c:find("..hat goes on. one (ann@example.org) | ..hat goes on. two (bob", 1, true), c)
+  end)
+
+  it("is told apart within a character", function()
+    local apart = require "prophet.format".apart
+    local a, b = ("\u{e4}"):rep(9) .. "\u{e4}", ("\u{e4}"):rep(9) .. "\u{e5}"
+    assert.same({ "..\u{e4}\u{e4}\u{e4}", "..\u{e4}\u{e4}\u{e5}" }, apart({ a, b }, 6))
+    assert.same({ a, b }, apart({ a, b }, 10))
+    assert.same({ "..aa", "..aab" }, apart({ ("a"):rep(9), ("a"):rep(9) .. "b" }, 6))
+    assert.same({ "", "aaaaaa.." }, apart({ "", ("a"):rep(9) }, 6))
+  end)
+end)
+
 describe("names that are new in a change", function()
   before_each(place.enter)
   after_each(place.leave)

@@ -20,7 +20,7 @@ return {
       local b = blame[name]
       local decided = describe.decided(b)
       ctx:result(b, ("%-" .. widest .. "s  %s  %s  %s%s"):format(name, tostring(b.time), b.author or tostring(b.replica):sub(1, 8),
-        format.cut(format.plain(b.value), 60), decided and ("  [%s]"):format(decided) or ""))
+        format.apart({ format.plain(b.value) }, 60)[1], decided and ("  [%s]"):format(decided) or ""))
     end
   end,
 }
