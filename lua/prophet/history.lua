@@ -37,6 +37,10 @@ function diff_mt.__tostring(d)
   return table.concat(lines, "\n")
 end
 
+function diff_mt.__call()
+  e.raise { code = "usage", message = "the difference of a record is a list", hint = "for _, change in ipairs(t:diff(41)) do .. end" }
+end
+
 local function names_in_order(ts, ...)
   local names, seen = {}, {}
   for _, name in ipairs(ts.names) do
@@ -116,11 +120,24 @@ function entry_mt.__tostring(d)
   return ("%s #%d %s: %s"):format(d.type, d.number, d.action, table.concat(parts, ", "))
 end
 
+-- Fields as in the difference of one record: in the order of the schema, others behind it by name.
+local function sort_changes(s, d)
+  local ts = s.registry:find(d.type)
+  local place, names = {}, {}
+  for i, change in ipairs(d.changes) do names[change.field or ""] = i end
+  for i, name in ipairs(ts and names_in_order(ts, names) or {}) do place[name] = i end
+  table.sort(d.changes, function(a, b)
+    local x, y = a.life and 0 or place[a.field] or math.huge, b.life and 0 or place[b.field] or math.huge
+    return x < y
+  end)
+end
+
 --- Records that differ between two points (the second absent: now): an iterator.
 function M.diff_all(s, from, to)
   if from == nil then e.raise { code = "usage", message = "a difference is between two points: the first is absent", hint = "db:diff(41)" } end
   return s.handle:diff(point.read(from), to ~= nil and point.read(to) or nil, function(d)
     d.n = d.number
+    sort_changes(s, d)
     return setmetatable(d, entry_mt)
   end)
 end

@@ -267,6 +267,22 @@ describe("the database's past", function()
     raises("usage", db.diff, db)
   end)
 
+  it("differs in the order of the schema, as a record does", function()
+    local f = require "prophet.fields"
+    db:define(f.record "plain" { f.string "zeta", f.string "alpha", f.counter "mid", f.set "beta" })
+    local v0 = db:version()
+    local t = db.types.plain:create { zeta = "1" }
+    local v1 = db:version()
+    t = t:set({ alpha = "2", zeta = "2", beta = { "x" } }):incr "mid"
+    assert.equal('zeta: "1" -> "2"\nalpha: nothing -> "2"\nmid: nothing -> 1\nbeta: nothing -> x', tostring(t:diff(v1)))
+    assert.equal('plain #1 update: zeta: "1" -> "2", alpha: nothing -> "2", mid: nothing -> 1, beta: nothing -> x', tostring(db:diff(v1)()))
+    local names = {}
+    for i, change in ipairs(db:diff(v0)().changes) do names[i] = change.field end
+    assert.same({ "life", "zeta", "alpha", "mid", "beta" }, names)
+    local err = raises("usage", function() for _ in t:diff(v1) do end end)
+    assert.truthy(tostring(err):find("in ipairs(t:diff(41))", 1, true), tostring(err))
+  end)
+
   it("differs by what a weight settles otherwise", function()
     local t = ticket:create { summary = "a", severity = 1 }
     local bob = place.clone(db, "bob")
