@@ -527,7 +527,7 @@ typedef struct prophet_exchange {
 PROPHET_API prophet_code prophet_pull(prophet_db *db, const char *source, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 /* The other way: the report is about the other side. EREADONLY: it cannot be written. */
 PROPHET_API prophet_code prophet_push(prophet_db *db, const char *target, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
-/* Pull, then push: {pull: a report, push: a report}. */
+/* Pull, then push: {pull: a report, push: a report}. Where only the push fails *report is made all the same, of the pull alone. */
 PROPHET_API prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_exchange *o, prophet_doc **report, prophet_error *err);
 
 /* What has happened in a live sync; event is borrowed. {pull, push} after an exchange that brought or gave something, and after the first; {error {code, message, hint?},

@@ -90,7 +90,7 @@ prophet_code api_not_inside(prophet_db *db, const char *what,
 
 void api_policy_free(api_policy *p);
 prophet_code api_report_doc(const ph_sync_report *rep, prophet_doc **out, prophet_error *err);
-/* {pull, push}. db: pulled into. asked: of the poll after the pull; NULL: there was none. */
+/* {pull, push}. db: pulled into. asked: of the poll after the pull; NULL: there was none. there NULL: the pull alone. */
 prophet_code api_both_reports(prophet_db *db, const ph_sync_report *in, const prophet_doc *asked,
                               const ph_sync_report *there, prophet_doc **out, prophet_error *err);
 /* Asks the policies (asked: what they said; NULL where there are none), and counts what became of the conflicts. */

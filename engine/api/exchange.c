@@ -293,10 +293,12 @@ prophet_code api_both_reports(prophet_db *db, const ph_sync_report *in, const pr
     ph_arena a = PH_ARENA_INIT;
     api_map m = api_map_in(&a), mine = api_map_in(&a), other = api_map_in(&a);
     put_report(&mine, in, asked);
-    put_report(&other, there, NULL);
+    if (there)
+        put_report(&other, there, NULL);
     prophet_code rc = put_opened(&mine, db, in, err);
     api_put_map(&m, "pull", &mine);
-    api_put_map(&m, "push", &other);
+    if (there)
+        api_put_map(&m, "push", &other);
     /* a deep copy: what `asked` told goes with it */
     if (rc >= 0)
         rc = m.failed ? ph_nomem(err) : prophet_doc_new(prophet_map(m.at, m.count), out, err);
@@ -312,8 +314,14 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     prophet_code rc = begin(db, other, ANY_PLACE, o, "a sync", &x, err);
     if (rc >= 0 && (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
-    if (rc >= 0 && (rc = push(&x, &there, err)) >= 0 && report)
-        rc = api_both_reports(db, &in, x.asked, &there, report, err);
+    if (rc >= 0) {
+        bool pushed = (rc = push(&x, &there, err)) >= 0;
+        prophet_error unsaid; /* why it was not pushed is what counts */
+        prophet_code told = !report ? PROPHET_OK
+                                    : api_both_reports(db, &in, x.asked, pushed ? &there : NULL,
+                                                       report, pushed ? err : &unsaid);
+        rc = pushed ? told : rc;
+    }
     end(&x);
     ph_sync_report_clear(&in);
     ph_sync_report_clear(&there);

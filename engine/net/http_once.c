@@ -327,7 +327,25 @@ static const verdict verdicts[] = {
     { CURLE_SEND_FAIL_REWIND, PROPHET_ENETWORK, false, NULL },
 };
 
-/* libcurl's own words, as one of ours: printable, without a capital. */
+/* "failed to connect to host port 1 after 3 ms: .." would be another reason each time. */
+static void drop_time(char *words)
+{
+    static const char after[] = " after ";
+    char *at = strstr(words, after), *from = at ? at + sizeof after - 1 : NULL;
+    char *unit = from ? from + strspn(from, "0123456789") : NULL;
+    if (!unit || unit == from)
+        return;
+    for (size_t i = 0; i < 2; i++) {
+        const char *name = i == 0 ? " milliseconds" : " ms";
+        if (strncmp(unit, name, strlen(name)) == 0) {
+            const char *rest = unit + strlen(name);
+            memmove(at, rest, strlen(rest) + 1);
+            return;
+        }
+    }
+}
+
+/* libcurl's own words, as one of ours: printable, without a capital, the same each time. */
 static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_error *err)
 {
     char words[CURL_ERROR_SIZE];
@@ -342,6 +360,7 @@ static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_err
     words[n] = 0;
     if (words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a')
         words[0] = (char)(words[0] | 0x20);
+    drop_time(words);
     c->temporary = v && v->temporary;
     prophet_code rc = ph_fail(err, v ? v->to : PROPHET_ENETWORK, "%s", words);
     if (v && v->hint)

@@ -93,6 +93,13 @@ static int exchange(lua_State *L, exchange_fn fn, const char *what)
     const char *around = script_hold(h, what);
     prophet_code rc = fn(h->db, other, &o, &box->doc, &err);
     script_release(h, around);
+    if (rc < 0 && box->doc) { /* of what went well before */
+        luaL_checkstack(L, 8, "an error");
+        script_push_error(L, &err);
+        script_push_doc(L, box->doc);
+        lua_setfield(L, -2, "value");
+        return lua_error(L);
+    }
     if (rc < 0)
         return script_raise(L, &err);
     script_push_doc(L, box->doc);

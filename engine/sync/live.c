@@ -35,6 +35,8 @@ prophet_code live_refusal(const char *what, prophet_slice text, prophet_code als
     size_t len = 0;
     for (; len < text.len && len < sizeof line - 1 && at[len] != '\n'; len++)
         line[len] = (unsigned char)at[len] >= ' ' && (unsigned char)at[len] < 127 ? at[len] : '?';
+    while (len > 0 && line[len - 1] == ' ')
+        len--;
     line[len] = 0;
     const char *colon = strstr(line, ": ");
     prophet_code code = PROPHET_EREMOTE;
@@ -42,7 +44,11 @@ prophet_code live_refusal(const char *what, prophet_slice text, prophet_code als
         if (strncmp(line, ph_code_name(may[i]), (size_t)(colon - line)) == 0 &&
             ph_code_name(may[i])[colon - line] == 0)
             code = may[i];
-    return ph_fail(err, code, "%s: %s", what, code != PROPHET_EREMOTE && colon ? colon + 2 : line);
+    code = ph_fail(err, code, "%s: %s", what, code != PROPHET_EREMOTE && colon ? colon + 2 : line);
+    if (code == PROPHET_EREADONLY && strstr(line, "token"))
+        ph_hint(err, "pushing wants a token that may write: --token-file, or the option token; "
+                     "pull does without");
+    return code;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------------- */

@@ -341,10 +341,15 @@ local function exchange(verb)
     if type(other) ~= "string" then
       e.raise { code = "usage", message = ("%s wants a place or the name of a remote, not a %s"):format(verb, type(other)), value = other }
     end
-    local said = s.handle[verb](s.handle, other, strict.options(verb, options, verb == "publish" and publish_options or exchange_options))
+    options = strict.options(verb, options, verb == "publish" and publish_options or exchange_options)
+    local ok, said = pcall(s.handle[verb], s.handle, other, options)
+    local pulled = not ok and verb == "sync" and e.is(said) and type(said.value) == "table" -- and could not push
+    if not ok and not pulled then error(said, 0) end
     types.refresh(s)
     schema.finish(s)
-    return report.new(said)
+    if ok then return report.new(said) end
+    said.value = report.new(said.value)
+    error(said, 0)
   end
 end
 

@@ -35,8 +35,11 @@ end
 
 function exchange_mt.__tostring(r)
   if r.pull or r.push then
-    if r.push and r.push.dry_run then return "would pull " .. one_way(r.pull, true) .. "; would push " .. one_way(r.push, true) end
-    return "pulled " .. tostring(r.pull or "nothing") .. "; pushed " .. tostring(r.push or "nothing")
+    local said = {}
+    for _, way in ipairs { "pull", "push" } do -- a push that failed has no report
+      if r[way] then said[#said + 1] = (r[way].dry_run and "would %s " or "%sed "):format(way) .. one_way(r[way], true) end
+    end
+    return table.concat(said, "; ")
   end
   return one_way(r)
 end
@@ -48,6 +51,13 @@ function M.new(r)
   if r.pull then setmetatable(r.pull, exchange_mt) end
   if r.push then setmetatable(r.push, exchange_mt) end
   return setmetatable(r, exchange_mt)
+end
+
+--- Is this such a report?
+---@param value any
+---@return boolean
+function M.is(value)
+  return getmetatable(value) == exchange_mt
 end
 
 local bundle_mt = {

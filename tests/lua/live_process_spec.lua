@@ -71,6 +71,30 @@ describe("a live peer in another process", function()
     assert.equal(0, bundle.changesets)
   end)
 
+  it("is pulled from by a sync that may not push, which says both", function()
+    local url = serve(ann.path, "--token-file " .. tokens)
+    local bob = clone(url, "bob", { token = "reader" })
+    cli.write(place.path "reader", "reader\n")
+    local function sync(...)
+      add(ann, "news")
+      return cli.run(place.dir, "prophet", { "--db", "bob", "sync", url, "--token-file", "reader", ... })
+    end
+    add(bob, "for ann")
+    local ran = sync()
+    assert.equal(9, ran.status)
+    assert.truthy(ran.out:find("^pulled 1 changeset from 1 replica, [%d.]+ s\n"), ran.out)
+    assert.truthy(ran.err:find("this token is for reading only (pushing wants a token that may write", 1, true), ran.err)
+    ran = sync "--json"
+    assert.equal(1, prophet.json.decode(ran.out).pull.changesets)
+    assert.is_nil(prophet.json.decode(ran.out).push)
+    assert.equal("readonly", prophet.json.decode(ran.err).error.code)
+    add(ann, "more")
+    local err = raises("readonly", bob.sync, bob, url, { token = "reader" })
+    assert.equal(1, err.value.pull.changesets)
+    assert.truthy(tostring(err.value):find "^pulled 1 changeset")
+    raises("network", bob.sync, bob, "http://127.0.0.1:1")
+  end)
+
   -- A connection that breaks: what a signature had proven is kept, and the rest is asked for again.
   it("is asked again when a transfer breaks off", function()
     for i = 1, 3000 do add(ann, "number " .. i) end

@@ -52,9 +52,13 @@ end
 ---@param other string
 ---@return integer
 function M.run(ctx, db, verb, other)
-  return M.finish(ctx, db, progress.run(ctx, function(tell)
+  local name = not ctx.args[1] and other or nil
+  local report, err = e.try(progress.run, ctx, function(tell)
     return db[verb](db, other, M.way(ctx, { progress = tell }))
-  end), not ctx.args[1] and other or nil)
+  end)
+  if report then return M.finish(ctx, db, report, name) end
+  if reports.is(err.value) then M.show(ctx, db, err.value, name) end -- of the pull, when a sync could not push
+  error(err, 0)
 end
 
 --- The other side: what is given, else the remote `origin`, else the only one.
