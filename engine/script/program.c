@@ -91,9 +91,10 @@ static bool say_json(const char *code, const char *message, const char *hint)
 void script_report(const char *who, const prophet_error *err, bool json)
 {
     const char *code = prophet_code_name(err->code);
+    const bool one = strcmp(code, err->message) == 0; /* "interrupted" */
     if (!json || !say_json(code, err->message, err->hint))
-        (void)fprintf(stderr, "%s: %s: %s%s%s%s\n", who, code, err->message,
-                      err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
+        (void)fprintf(stderr, "%s: %s%s%s%s%s%s\n", who, one ? "" : code, one ? "" : ": ",
+                      err->message, err->hint[0] ? " (" : "", err->hint, err->hint[0] ? ")" : "");
 }
 
 static void report(const script_program *p, const prophet_error *err)

@@ -20,7 +20,7 @@ for _, code in ipairs(M.codes) do known[code] = true end
 local mt = { __name = "prophet.error" }
 
 function mt.__tostring(e)
-  local text = e.code .. ": " .. e.message
+  local text = e.message == e.code and e.code or e.code .. ": " .. e.message -- "interrupted"
   if e.hint then text = text .. " (" .. e.hint .. ")" end
   return text
 end

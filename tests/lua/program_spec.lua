@@ -87,7 +87,7 @@ describe("prophet-lua", function()
     local function interrupted(code)
       local r = cli.run(dir, "prophet-lua", { "-e", code }, { env = "timeout --preserve-status -s INT 0.3" })
       assert.equal(130, r.status, r.out .. r.err)
-      assert.equal("prophet-lua: interrupted: interrupted\n", r.err)
+      assert.equal("prophet-lua: interrupted\n", r.err)
     end
     interrupted "while true do end"
     interrupted "while true do pcall(function() while true do end end) end"
