@@ -464,11 +464,12 @@ static prophet_code publish_locked(depot *d, ph_sync_report *rep, prophet_error 
     if (dry)
         return rc;
     bool is_new = !d->has_root && d->opened == 0;
-    if (is_new && !d->seal.on && rep->changesets && !rep->notice[0])
-        (void)snprintf(
-            rep->notice, sizeof rep->notice,
-            "who can read %.200s can read all history, deleted values and authors' addresses too",
-            ph_net_shown(d->net));
+    if (is_new && !rep->notice[0])
+        (void)snprintf(rep->notice, sizeof rep->notice, "%.200s is a new depot%s",
+                       ph_net_shown(d->net),
+                       d->seal.on ? ""
+                                  : ": who can read it can read all history, deleted values and "
+                                    "authors' addresses too");
     return (rc = depot_root_write(d, err)) < 0 ? rc : depot_note_write(d, err);
 }
 
