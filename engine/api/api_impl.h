@@ -107,6 +107,8 @@ typedef struct api_place {
 prophet_code api_place_find(prophet_db *db, const char *place, bool new, const char *seal,
                             const prophet_net_options *net, api_place *out, prophet_error *err);
 void api_place_clear(api_place *p);
+/* A file URL (else nothing happens) becomes its path, in the arena: all that is done with a path can be done with it then. */
+prophet_code api_place_path(const char **place, ph_arena *a, prophet_error *err);
 /* After a clone: `origin`. */
 prophet_code api_remote_origin(const char *dir, const char *source, const prophet_options *o,
                                prophet_error *err);

@@ -148,6 +148,7 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
                            prophet_db **out, prophet_doc **report, prophet_error *err)
 {
     ph_sync_report rep = { 0 };
+    ph_arena a = PH_ARENA_INIT;
     prophet_options opt;
     prophet_doc *doc = NULL;
     prophet_code rc = read_options(o, &opt, err);
@@ -160,7 +161,8 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
                                  .net = opt.net,
                                  .clock = opt.clock,
                                  .clock_ctx = opt.clock_ctx };
-    if ((rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
+    if ((rc = ph_net_check_user(source, err)) < 0 || (rc = api_place_path(&source, &a, err)) < 0 ||
+        (rc = ph_sync_clone(source, path, &so, &rep, err)) < 0)
         goto done;
     *out = NULL;
     if (opt.dry_run) {
@@ -177,6 +179,7 @@ prophet_code prophet_clone(const char *source, const char *path, const prophet_o
     prophet_doc_free(doc);
     (void)ph_dir_remove(path, NULL); /* ours alone: nothing is left behind */
 done:
+    ph_arena_clear(&a);
     ph_sync_report_clear(&rep);
     return rc;
 }

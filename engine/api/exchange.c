@@ -130,9 +130,10 @@ static prophet_code begin(prophet_db *db, const char *other, other_side kind,
     if ((rc = api_not_inside(db, what, err)) >= 0)
         rc = api_place_find(db, kind == FILE_HERE ? NULL : other, kind == NEW_PLACE, x->o.seal,
                             x->o.net, &x->at, err);
-    if (kind == FILE_HERE)
-        x->at.place = other;
-    return rc;
+    if (rc < 0 || kind != FILE_HERE)
+        return rc;
+    x->at.place = other;
+    return api_place_path(&x->at.place, &x->at.arena, err);
 }
 
 static void end(exchange *x)
@@ -312,7 +313,8 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     ph_sync_report in = { 0 }, there = { 0 };
     exchange x;
     prophet_code rc = begin(db, other, ANY_PLACE, o, "a sync", &x, err);
-    if (rc >= 0 && (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
+    if (rc >= 0 && (rc = ph_sync_check_target(x.at.place, err)) >= 0 &&
+        (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
     if (rc >= 0) {
         bool pushed = (rc = push(&x, &there, err)) >= 0;

@@ -104,10 +104,13 @@ static const char *closest(const char *text, const prophet_remote *at, size_t co
 static prophet_code no_such(const char *text, const prophet_remote *at, size_t count,
                             prophet_error *err)
 {
+    char guess[PH_PATH_MAX];
     const char *near = closest(text, at, count);
     prophet_code rc =
         ph_fail(err, PROPHET_ENOTFOUND, "%s does not exist, and no remote is called that", text);
-    if (near)
+    if (ph_net_guess(text, guess, sizeof guess))
+        ph_hint(err, "did you mean %s ?", guess);
+    else if (near)
         ph_hint(err, "did you mean %s?", near);
     else
         ph_hint(err, "the other side is the directory of a replica or of a depot, a bundle, a URL, "
@@ -115,8 +118,20 @@ static prophet_code no_such(const char *text, const prophet_remote *at, size_t c
     return rc;
 }
 
-prophet_code api_place_find(prophet_db *db, const char *place, bool new, const char *seal,
-                            const prophet_net_options *net, api_place *out, prophet_error *err)
+prophet_code api_place_path(const char **place, ph_arena *a, prophet_error *err)
+{
+    char path[PH_PATH_MAX];
+    prophet_code rc;
+    if (!*place || !ph_net_is_file(*place))
+        return PROPHET_OK;
+    if ((rc = ph_net_file_path(*place, path, err)) < 0)
+        return rc;
+    *place = ph_arena_str(a, ph_slice_str(path));
+    return *place ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code find_place(prophet_db *db, const char *place, bool new, const char *seal,
+                               const prophet_net_options *net, api_place *out, prophet_error *err)
 {
     static const prophet_net_options defaults = PROPHET_NET_OPTIONS_INIT;
     prophet_remote *at;
@@ -139,6 +154,15 @@ prophet_code api_place_find(prophet_db *db, const char *place, bool new, const c
     return ph_sync_may_begin(place) || (new && !closest(place, at, count))
                ? PROPHET_OK
                : no_such(place, at, count, err);
+}
+
+prophet_code api_place_find(prophet_db *db, const char *place, bool new, const char *seal,
+                            const prophet_net_options *net, api_place *out, prophet_error *err)
+{
+    prophet_code rc = find_place(db, place, new, seal, net, out, err);
+    if (rc >= 0 && out->place)
+        rc = ph_net_check_user(out->place, err);
+    return rc < 0 ? rc : api_place_path(&out->place, &out->arena, err);
 }
 
 void api_place_clear(api_place *p)

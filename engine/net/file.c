@@ -36,12 +36,18 @@ static void file_close(void *place)
     ph_free(p);
 }
 
+bool ph_net_is_file(const char *url)
+{
+    char scheme[32];
+    return ph_net_is_url(url, scheme) && strcmp(scheme, "file") == 0;
+}
+
 /* file:///dir, file://localhost/dir, or a path. */
-static prophet_code root_of(const char *url, char *root, prophet_error *err)
+prophet_code ph_net_file_path(const char *url, char *root, prophet_error *err)
 {
     net_url u;
     const char *path = url;
-    if (ph_net_is_url(url, NULL)) {
+    if (ph_net_is_file(url)) {
         prophet_code rc = net_url_parse(url, &u, err);
         if (rc < 0)
             return rc;
@@ -64,7 +70,8 @@ static prophet_code file_open(void *ctx, const char *url, const prophet_net_opti
     if (!p)
         return ph_nomem(err);
     p->options = o;
-    if ((rc = root_of(url, p->root, err)) < 0 || (rc = ph_hasher_new(&p->hasher, err)) < 0) {
+    if ((rc = ph_net_file_path(url, p->root, err)) < 0 ||
+        (rc = ph_hasher_new(&p->hasher, err)) < 0) {
         file_close(p);
         return rc;
     }

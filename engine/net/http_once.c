@@ -315,7 +315,8 @@ static const verdict verdicts[] = {
     { CURLE_BAD_FUNCTION_ARGUMENT, PROPHET_EUSAGE, false, NULL },
     { CURLE_PEER_FAILED_VERIFICATION, PROPHET_EREMOTE, false,
       "if you know its certificate, or the authority that signed it, give that as cacert" },
-    { CURLE_SSL_CONNECT_ERROR, PROPHET_EREMOTE, false, NULL },
+    { CURLE_SSL_CONNECT_ERROR, PROPHET_EREMOTE, false,
+      "does the server speak TLS? else its URL begins with http://" },
     { CURLE_WEIRD_SERVER_REPLY, PROPHET_EREMOTE, false, NULL },
     { CURLE_OUT_OF_MEMORY, PROPHET_EMEMORY, false, NULL },
     { CURLE_PARTIAL_FILE, PROPHET_ENETWORK, true, NULL },
@@ -345,6 +346,22 @@ static void drop_time(char *words)
     }
 }
 
+/* "OpenSSL/3.0.19: error:0A00010B:SSL routines::wrong version number": the last part is for people. */
+static void drop_library(char *words)
+{
+    char *error = strstr(words, ": error:"), *last = NULL;
+    for (char *at = error; at && (at = strstr(at, "::")) != NULL; at += 2)
+        last = at + 2;
+    if (!last || !*last)
+        return;
+    static const char what[] = "TLS fails: ";
+    size_t len = strlen(last), n = sizeof what - 1;
+    if (n > (size_t)(last - words))
+        return;
+    memmove(words + n, last, len + 1);
+    memcpy(words, what, n);
+}
+
 /* libcurl's own words, as one of ours: printable, without a capital, the same each time. */
 static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_error *err)
 {
@@ -358,13 +375,18 @@ static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_err
     for (; from[n] && n < sizeof words - 1; n++)
         words[n] = (char)(from[n] >= ' ' && from[n] < 127 ? from[n] : '?');
     words[n] = 0;
-    if (words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a')
+    while (n > 0 && words[n - 1] == ' ')
+        words[--n] = 0;
+    if (words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a' && strncmp(words, "OpenSSL", 7) != 0)
         words[0] = (char)(words[0] | 0x20);
     drop_time(words);
+    drop_library(words);
     c->temporary = v && v->temporary;
     prophet_code rc = ph_fail(err, v ? v->to : PROPHET_ENETWORK, "%s", words);
     if (v && v->hint)
         ph_hint(err, "%s", v->hint);
+    else if (code == CURLE_GOT_NOTHING && strncasecmp(c->r->url, "http:", 5) == 0)
+        ph_hint(err, "does the server speak TLS? then its URL begins with https://");
     return rc;
 }
 

@@ -40,6 +40,14 @@ prophet_code ph_net_name_check(const char *name, prophet_error *err);
 prophet_code ph_net_add(const prophet_transport *t, prophet_error *err);
 /* true: it begins with "scheme:", not a path. Fills scheme, lower case (NULL is fine). */
 bool ph_net_is_url(const char *url, char scheme[32]);
+/* What somebody may have meant who wrote "host:7733" or, as for scp, "user@host:path". false: no idea. */
+bool ph_net_guess(const char *text, char *out, size_t size);
+/* EUSAGE: a password in the URL, or a user where HTTP is spoken: anybody may see a URL, and a token goes another way. */
+prophet_code ph_net_check_user(const char *url, prophet_error *err);
+/* true: "file:..". */
+bool ph_net_is_file(const char *url);
+/* The path that a file URL names, or url itself if it is a path. out has PH_PATH_MAX bytes. EUSAGE: it names another machine, or nothing. */
+prophet_code ph_net_file_path(const char *url, char *out, prophet_error *err);
 /* Copies url without user, password, query and fragment. Never fails: what does not fit is cut. */
 void ph_net_show(const char *url, char *out, size_t size);
 

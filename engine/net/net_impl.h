@@ -26,7 +26,7 @@ PH_NET_TRANSPORTS(PH_NET_DECLARE)
 typedef struct net_scheme net_scheme; /* a transport in use: it is dropped when it was taken away and its last place closed */
 
 /* The transport of a scheme, held until net_scheme_release. */
-prophet_code net_scheme_find(const char *scheme, net_scheme **out, prophet_error *err);
+prophet_code net_scheme_find(const char *scheme, const char *url, net_scheme **out, prophet_error *err);
 void         net_scheme_release(net_scheme *s);
 /* EUSAGE: it was taken away meanwhile. */
 prophet_code net_scheme_use(const net_scheme *s, const prophet_transport **out, prophet_error *err);

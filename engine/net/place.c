@@ -31,7 +31,7 @@ static prophet_code open_place(ph_net *n, const char *url, prophet_error *err)
 
     (void)ph_net_is_url(url, scheme);
     ph_net_show(url, n->shown, sizeof n->shown);
-    if ((rc = net_scheme_find(scheme, &n->scheme, err)) < 0 ||
+    if ((rc = net_scheme_find(scheme, url, &n->scheme, err)) < 0 ||
         (rc = net_scheme_use(n->scheme, &t, err)) < 0)
         return rc;
     return t->open(t->ctx, url, &n->options, &n->place, err);

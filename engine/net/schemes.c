@@ -77,9 +77,16 @@ static bool is_scheme(const char *scheme)
 
 prophet_code ph_net_add(const prophet_transport *t, prophet_error *err)
 {
-    if (t->size < sizeof *t || !t->scheme || !is_scheme(t->scheme))
-        return ph_fail(err, PROPHET_EUSAGE,
-                       "a transport needs its size and a scheme like \"xmpp\"");
+    if (t->size < sizeof *t)
+        return ph_fail(err, PROPHET_EUSAGE, "a transport needs its size");
+    if (!t->scheme || !is_scheme(t->scheme)) {
+        prophet_code rc =
+            ph_fail(err, PROPHET_EUSAGE, "\"%.40s\" is no scheme", t->scheme ? t->scheme : "");
+        ph_hint(
+            err,
+            "1 to 31 lower-case letters, digits, \"+\", \".\" and \"-\", beginning with a letter");
+        return rc;
+    }
     if (find_builtin(t->scheme))
         return ph_fail(err, PROPHET_EEXISTS, "the transport %s is built in", t->scheme);
     if (!t->open)
@@ -107,14 +114,17 @@ prophet_code ph_net_add(const prophet_transport *t, prophet_error *err)
 
 /* ---- use ---------------------------------------------------------------------------------------------------------- */
 
-static prophet_code unknown(const char *scheme, prophet_error *err)
+static prophet_code unknown(const char *scheme, const char *url, prophet_error *err)
 {
     const char *names[BUILTINS];
+    char guess[512];
     for (size_t i = 0; i < BUILTINS; i++)
         names[i] = builtins[i].scheme;
     const char *near = ph_closest(scheme, names, BUILTINS);
     prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "no transport for %s:", scheme);
-    if (near)
+    if (ph_net_guess(url, guess, sizeof guess)) /* "localhost:7733" */
+        ph_hint(err, "did you mean %s ?", guess);
+    else if (near)
         ph_hint(err, "did you mean %s: ?", near);
     else
         ph_hint(err, "there are file, http, https, ssh, dav, davs, s3, rsync and rsync+ssh; "
@@ -134,7 +144,8 @@ static prophet_code hold_builtin(const struct builtin *b, net_scheme **out, prop
     return PROPHET_OK;
 }
 
-prophet_code net_scheme_find(const char *scheme, net_scheme **out, prophet_error *err)
+prophet_code net_scheme_find(const char *scheme, const char *url, net_scheme **out,
+                             prophet_error *err)
 {
     const struct builtin *b = find_builtin(scheme);
     if (b)
@@ -145,7 +156,7 @@ prophet_code net_scheme_find(const char *scheme, net_scheme **out, prophet_error
         s->uses++;
     (void)pthread_mutex_unlock(&lock);
     if (!s)
-        return unknown(scheme, err);
+        return unknown(scheme, url, err);
     *out = s;
     return PROPHET_OK;
 }

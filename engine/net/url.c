@@ -53,6 +53,55 @@ void ph_net_show(const char *url, char *out, size_t size)
     out[n] = 0;
 }
 
+/* ---- what is nearly one ----------------------------------------------------------------------------------------- */
+
+/* Where digits end, and a path or nothing follows. */
+static bool is_port(const char *s)
+{
+    size_t n = strspn(s, "0123456789");
+    return n > 0 && n <= 5 && (s[n] == 0 || s[n] == '/');
+}
+
+bool ph_net_guess(const char *text, char *out, size_t size)
+{
+    const char *colon = strchr(text, ':'), *at = strchr(text, '@');
+    size_t host = colon ? (size_t)(colon - text) : 0;
+    int n = -1;
+    for (size_t i = 0; i < host; i++)
+        if (!is_alpha(text[i]) && !is_digit(text[i]) && !strchr(".-_@", text[i]))
+            return false;
+    if (host > 0 && !at && is_port(colon + 1))
+        n = snprintf(out, size, "http://%s", text);
+    else if (host > 0 && at && at > text && at + 1 < colon && colon[1] != 0)
+        n = snprintf(out, size, "ssh://%.*s%s%s", (int)host, text, colon[1] == '/' ? "" : "/~/",
+                     colon + 1); /* as scp has it */
+    return n > 0 && (size_t)n < size;
+}
+
+static bool has_user(const char *url, bool *password)
+{
+    const char *host = strstr(url, "://");
+    size_t len = host ? strcspn(host + 3, "/?#") : 0;
+    const char *at = host ? memchr(host + 3, '@', len) : NULL;
+    *password = at && memchr(host + 3, ':', (size_t)(at - host - 3));
+    return at;
+}
+
+prophet_code ph_net_check_user(const char *url, prophet_error *err)
+{
+    char scheme[32], shown[160];
+    bool password = false;
+    if (!ph_net_is_url(url, scheme) || !has_user(url, &password) ||
+        (!password && strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+        return PROPHET_OK;
+    ph_net_show(url, shown, sizeof shown);
+    prophet_code rc = ph_fail(err, PROPHET_EUSAGE, "the URL of %s has a %s in it", shown,
+                              password ? "password" : "user");
+    ph_hint(err,
+            "leave it out, and give the secret as its token: --token-file, or the option token");
+    return rc;
+}
+
 /* ---- parsing ------------------------------------------------------------------------------------------------- */
 
 static int hex_digit(char c)

@@ -327,13 +327,13 @@ static prophet_code meet(sync_live *l, ph_replica *r, const ph_sync_offer *has, 
     return sync_note(r, &m, err);
 }
 
-/* Who is equal did not say who it is: that is asked once. */
+/* Who is equal did not say who it is (this replica itself?): that is asked once. */
 static prophet_code meet_equal(sync_live *l, ph_replica *r, prophet_error *err)
 {
     prophet_code rc = sync_note_equal(r, l->url, err);
     if (rc != PROPHET_DONE || ph_replica_readonly(r))
         return rc;
-    if ((rc = take_head(l, NULL, 0, err)) >= 0)
+    if ((rc = take_head(l, NULL, 0, err)) >= 0 && (rc = check_peer(l, r, err)) >= 0)
         rc = meet(l, r, &l->offer, err);
     return rc;
 }

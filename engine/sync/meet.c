@@ -12,17 +12,50 @@ enum { PEER_KEY = 5 + 64, PEER_NAME = PEER_KEY + 1 + 16 };
 
 /* ---- one place has one name ------------------------------------------------------------------------------------------------- */
 
+static void cut_slashes(char *name, size_t least)
+{
+    for (size_t n = strlen(name); n > least && name[n - 1] == '/'; n--)
+        name[n - 1] = 0;
+}
+
+/* What is not there any more (a stick) keeps the name it had: the directories above it are resolved, as far as they are there. */
+static void name_path(const char *path, char out[PH_PATH_MAX])
+{
+    char above[PH_PATH_MAX], real[PH_PATH_MAX];
+    if (realpath(path, out)) /* PATH_MAX is no more */
+        return;
+    (void)snprintf(out, PH_PATH_MAX, "%s", path);
+    if (strlen(path) >= sizeof above)
+        return;
+    (void)snprintf(above, sizeof above, "%s", path);
+    for (char *slash;;) {
+        cut_slashes(above, 1);
+        slash = strrchr(above, '/');
+        size_t rest = slash ? (size_t)(slash - above) + 1 : 0;
+        if (slash)
+            slash[slash == above] = 0;
+        if (realpath(slash ? above : ".", real)) {
+            int n = snprintf(out, PH_PATH_MAX, "%s%s%s", real, real[1] ? "/" : "", path + rest);
+            if (n < PH_PATH_MAX)
+                cut_slashes(out, 1);
+            return;
+        }
+        if (!slash || slash == above)
+            return;
+    }
+}
+
 void sync_place_name(const char *place, char out[PH_PATH_MAX])
 {
-    char scheme[32];
-    if (!ph_net_is_url(place, scheme)) {
-        if (!realpath(place, out)) /* PATH_MAX is no more */
-            (void)snprintf(out, PH_PATH_MAX, "%s", place);
+    char path[PH_PATH_MAX];
+    const bool file = ph_net_is_file(place) && ph_net_file_path(place, path, NULL) >= 0;
+    const bool visitor = strncmp(place, NOTE_VISITOR, sizeof NOTE_VISITOR - 1) == 0;
+    if (file || (!visitor && !ph_net_is_url(place, NULL))) {
+        name_path(file ? path : place, out);
         return;
     }
     ph_net_show(place, out, PH_PATH_MAX);
-    for (size_t n = strlen(out); n > 0 && out[n - 1] == '/'; n--)
-        out[n - 1] = 0;
+    cut_slashes(out, 0);
 }
 
 /* Do the two name one thing? name was made by sync_place_name. */

@@ -81,6 +81,7 @@ static prophet_code count_behind(ph_view *v, prophet_slice beyond, uint64_t *beh
 
 typedef struct listing {
     ph_view *v;
+    const ph_id *self; /* no peer, whatever a note of before says */
     ph_arena *a;
     const ph_buf *seen;
     PH_LIST(ph_sync_known) all;
@@ -143,6 +144,8 @@ static prophet_code add_note(void *ctx, prophet_slice name, prophet_slice note, 
     char real[PH_PATH_MAX];
     sync_place_name(place, real);
     k.has_replica = sync_peer_of(name, &k.replica);
+    if (k.has_replica && ph_id_eq(&k.replica, l->self))
+        return PROPHET_OK;
     k.came = strncmp(real, NOTE_VISITOR, strlen(NOTE_VISITOR)) == 0;
     k.written = sync_written_at(note);
     if (!(k.place = ph_arena_str(l->a, ph_slice_str(real))))
@@ -193,7 +196,7 @@ prophet_code ph_sync_peers(ph_replica *r, ph_view *v, ph_arena *a, ph_sync_known
 {
     char path[PH_PATH_MAX];
     ph_buf seen = PH_BUF_INIT;
-    listing l = { .v = v, .a = a, .seen = &seen };
+    listing l = { .v = v, .self = ph_replica_key(r), .a = a, .seen = &seen };
     prophet_remote *remotes;
     size_t n = 0;
     bool ok = true;

@@ -74,16 +74,18 @@ static prophet_code check_name(const char *name, prophet_error *err)
     return rc;
 }
 
-/* Anybody may see a URL: the secret has a place of its own. */
-static bool has_password(const char *url)
+/* What is not there yet may come (a stick); what reads like an address of something else will not. */
+static prophet_code check_url(const char *url, prophet_error *err)
 {
-    const char *at = strstr(url, "://");
-    if (!at)
-        return false;
-    at += 3;
-    size_t authority = strcspn(at, "/?#");
-    const char *end = memchr(at, '@', authority);
-    return end && memchr(at, ':', (size_t)(end - at));
+    char guess[PH_PATH_MAX], scheme[32];
+    prophet_code rc = ph_net_check_user(url, err);
+    bool host =
+        !ph_net_is_url(url, scheme) || strchr(scheme, '.') || strcmp(scheme, "localhost") == 0;
+    if (rc < 0 || !host || ph_path_exists(url) || !ph_net_guess(url, guess, sizeof guess))
+        return rc;
+    rc = ph_fail(err, PROPHET_EUSAGE, "%s does not exist", url);
+    ph_hint(err, "did you mean %s ?", guess);
+    return rc;
 }
 
 static prophet_code check(const prophet_remote *r, prophet_error *err)
@@ -98,11 +100,7 @@ static prophet_code check(const prophet_remote *r, prophet_error *err)
             return ph_fail(err, PROPHET_EUSAGE,
                            "the %s of the remote %s is too long or not printable", keys[i].name,
                            r->name);
-    if (has_password(r->url)) {
-        rc = ph_fail(err, PROPHET_EUSAGE, "the url of the remote %s has a password in it", r->name);
-        ph_hint(err, "give it as its token");
-    }
-    return rc;
+    return check_url(r->url, err);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------------- */

@@ -6,9 +6,14 @@
 
 static prophet_code no_such(const char *text, prophet_error *err)
 {
+    char guess[PH_PATH_MAX];
     prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "%s does not exist", text);
-    ph_hint(err, "the other side is the directory of a replica or of a depot, a bundle, a URL, or "
-                 "the name of a remote");
+    if (ph_net_guess(text, guess, sizeof guess))
+        ph_hint(err, "did you mean %s ?", guess);
+    else
+        ph_hint(err,
+                "the other side is the directory of a replica or of a depot, a bundle, a URL, or "
+                "the name of a remote");
     return rc;
 }
 
@@ -139,6 +144,12 @@ prophet_code sync_source_pull(ph_replica *r, const sync_source *s, const ph_sync
     return sync_replica_pull(r, s->text, o, rep, err);
 }
 
+/* From the beginning: to ask whether there is something new takes time as well. */
+static double since(uint64_t start_us)
+{
+    return (double)(ph_monotonic_us() - start_us) / 1e6;
+}
+
 static void saw(ph_replica *r, const char *place, const ph_sync_options *o)
 {
     if (!(o && o->dry_run))
@@ -148,6 +159,7 @@ static void saw(ph_replica *r, const char *place, const ph_sync_options *o)
 prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_options *o,
                           ph_sync_report *rep, prophet_error *err)
 {
+    const uint64_t start = ph_monotonic_us();
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
@@ -156,26 +168,41 @@ prophet_code ph_sync_pull(ph_replica *r, const char *source, const ph_sync_optio
         return rc;
     if ((rc = sync_source_pull(r, &s, o, rep, err)) >= 0 && s.kind != SYNC_BUNDLE)
         saw(r, source, o);
+    rep->seconds = since(start);
     return rc;
+}
+
+static prophet_code refuse_file(const char *target, prophet_error *err)
+{
+    prophet_code rc = ph_fail(err, PROPHET_EUSAGE, "%s is a file: nothing is added to it", target);
+    ph_hint(err, "push and sync take replicas and depots; prophet bundle writes files");
+    return rc;
+}
+
+prophet_code ph_sync_check_target(const char *target, prophet_error *err)
+{
+    sync_source s;
+    return sync_source_resolve(target, true, &s, NULL) >= 0 && s.kind == SYNC_BUNDLE
+               ? refuse_file(target, err)
+               : PROPHET_OK;
 }
 
 prophet_code ph_sync_push(ph_replica *r, const char *target, const ph_sync_options *o,
                           ph_sync_report *rep, prophet_error *err)
 {
+    const uint64_t start = ph_monotonic_us();
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
     if ((rc = sync_source_resolve(target, true, &s, err)) < 0)
         return rc;
-    if (s.kind == SYNC_BUNDLE) {
-        rc = ph_fail(err, PROPHET_EUSAGE, "%s is a file: nothing is added to it", target);
-        ph_hint(err, "push and sync take replicas and depots; prophet bundle writes files");
-        return rc;
-    }
+    if (s.kind == SYNC_BUNDLE)
+        return refuse_file(target, err);
     rc = s.kind == SYNC_DEPOT ? push_url(r, target, o, rep, err)
                               : sync_replica_push(r, target, o, rep, err);
     if (rc >= 0)
         saw(r, target, o);
+    rep->seconds = since(start);
     return rc;
 }
 
@@ -205,13 +232,14 @@ prophet_code ph_sync_apply(ph_replica *r, const char *path, const ph_sync_option
     sync_source s;
     prophet_code rc;
     *rep = (ph_sync_report){ 0 };
-    if ((rc = check_writable(r, o, err)) < 0 ||
-        (rc = sync_source_resolve(path, false, &s, err)) < 0)
+    if ((rc = check_writable(r, o, err)) < 0)
         return rc;
-    if (s.kind == SYNC_BUNDLE)
+    if ((rc = sync_source_resolve(path, false, &s, err)) >= 0 && s.kind == SYNC_BUNDLE)
         return sync_bundle_pull(r, path, o, rep, err);
-    rc = ph_fail(err, PROPHET_EUSAGE, "%s is no bundle", path);
-    ph_hint(err, "pull takes replicas as well");
+    if (rc >= 0)
+        rc = ph_fail(err, PROPHET_EUSAGE, "%s is no bundle", path);
+    ph_hint(err, "apply takes a file that prophet bundle wrote; pull takes replicas, depots and "
+                 "URLs as well");
     return rc;
 }
 

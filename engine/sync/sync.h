@@ -80,6 +80,8 @@ prophet_code ph_sync_publish(ph_replica *r, const char *place, const ph_sync_opt
                              ph_sync_report *rep, prophet_error *err);
 /* Would a push make a depot of a place that has nothing yet? Then a pull that found nothing there (ENOTFOUND) is no failure of a sync. */
 bool ph_sync_may_begin(const char *place);
+/* EUSAGE: nothing can be pushed there, it is a file. */
+prophet_code ph_sync_check_target(const char *target, prophet_error *err);
 /* A new replica at `path` (EEXISTS) with all that `source` has. Made beside it and renamed: nothing is left behind on failure. */
 prophet_code ph_sync_clone(const char *source, const char *path, const ph_sync_options *o,
                            ph_sync_report *rep, prophet_error *err);
@@ -136,6 +138,8 @@ typedef struct ph_sync_known { /* of a remote, or a place that was met */
     uint64_t ahead;  /* changesets here that it lacked when it was met, and those since */
     uint64_t behind; /* changesets it had then that are not here */
 } ph_sync_known;
+/* what: a place, or the start of the id of who came here. ENOTFOUND: it was never met. */
+prophet_code ph_sync_forget(ph_replica *r, const char *what, prophet_error *err);
 /* Remotes by name, then the others by place. */
 prophet_code ph_sync_peers(ph_replica *r, ph_view *v, ph_arena *a, ph_sync_known **out,
                            size_t *count, prophet_error *err);

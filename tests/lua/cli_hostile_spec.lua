@@ -67,15 +67,24 @@ describe("among wrong places", function()
       { 3, "clone other x", "other is no replica", found }, { 3, "clone . x", ". is no replica", found },
       { 12, "clone file x", "file: it is cut short", "is it a bundle" }, { 12, "clone letter x", "letter: it does not begin", "is it a bundle" },
       { 12, "clone filelink x", "filelink", "is it a bundle" },
+      { 4, "clone a --db b", "b exists already" },
       { 4, "clone a b", "b exists already", "a clone makes its directory" }, { 4, "clone a file", "file exists already" },
       { 4, "clone a empty", "empty exists already" }, { 4, "clone a dangling", "dangling exists already" },
       { 3, "clone a no/x", "no directory to make no/x in", "make the directory above it" },
       { 3, "clone a file/x", "no directory to make file/x in" }, { 3, "clone a dangling/x", "no directory to make dangling/x in" },
       { 3, "clone foo://x x", "no transport for foo:", "there are file, http" }, { 6, "clone http://127.0.0.1:1/ x", "http://127.0.0.1:1/" },
+      { 3, "clone 127.0.0.1:7733 x", "127.0.0.1:7733 does not exist", "did you mean http://127.0.0.1:7733 ?" },
+      { 3, "clone localhost:7733 x", "no transport for localhost:", "did you mean http://localhost:7733 ?" },
+      { 3, "clone ann@host:/bugs x", "does not exist", "did you mean ssh://ann@host/bugs ?" },
+      { 3, "clone ann@host:bugs x", "does not exist", "did you mean ssh://ann@host/~/bugs ?" },
+      { 2, "clone https://u:p@127.0.0.1:1/y x", "the URL of https://127.0.0.1:1/y has a password in it", "token" },
+      { 2, "clone http://u@127.0.0.1:1/y x", "has a user in it", "token" }, { 2, "clone file://host/y x", "names another machine" },
       { 3, "clone d.depot x --seal nokey", "no key file nokey", "prophet key new" }, { 2, "clone d.depot x --seal letter", "letter is no key" },
       { 10, "clone d.depot x --seal k", "it is not sealed" },
       { 3, "clone d.depot x --token-file nofile", "nofile" }, { 2, "clone d.depot x --token-file empty", "the token file empty: Is a directory" },
     }
+    prophet "clone a"
+    refused { { 4, "clone a", ".prophet exists already", "give the directory: prophet clone a DIR" } }
   end)
 
   it("pull, push, sync and apply say what the other side is not", function()
@@ -86,7 +95,7 @@ describe("among wrong places", function()
       { 3, "push file/new.depot", "no directory to make file/new.depot in", late = true },
       { 2, "sync --live all.bundle", "all.bundle" }, { 2, "sync --live --dry-run b", "no dry run" },
       { 2, "apply empty", "empty is no bundle" }, { 2, "apply d.depot", "d.depot is no bundle" }, { 12, "apply letter", "letter: it does not begin" },
-      { 3, "apply nowhere", "nowhere does not exist" }, { 2, "apply http://127.0.0.1:1/b", "is no bundle" },
+      { 3, "apply nowhere", "nowhere does not exist", "a file that prophet bundle wrote" }, { 2, "apply http://127.0.0.1:1/b", "is no bundle" },
     }
     for _, verb in ipairs { "pull", "push", "sync" } do
       cases[#cases + 1] = { 3, verb .. " nowhere", "nowhere does not exist, and no remote is called that" }
@@ -95,6 +104,8 @@ describe("among wrong places", function()
       for _, self in ipairs { "a", "a/", "./a", "link" } do cases[#cases + 1] = { 2, verb .. " " .. self, self .. " is this replica itself" } end
       cases[#cases + 1] = { 2, verb, verb .. " with whom?", "prophet remote add" }
       cases[#cases + 1] = { 6, verb .. " http://127.0.0.1:1/", "http://127.0.0.1:1/" }
+      cases[#cases + 1] = { 3, verb .. " 127.0.0.1:7733", "127.0.0.1:7733 does not exist", "did you mean http://127.0.0.1:7733 ?" }
+      cases[#cases + 1] = { 2, verb .. " https://u:p@127.0.0.1:1/", "has a password in it", "token" }
     end
     for _, case in ipairs(cases) do case[2] = "--db a " .. case[2] end
     refused(cases)
@@ -105,6 +116,10 @@ describe("among wrong places", function()
     refused {
       { 4, "--db a remote add there b", "there is a remote there already" }, { 2, "--db a remote add x/y b", "is no name of a remote", late = true },
       { 2, "--db a remote add x https://u:p@h/x", "has a password in it", "token", late = true },
+      { 2, "--db a remote add x http://u@h/x", "has a user in it", "token", late = true },
+      { 2, "--db a remote add x 127.0.0.1:7733", "127.0.0.1:7733 does not exist", "did you mean http://127.0.0.1:7733 ?", late = true },
+      { 2, "--db a remote add x localhost:7733/bugs", "does not exist", "did you mean http://localhost:7733/bugs ?", late = true },
+      { 2, "--db a remote add x ann@host:/bugs", "does not exist", "did you mean ssh://ann@host/bugs ?", late = true },
       { 3, "--db a remote add x b --token-file nofile", "nofile" }, { 2, "--db a remote add x b --token-file empty", "empty: Is a directory" },
       { 3, "--db a remote show x", "there is no remote x", "remote list" }, { 3, "--db a remote remove thre", "thre", "did you mean there?" },
       { 3, "--db a remote rename x y", "there is no remote x" }, { 4, "--db a remote rename there there", "already", late = true },

@@ -35,7 +35,9 @@ describe("a transport", function()
     raises("usage", prophet.transport, transport { get = "text" })
     raises("usage", prophet.transport, transport { scheme = 5 })
     for _, scheme in ipairs { "", "Spec", "a b", "5x", ("x"):rep(40) } do
-      raises("usage", prophet.transport, transport { scheme = scheme })
+      local e = raises("usage", prophet.transport, transport { scheme = scheme })
+      assert.equal(('"%s" is no scheme'):format(scheme), e.message)
+      assert.truthy(e.hint:find("lower-case", 1, true))
     end
     local e = raises("usage", prophet.transport, transport { remvoe = function() end })
     assert.truthy(e.hint:find "remove")

@@ -1,5 +1,6 @@
 --- prophet clone
 
+local e = require "prophet.error"
 local exchange = require "prophet.cli.exchange"
 local progress = require "prophet.cli.progress"
 
@@ -12,9 +13,14 @@ return {
   },
   run = function(ctx)
     local source, path = ctx.args[1], ctx.args[2] or ctx.options.db or ".prophet"
-    local db, report = progress.run(ctx, function(tell)
+    local ok, db, report = pcall(progress.run, ctx, function(tell)
       return ctx.prophet.clone(source, path, exchange.way(ctx, { user = ctx:user(), voting = ctx.options.voting, progress = tell }))
     end)
+    if not ok then
+      local err = e.wrap(db)
+      if err.code == "exists" and path == ".prophet" then err.hint = ("give the directory: prophet clone %s DIR"):format(source) end
+      error(err, 0)
+    end
     if not db then return ctx:result(report, ("would clone %s into %s, %s"):format(source, path, tostring(report))) end
     ctx:adopt(db)
     ctx:result(function()

@@ -43,7 +43,11 @@ function verbs.add(ctx, name, url)
     e.raise { code = "exists", message = ("there is a remote %s already"):format(name), value = name, hint = "remove it first, or rename it" }
   end
   local remote = { url = url, token = o.token_file and exchange.read_token(o.token_file) or nil, seal = o.seal, cacert = o.cacert, proxy = o.proxy }
-  if not o.dry_run then db.remotes[name] = remote end
+  if not o.dry_run then
+    db.remotes[name] = remote
+    local place = db.remotes[name].url
+    if place:find "^/" and not require "prophet.core".path_kind(place) then ctx:say(("there is nothing at %s now"):format(place)) end
+  end
   told(ctx, { added = name, url = url }, ("add %s: %s"):format(name, url))
 end
 
