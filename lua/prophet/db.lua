@@ -335,12 +335,19 @@ local exchange_options = { dry_run = true, progress = true, seal = true, token =
 local publish_options = { check = true }
 for name in pairs(exchange_options) do publish_options[name] = true end
 
+local wants = { apply = "the path of a bundle", publish = "the place of a depot" }
+
+-- The other side; pull, push and sync have one that is meant where none is given.
+local function other_of(db, verb, other)
+  if other == nil and not wants[verb] then return remotes.default(db.remotes, verb) end
+  if type(other) == "string" then return other end
+  e.raise { code = "usage", message = ("%s wants %s, not a %s"):format(verb, wants[verb] or "a place or the name of a remote", type(other)), value = other }
+end
+
 local function exchange(verb)
   return function(db, other, options)
     local s = state_of(db)
-    if type(other) ~= "string" then
-      e.raise { code = "usage", message = ("%s wants a place or the name of a remote, not a %s"):format(verb, type(other)), value = other }
-    end
+    other = other_of(db, verb, other)
     options = strict.options(verb, options, verb == "publish" and publish_options or exchange_options)
     local ok, said = pcall(s.handle[verb], s.handle, other, options)
     local pulled = not ok and verb == "sync" and e.is(said) and type(said.value) == "table" -- and could not push
@@ -382,10 +389,7 @@ end
 function methods.sync(db, other, options)
   strict.options("sync", options, live_options)
   if options and options.live then
-    if type(other) ~= "string" then
-      e.raise { code = "usage", message = ("sync wants a place or the name of a remote, not a %s"):format(type(other)), value = other }
-    end
-    return sync_live(db, other, options)
+    return sync_live(db, other_of(db, "sync", other), options)
   end
   for _, name in ipairs { "synced", "lost", "background" } do
     if options and options[name] then

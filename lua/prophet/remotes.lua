@@ -113,6 +113,21 @@ function M.new(handle)
   return setmetatable({ [HANDLE] = handle }, mt)
 end
 
+--- The remote that is meant where none is named: `origin`, else the only one there is.
+---@param remotes table
+---@param verb string
+---@return string name
+function M.default(remotes, verb)
+  local names = {}
+  for name in pairs(remotes) do
+    if name == "origin" then return name end
+    names[#names + 1] = name
+  end
+  if #names == 1 then return names[1] end
+  e.raise { code = "usage", message = ("%s with whom?"):format(verb),
+    hint = #names == 0 and "give a place, or name one: prophet remote add NAME URL" or "one of " .. table.concat(names, ", ") }
+end
+
 -- ---- peers -------------------------------------------------------------------------------------------------
 
 local peer_mt = { __name = "prophet.peer" }

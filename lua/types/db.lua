@@ -100,14 +100,14 @@ function db:version() end
 ---@field cacert? string  a file of certificates to trust instead of the system's
 ---@field proxy? string   a URL; "": none; else what the environment says
 
---- Brings what another replica has; then resolvers vote.
----@param source string
+--- Brings what another replica has; then resolvers vote. Without a source: the remote "origin", or the only one there is.
+---@param source? string
 ---@param options? prophet.ExchangeOptions
 ---@return prophet.Report
 function db:pull(source, options) end
 
---- Gives another replica what this one has.
----@param target string
+--- Gives another replica what this one has; to whom: as pull.
+---@param target? string
 ---@param options? prophet.ExchangeOptions
 ---@return prophet.Report
 function db:push(target, options) end
@@ -126,8 +126,8 @@ local live = {}
 --- Ends it.
 function live:close() end
 
---- Pulls, then pushes.
----@param other string
+--- Pulls, then pushes. Where the push fails the error's `value` is a report with `pull` alone.
+---@param other? string  as pull
 ---@param options? prophet.SyncOptions
 ---@return table|prophet.Live|nil
 function db:sync(other, options) end

@@ -165,6 +165,41 @@ describe("remotes", function()
     assert.equal(0, bob:pull(place.path "depot").changesets)
   end)
 
+  it("are found by a file URL as by their path", function()
+    local url = "file://" .. ann.path
+    local carol <close> = prophet.clone(url, place.path "carol")
+    assert.equal(ann.path, carol.remotes.origin.url)
+    ann.types.ticket:create { summary = "ann's" }
+    assert.equal(1, carol:pull(url).changesets)
+    carol.types.ticket:create { summary = "carol's" }
+    assert.equal(1, carol:push(url).changesets)
+    assert.equal(0, carol:sync("file://localhost" .. ann.path).push.changesets)
+    assert.equal(1, #list(carol:peers()))
+    carol:bundle(place.path "all.bundle")
+    assert.equal(0, carol:apply("file://" .. place.path "all.bundle").changesets)
+    carol.remotes.url = url
+    assert.equal(0, carol:pull("url").changesets)
+    raises("usage", carol.pull, carol, "file://host" .. ann.path)
+  end)
+
+  it("are meant where none is named: origin, or the only one", function()
+    ann.types.ticket:create { summary = "ann's" }
+    assert.equal(1, bob:pull().changesets)
+    bob.types.ticket:create { summary = "bob's" }
+    assert.equal(1, bob:push().changesets)
+    bob.remotes.other = place.path "other.depot"
+    assert.equal(0, bob:sync(nil, { dry_run = true }).push.changesets)
+    bob.remotes.origin = nil
+    bob:sync()
+    assert.truthy(cli.read(place.path "other.depot/prophet-depot"))
+    bob.remotes.more = ann.path
+    local err = raises("usage", bob.pull, bob)
+    assert.equal("pull with whom?", err.message)
+    assert.truthy(err.hint:find("more", 1, true) and err.hint:find("other", 1, true))
+    assert.equal("apply wants the path of a bundle, not a nil", raises("usage", bob.apply, bob).message)
+    raises("usage", bob.publish, bob)
+  end)
+
   it("are read from a file that makes no sense as corrupt, without a word of it", function()
     bob.remotes.web = { url = "https://example.org", token = SECRET }
     for _, text in ipairs { "url = " .. SECRET, "[web]\ntoken = " .. SECRET, "[web]\nurl = x\nurl = " .. SECRET, "[web]\nwhat = " .. SECRET,
@@ -207,6 +242,8 @@ describe("remotes", function()
     assert.equal(2, run("remote", "ad", "web", "x").status)
     assert.equal(2, run("remote", "add", "web").status)
     assert.equal(2, run("remote", "show", "site", "--token-file", "x").status)
+    assert.truthy(ok("remote", "add", "stick", place.path "stick.depot"):find("there is nothing at " .. place.path "stick.depot", 1, true))
+    ok("remote", "remove", "stick")
     ok("remote", "remove", "site", "--dry-run")
     ok("remote", "remove", "site")
     assert.equal(1, #cli.lines(ok("remote")))
@@ -473,6 +510,34 @@ describe("peers", function()
     server:close() -- else it is written down after a while
     local p = list(ann:peers())[1]
     assert.same({ bob.replica, 0, 0 }, { p.replica, p.ahead, p.behind })
+  end)
+
+  -- What is gone has no real path: it keeps the name under which it was met.
+  it("that are gone keep when they were seen", function()
+    assert.equal(0, os.execute(("mkdir '%s'"):format(place.path "media")) and 0)
+    bob.remotes.stick = place.dir .. "/ann/../media/bugs.depot/"
+    bob:sync "stick"
+    local before = peer(bob, "stick")
+    assert.equal(place.path "media/bugs.depot", before.url)
+    assert.truthy(before.last_seen)
+    os.execute(("rm -rf '%s'"):format(place.path "media/bugs.depot"))
+    local after = peer(bob, "stick")
+    assert.same({ before.url, before.ahead, before.last_seen }, { after.url, after.ahead, after.last_seen })
+    os.execute(("rm -rf '%s'"):format(place.path "media"))
+    assert.equal(before.url, place.list(bob:peers())[2].url)
+  end)
+
+  it("are never this replica itself", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    local err = raises("usage", ann.pull, ann, server.url)
+    assert.equal(server.url .. " is this replica itself", err.message)
+    assert.equal(0, #list(ann:peers()))
+  end)
+
+  it("that have nothing new took their time to say so", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    bob:pull(server.url)
+    assert.truthy(bob:pull(server.url).seconds > 0.0001) -- of a request; a look at the own log takes less
   end)
 
   it("are met over HTTP as well, when both are equal from the start", function()

@@ -3,6 +3,7 @@
 local e = require "prophet.error"
 local exit = require "prophet.cli.exit"
 local progress = require "prophet.cli.progress"
+local remotes = require "prophet.remotes"
 local reports = require "prophet.report"
 
 local M = {}
@@ -64,15 +65,7 @@ end
 --- The other side: what is given, else the remote `origin`, else the only one.
 ---@return string
 function M.other(ctx, db)
-  if ctx.args[1] then return ctx.args[1] end
-  local names = {}
-  for name in pairs(db.remotes) do
-    if name == "origin" then return name end
-    names[#names + 1] = name
-  end
-  if #names == 1 then return names[1] end
-  e.raise { code = "usage", message = ("%s with whom?"):format(ctx.command.name),
-    hint = #names == 0 and "give a place, or name one: prophet remote add NAME URL" or "one of " .. table.concat(names, ", ") }
+  return ctx.args[1] or remotes.default(db.remotes, ctx.command.name)
 end
 
 -- A report with the name of its remote in it.
