@@ -586,6 +586,8 @@ PROPHET_API prophet_code prophet_remotes(prophet_db *db, prophet_iter **out, pro
  * last_seen? (time), ahead?, behind?}. ahead: changesets here that the
  * peer lacked when it was met last, with those that came since; behind: those it had then that are not here. Absent while they are not known. Asks nobody. */
 PROPHET_API prophet_code prophet_peers(prophet_db *db, prophet_iter **out, prophet_error *err);
+/* Takes one out of that list: by its place, the name of a remote (which stays), or the start of the id of who came here. ENOTFOUND: it was never met. */
+PROPHET_API prophet_code prophet_peer_forget(prophet_db *db, const char *peer, prophet_error *err);
 
 /* Who announces itself on the local network and serves this database: {url, replica (hex)}, each address once. Asks for at most timeout_ms. ENOTFOUND: built without it, or
  * libavahi-client is not installed; ENETWORK: avahi's daemon does not run; EINTERRUPTED. What is told is not proven: anybody may claim it. */

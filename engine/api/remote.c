@@ -213,6 +213,19 @@ static prophet_code describe_peer(const ph_sync_known *k, prophet_doc **out, pro
     return rc;
 }
 
+prophet_code prophet_peer_forget(prophet_db *db, const char *peer, prophet_error *err)
+{
+    api_place at = { .place = peer };
+    prophet_code rc = allowed(db, err);
+    if (rc < 0 || (rc = api_not_inside(db, "forgetting a peer", err)) < 0)
+        return rc;
+    if (api_place_find(db, peer, true, NULL, NULL, &at, NULL) < 0)
+        at.place = peer; /* no remote, and nothing that is there: it may be known all the same */
+    rc = ph_sync_forget(db->r, at.place, err);
+    api_place_clear(&at);
+    return rc;
+}
+
 prophet_code prophet_peers(prophet_db *db, prophet_iter **out, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;

@@ -87,9 +87,21 @@ static int l_remote_rename(lua_State *L)
     return 0;
 }
 
+/* (handle, place) */
+static int l_peer_forget(lua_State *L)
+{
+    prophet_error err = { 0 };
+    script_require_unsealed(L, "forgetting a peer");
+    l_handle *h = script_handle(L, 1);
+    if (prophet_peer_forget(h->db, script_text(L, 2, NULL, "what is forgotten"), &err) < 0)
+        return script_raise(L, &err);
+    return 0;
+}
+
 const luaL_Reg script_handle_remote[] = { { "remotes", l_remotes },
                                           { "peers", l_peers },
                                           { "discover", l_discover },
+                                          { "peer_forget", l_peer_forget },
                                           { "remote_set", l_remote_set },
                                           { "remote_remove", l_remote_remove },
                                           { "remote_rename", l_remote_rename },

@@ -24,6 +24,7 @@ prophet_code sync_beyond_of(ph_view *v, const ph_id *peer, const char *place, pr
 /* ---- when (seen.c) ---------------------------------------------------------------------------------------------- */
 
 prophet_code sync_seen_read(ph_replica *r, char path[PH_PATH_MAX], ph_buf *out, prophet_error *err);
+void sync_unsaw(ph_replica *r, const char *place); /* forgotten */
 int64_t sync_seen_at(const ph_buf *seen, const char *place); /* 0: never */
 
 #endif

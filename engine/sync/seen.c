@@ -1,5 +1,5 @@
 /* When a place was seen last. It changes with every exchange, so it is kept beside the log, in the file `seen`: lines of milliseconds and place. It is a hint: not synced,
- * and nothing is lost with it. Called by source.c, follow.c, clone.c and peers.c. */
+ * and nothing is lost with it. Called by source.c, follow.c, clone.c, forget.c and peers.c. */
 #include "sync/meet_impl.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -36,8 +36,8 @@ prophet_code sync_seen_read(ph_replica *r, char path[PH_PATH_MAX], ph_buf *out, 
     return rc == PROPHET_OK || ph_path_exists(ph_replica_path(r)) ? PROPHET_OK : rc;
 }
 
-/* A hint: that it cannot be written is no failure of an exchange. */
-void sync_saw(ph_replica *r, const char *place)
+/* A hint: that it cannot be written is no failure of an exchange. now: it was seen; else it is taken out. */
+static void note(ph_replica *r, const char *place, bool now)
 {
     char path[PH_PATH_MAX], name[PH_PATH_MAX];
     ph_buf old = PH_BUF_INIT, new = PH_BUF_INIT;
@@ -47,7 +47,8 @@ void sync_saw(ph_replica *r, const char *place)
     if (ph_replica_readonly(r) || !ph_utf8_valid(name, strlen(name)) || strchr(name, '\n') ||
         sync_seen_read(r, path, &old, NULL) < 0)
         goto done;
-    ph_buf_printf(&new, "%lld %s\n", (long long)ph_replica_now(r), name);
+    if (now)
+        ph_buf_printf(&new, "%lld %s\n", (long long)ph_replica_now(r), name);
     for (const char *at = (const char *)old.data, *end = at + old.len;
          new.len < SEEN_MAX / 2 && next_seen(&at, end, &ms, &other);)
         if (!ph_slice_eq(other, ph_slice_str(name)))
@@ -64,6 +65,16 @@ void sync_saw(ph_replica *r, const char *place)
 done:
     ph_buf_clear(&old);
     ph_buf_clear(&new);
+}
+
+void sync_saw(ph_replica *r, const char *place)
+{
+    note(r, place, true);
+}
+
+void sync_unsaw(ph_replica *r, const char *place)
+{
+    note(r, place, false);
 }
 
 int64_t sync_seen_at(const ph_buf *seen, const char *name)

@@ -413,6 +413,11 @@ function methods.peers(db, options)
   return remotes.peers(state_of(db).handle, options)
 end
 
+--- Takes a place, or who came here (by the start of its id), out of what `peers` lists. A remote of that place stays.
+function methods.forget_peer(db, peer)
+  state_of(db).handle:peer_forget(peer)
+end
+
 --- Another name for a remote.
 function methods.rename_remote(db, from, to)
   state_of(db).handle:remote_rename(from, to)

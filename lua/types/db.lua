@@ -154,6 +154,10 @@ function db:sync(other, options) end
 ---@return fun(): prophet.Peer?
 function db:peers(options) end
 
+--- Takes a place, or who came here, out of what `peers` lists. A remote of that place stays, as one that was never met.
+---@param peer string  its url, the name of a remote, or the start of its id (8 digits at least)
+function db:forget_peer(peer) end
+
 --- Another name for a remote.
 ---@param from string
 ---@param to string

@@ -527,6 +527,36 @@ describe("peers", function()
     assert.equal(before.url, place.list(bob:peers())[2].url)
   end)
 
+  it("can be forgotten, by their place or the name of their remote", function()
+    bob:publish(place.path "old.depot")
+    os.execute(("rm -rf '%s'"):format(place.path "old.depot"))
+    assert.equal(2, #list(bob:peers()))
+    raises("not_found", bob.forget_peer, bob, "nowhere")
+    raises("not_found", bob.forget_peer, bob, ann.replica:sub(1, 6))
+    bob:forget_peer(place.path "old.depot")
+    assert.equal(1, #list(bob:peers()))
+    raises("not_found", bob.forget_peer, bob, place.path "old.depot")
+    bob:forget_peer "origin"
+    local p = peer(bob, "origin")
+    assert.same({ ann.path }, { p.url, p.ahead, p.last_seen })
+    bob:pull()
+    assert.equal(0, peer(bob, "origin").ahead)
+    local ran = cli.run(place.dir, "prophet", { "--db", bob.path, "peers", "--forget", ann.path })
+    assert.equal(0, ran.status, ran.err)
+    assert.is_nil(peer(bob, "origin").ahead)
+    assert.equal(3, cli.run(place.dir, "prophet", { "--db", bob.path, "peers", "--forget", ann.path }).status)
+  end)
+
+  it("that came here can be forgotten by the start of their id", function()
+    local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
+    ann.types.ticket:create { summary = "news" }
+    bob:pull(server.url)
+    server:close()
+    assert.equal(1, #list(ann:peers()))
+    ann:forget_peer(bob.replica:sub(1, 12))
+    assert.equal(0, #list(ann:peers()))
+  end)
+
   it("are never this replica itself", function()
     local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
     local err = raises("usage", ann.pull, ann, server.url)

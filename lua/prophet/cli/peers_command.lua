@@ -21,15 +21,27 @@ local function nearby(ctx, db)
   if #found == 0 then ctx:say "nobody nearby serves this database" end
 end
 
+local function forget(ctx, db, peer)
+  if not ctx.options.dry_run then
+    db:forget_peer(peer)
+    return ctx:result({ forgot = peer }, nil)
+  end
+  ctx:told({ forgot = peer }, "would forget " .. peer)
+end
+
 return {
   name = "peers", max = 0, summary = "how remotes and other places stood when they were met last",
   about = [[
 Also who pulled from this replica or pushed to it over a network, while it was served: "came here" and the start of its id.
 ahead: changesets here that it lacked when it was met last, with those that came since. behind: those it had then that are not here. Asks nobody:
 pull --all meets them all. With --discover instead: who serves this database on the local network and says so (prophet serve --announce).]],
-  options = { { name = "discover", doc = "look around on the local network (DNS-SD, by avahi), for 3 seconds" } },
+  options = {
+    { name = "forget", value = "PEER", doc = "takes one out: its place, or the start of its id if it came here" },
+    { name = "discover", doc = "look around on the local network (DNS-SD, by avahi), for 3 seconds" },
+  },
   run = function(ctx)
-    local db = ctx:open(true)
+    local db = ctx:open(not ctx.options.forget)
+    if ctx.options.forget then return forget(ctx, db, ctx.options.forget) end
     return (ctx.options.discover and nearby or known)(ctx, db)
   end,
 }
