@@ -216,6 +216,7 @@ static int run_lua(char **args, int count)
         return status;
     if (o.version)
         (void)printf("prophet %s\n", prophet_version());
+    o.program.find = true;
     status = start(&o.program, args, count, o.script < count ? o.script : 0);
     return status ? status : finish(run_all(&o, args, count));
 }

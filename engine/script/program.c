@@ -218,6 +218,31 @@ static void open_database(lua_State *L, const char *path)
     lua_pop(L, 1);
 }
 
+/* __index of the globals: `db` is where commands find their database, opened when it is first asked for. */
+static int l_find_database(lua_State *L)
+{
+    if (lua_type(L, 2) != LUA_TSTRING || strcmp(lua_tostring(L, 2), "db") != 0)
+        return 0;
+    script_module_push(L, "prophet.cli.script_db");
+    lua_call(L, 0, 1);
+    if (!lua_isnil(L, -1)) {
+        lua_pushvalue(L, 2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, 1);
+    }
+    return 1;
+}
+
+static void find_database(lua_State *L)
+{
+    lua_pushglobaltable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, l_find_database);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
 static int l_make(lua_State *L)
 {
     const making *m = lua_touserdata(L, 1);
@@ -238,6 +263,8 @@ static int l_make(lua_State *L)
     m->p->state = script_state_of(L);
     if (m->o->database)
         open_database(L, m->o->database);
+    else if (m->o->find && !m->o->sandbox)
+        find_database(L);
     return 0;
 }
 

@@ -14,6 +14,7 @@ typedef struct script_program_options {
     uint64_t    memory;       /* bytes; 0: no limit; in a sandbox: 256 MiB */
     uint32_t    milliseconds; /* 0: no limit */
     const char *database;     /* directory opened as the global `db`; NULL: none */
+    bool        find;         /* without it, and outside of a sandbox, `db` is what commands find here, when it is first asked for */
 } script_program_options;
 
 /* A Lua state with its libraries, `prophet` loaded and `arg` set from args (arg[0] = args[script]). Messages of failures go to stderr. */

@@ -75,6 +75,13 @@ describe("prophet-lua", function()
       assert.equal("0\tx\n", cli.run(dir, "prophet", args, {}).out)
     end
     assert.equal(3, cli.run(dir, "prophet", { "--db", "lua", "digest" }, {}).status)
+    ok("nil\n", { "-e", "print(db)" })
+    local named = { env = "PROPHET_DB=d" }
+    assert.equal("prophet.db d\ttrue\n", cli.run(dir, "prophet-lua", { "-e", "print(db, db == db)" }, named).out)
+    assert.equal("nil\n", cli.run(dir, "prophet-lua", { "--sandbox", "-e", "print(db)" }, named).out)
+    assert.equal(3, cli.run(dir, "prophet-lua", { "-e", "print(db)" }, { env = "PROPHET_DB=nowhere" }).status)
+    assert.equal(0, cli.run(dir, "prophet", { "init" }).status)
+    assert.equal("prophet.db .prophet\tnil\n", cli.run(dir, "prophet", { "lua", "-e", "print(db, db2)" }).out)
   end)
 
   it("seals what it runs in a sandbox", function()

@@ -3,6 +3,7 @@
 -- A command is a table:
 --   name, summary (one line), args ("ID [FIELD]"), about (more text), run(ctx) -> exit status
 --   past = true: it only reads, and --at POINT has it read the past
+--   words = true: its arguments may be words to look for, which may begin with a dash
 --   options = { { name = "limit", value = "N", kind = "int", doc = ".." }, { name = "all", short = "a", doc = ".." } }
 --   an option with values = 2 takes two words and gives a list of them
 --   min, max = how many arguments (max = nil: any number)
@@ -14,7 +15,7 @@ local M = {}
 
 --- Options every command has.
 M.common = {
-  { name = "db", value = "DIR", doc = "the database (else $PROPHET_DB, else the nearest .prophet upwards)" },
+  { name = "db", value = "DIR", doc = "the database (else $PROPHET_DB, this directory, the nearest .prophet upwards)" },
   { name = "json", doc = "one JSON object a line; errors too" },
   { name = "format", value = "TEXT", doc = 'a line a result, as in "#{n} {status:7} {summary}"' },
   { name = "quiet", short = "q", doc = "results only, no remarks" },
@@ -85,6 +86,12 @@ local function unknown(command, text, names)
       or command and ("prophet %s --help lists them"):format(command.name) or "prophet help lists them", text)
 end
 
+-- -News beside words to look for is meant as "not this word" more often than as a flag -N.
+local function unknown_flag(command, text, names)
+  if #text <= 2 or not (command and command.words) then return unknown(command, text:sub(1, 2), names) end
+  usage(("no option %s"):format(text:sub(1, 2)), ("words that begin with a dash stand behind --: prophet %s .. -- %s"):format(command.name, text), text)
+end
+
 --- Takes apart argv[from ..]. Gives the options by name (dashes as underscores) and the list of arguments.
 ---@param command table?
 ---@param argv string[]
@@ -108,7 +115,7 @@ function M.parse(command, argv, from)
       if equals == "" then value = nil end
     elseif text:find("^%-%a") then
       option = short[text:sub(2, 2)]
-      if not option then unknown(command, text:sub(1, 2), names) end
+      if not option then unknown_flag(command, text, names) end
       if #text > 2 then value = text:sub(3) end
     end
     if not option then
@@ -141,7 +148,9 @@ end
 function M.count(command, rest)
   local how = "prophet " .. command.name .. (command.args and " " .. command.args or "")
   if #rest < (command.min or 0) then
-    usage(("%s wants %s"):format(command.name, command.args or "no arguments"), how)
+    local lost = command.args and (command.args:find "%f[%u]ID%f[%U]" or command.args:find "CONFLICT")
+    usage(("%s wants %s"):format(command.name, command.args or "no arguments"),
+      lost and how .. "; '#1' in quotes, or the shell takes it for a comment" or how)
   end
   local most = command.max
   if most == nil and not command.args then most = 0 end

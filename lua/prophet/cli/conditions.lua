@@ -34,10 +34,11 @@ local function split(text)
 end
 
 -- The text form (docs/queries.md), as against one condition whose value may have spaces: summary=Crash on save. It also says what is wrong
--- with a second sign: status==open
+-- with a second sign, status==open, and reads ranges.
 local function is_text(word)
   local name, _, value = split(word)
-  return not name or value:find "^[=<>!:~^]" ~= nil or word:find '["(]' ~= nil or word:find "%s%-?[%a_][%w_.]*[=:<>!~^]" ~= nil
+  if not name or value:find "^[=<>!:~^]" or value:find "^%S+%.%.%S+$" then return true end
+  return word:find '["(]' ~= nil or word:find "%s%-?[%a_][%w_.]*[=:<>!~^]" ~= nil
 end
 
 --- The query that the words of a command line describe.

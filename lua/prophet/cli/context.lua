@@ -2,6 +2,7 @@
 
 local e = require "prophet.error"
 local format = require "prophet.format"
+local hints = require "prophet.cli.hints"
 
 local Context = {}
 Context.__index = Context
@@ -36,11 +37,23 @@ local function is_replica(path)
   return file ~= nil
 end
 
---- The directory of the database: --db, $PROPHET_DB, else the nearest .prophet upwards.
+-- Is this directory a replica, whatever it is called? Others have a `log` too, but not such files in it.
+local function stands_in_replica()
+  local core = require "prophet.core"
+  if core.path_kind "log" ~= "directory" then return false end
+  for _, name in ipairs(core.list_dir "log") do
+    if name:find "^%d%d%d%d%d%d%d%d%.log$" then return true end
+  end
+  return false
+end
+
+--- Where the database is, if --db does not say it: $PROPHET_DB, this directory if it is one, else the nearest .prophet upwards.
+---@param getenv fun(name: string): string?
 ---@return string
-function Context:database()
-  local given = self.options.db or self.getenv "PROPHET_DB"
+function M.database(getenv)
+  local given = getenv "PROPHET_DB"
   if given and given ~= "" then return given end
+  if stands_in_replica() then return "." end
   local up = ""
   for _ = 1, 64 do
     if is_replica(up .. ".prophet") then return up .. ".prophet" end
@@ -48,6 +61,13 @@ function Context:database()
   end
   e.raise { code = "not_found", message = "no database here: neither this directory nor one above it has a .prophet",
     hint = "prophet init makes one; --db DIR or PROPHET_DB names one" }
+end
+
+--- The directory of the database.
+---@return string
+function Context:database()
+  local given = self.options.db
+  return given and given ~= "" and given or M.database(self.getenv)
 end
 
 --- Who changes are by: $PROPHET_USER, else what the mail and git world uses.
@@ -134,6 +154,7 @@ end
 ---@param about? string  what failed
 function Context:fail(err, about)
   err = e.wrap(err)
+  err.hint = hints.of(err.hint)
   if self.options.json then
     self.stderr:write(self.prophet.json.encode { error = { code = err.code, message = err.message, hint = err.hint, about = about } }, "\n")
   else

@@ -1,5 +1,10 @@
 --- prophet info
 
+local strict = require "prophet.strict"
+
+local members = { path = true, id = true, replica = true, user = true, version = true, digest = true, head = true, conflicts = true, records = true,
+  replicas = true }
+
 return {
   name = "info", past = true, summary = "which database this is, and how it stands",
   run = function(ctx)
@@ -17,6 +22,9 @@ return {
       if info[name] then lines[#lines + 1] = ("  %-10s %s"):format(name, info[name]) end
     end
     lines[#lines + 1] = ("  conflicts  %d open"):format(open)
-    ctx:result(info, table.concat(lines, "\n"))
+    ctx:result(info, table.concat(lines, "\n"), function(name)
+      if not members[name] then strict.unknown("info", name, { members }) end
+      return info[name]
+    end)
   end,
 }

@@ -5,6 +5,7 @@ local args = require "prophet.cli.args"
 local context = require "prophet.cli.context"
 local e = require "prophet.error"
 local exit = require "prophet.cli.exit"
+local hints = require "prophet.cli.hints"
 local list = require "prophet.cli.list"
 
 -- Where --json was asked for before the line could be taken apart: errors are JSON then as well.
@@ -18,6 +19,7 @@ end
 
 local function report(err, streams, json)
   err = e.wrap(err)
+  err.hint = hints.of(err.hint)
   if json then
     local out = { code = err.code, message = err.message }
     for _, name in ipairs { "hint", "type", "field", "record", "cause" } do

@@ -17,7 +17,7 @@ local function show_snippet(ctx, query, record)
 end
 
 return {
-  name = "search", past = true, args = "TYPE [QUERY ...]", min = 1, summary = "find records",
+  name = "search", past = true, words = true, args = "TYPE [QUERY ...]", min = 1, summary = "find records",
   about = [[
 A condition is field=value, field!=value, field<value, field<=value, field>value, field>=value, field~text (contains),
 field= (missing), or @name for a query that the schema names. Conditions are all to hold; field=a,b means a or b.
