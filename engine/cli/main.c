@@ -184,6 +184,8 @@ static int start(const script_program_options *o, char **args, int count, int sc
     }
     (void)signal(SIGINT, on_sigint);
     (void)signal(SIGTERM, on_sigint);
+    (void)signal(SIGCHLD,
+                 SIG_DFL); /* ignored, as some starters leave it, nobody learns how rsync ended */
     (void)signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error and no end */
     return 0;
 }

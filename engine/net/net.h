@@ -104,7 +104,8 @@ prophet_code ph_pipe_write(ph_pipe *p, prophet_slice bytes, uint32_t timeout_ms,
 /* Until there is something to read; as ph_pipe_read. wake: as ph_http_wake. */
 prophet_code ph_pipe_wait(ph_pipe *p, uint32_t timeout_ms, const prophet_net_options *o, int wake, prophet_error *err);
 void         ph_pipe_end_input(ph_pipe *p);            /* the program sees the end of its input */
-/* Ends it (asks, then kills), waits for it. status (NULL is fine): its exit code, or 128 + signal. NULL is fine. */
+/* Ends it (asks, then kills), waits for it. status (NULL is fine): its exit code, or 128 + signal, or -1 where the host has
+ * SIGCHLD ignored or waits for all its children. NULL is fine. */
 void         ph_pipe_close(ph_pipe *p, int *status);
 
 /* ---- who serves nearby (discover.c) ------------------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@
 #define LOOK_MS  500
 #define ASKED_MS 1000 /* how long a program may take to end by itself, and then by being asked */
 #define NAP_MS   5
+#define UNKNOWN  -1 /* a status that waitpid does not give */
 
 struct ph_pipe {
     pid_t pid;
@@ -195,8 +196,10 @@ static bool wait_end(pid_t pid, int ms, int *status)
     for (int waited = 0;; waited += NAP_MS) {
         struct timespec nap = { 0, NAP_MS * 1000000L };
         pid_t got = waitpid(pid, status, WNOHANG);
-        if (got != 0 && !(got < 0 && errno == EINTR))
-            return true; /* or somebody else waited for it */
+        if (got < 0 && errno != EINTR)
+            *status = UNKNOWN; /* somebody else waited for it */
+        if (got > 0 || *status == UNKNOWN)
+            return true;
         if (waited >= ms)
             return false;
         (void)nanosleep(&nap, NULL);
@@ -214,11 +217,11 @@ void ph_pipe_close(ph_pipe *p, int *status)
         (void)kill(p->pid, SIGTERM);
         if (!wait_end(p->pid, ASKED_MS, &how)) {
             (void)kill(p->pid, SIGKILL);
-            while (waitpid(p->pid, &how, 0) < 0 && errno == EINTR)
+            while (!wait_end(p->pid, ASKED_MS, &how))
                 continue;
         }
     }
     if (status)
-        *status = WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
+        *status = how == UNKNOWN ? -1 : WIFSIGNALED(how) ? 128 + WTERMSIG(how) : WEXITSTATUS(how);
     ph_free(p);
 }

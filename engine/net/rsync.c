@@ -148,7 +148,8 @@ static prophet_code fetch(rsync_place *p, const char *name, uint64_t most, int *
     p->have[0] = 0;
     /* -I: also what has the same size and time. --inplace: under the name that we look at. Without -l, -D, -p nothing comes but bytes. */
     rc = rsync_run(
-        p, &(rsync_call){ { "-I", "--inplace", from, to, NULL }, "get", NULL, NULL, to, most },
+        p,
+        &(rsync_call){ { "-I", "--inplace", from, to, NULL }, "get", NULL, NULL, to, most, false },
         err);
     if (rc != PROPHET_OK) {
         (void)unlink(to); /* what is left of another state must not be taken for this one */
@@ -270,8 +271,9 @@ static prophet_code lay_out(rsync_place *p, const char *name, const prophet_net_
 static prophet_code on_sent(void *ctx, const char *line, prophet_error *err)
 {
     (void)err;
-    if (strncmp(line, "sent ", 5) == 0) /* as --out-format makes it */
-        *(bool *)ctx = true;
+    if (strncmp(line, "sent ", 5) != 0) /* as --out-format makes it */
+        return PROPHET_DONE;
+    *(bool *)ctx = true;
     return PROPHET_OK;
 }
 
@@ -285,7 +287,8 @@ static prophet_code send_it(rsync_place *p, const char *name, const prophet_net_
                      on_sent,
                      &sent,
                      NULL,
-                     0 };
+                     0,
+                     true };
     prophet_code rc;
 
     (void)snprintf(from, sizeof from, "%s/out/./%s", p->dir, name);
@@ -301,7 +304,8 @@ static prophet_code send_it(rsync_place *p, const char *name, const prophet_net_
         rc = rsync_run(p, &c, err);
     }
     if (rc == PROPHET_DONE)
-        return ph_fail(err, PROPHET_EREMOTE, "the folder of the place is not there");
+        return ph_fail(err, PROPHET_EREMOTE,
+                       "the folder of the place is not there and cannot be made");
     if (rc == PROPHET_OK && !sent)
         return put->only_if_absent
                    ? ph_fail(err, PROPHET_EEXISTS, "it is there already")
@@ -344,7 +348,7 @@ static prophet_code on_listed(void *ctx, const char *line, prophet_error *err)
     char name[NET_NAME_MAX + 1], digits[24], leaf[NET_NAME_MAX + 1];
     if (line[0] != '-' ||
         sscanf(line, "%*10s %20[0-9] %*10[0-9/] %*8[0-9:] %255s", digits, leaf) != 2)
-        return PROPHET_OK; /* a folder, a link, a message */
+        return PROPHET_DONE; /* a folder, a link, a message */
     l->found = true;
     int n = snprintf(name, sizeof name, "%s%s", l->folder, leaf);
     if (n < 0 || (size_t)n >= sizeof name || !l->each)
@@ -364,7 +368,8 @@ static prophet_code rsync_list(void *place, const char *folder, prophet_net_name
                      on_listed,
                      &l,
                      NULL,
-                     0 };
+                     0,
+                     false };
     prophet_code rc = rsync_run(p, &c, err);
     return rc == PROPHET_DONE ? PROPHET_OK : rc; /* no such folder: no names */
 }
@@ -374,9 +379,13 @@ static prophet_code remove_it(rsync_place *p, const char *name, prophet_error *e
 {
     char from[sizeof p->dir + 8], to[sizeof p->root + NET_NAME_MAX + 2], only[NET_NAME_MAX + 16];
     const char *slash = strrchr(name, '/');
-    rsync_call c = {
-        { "-r", "--delete", only, "--exclude=*", from, to, NULL }, "remove", NULL, NULL, NULL, 0
-    };
+    rsync_call c = { { "-r", "--delete", only, "--exclude=*", from, to, NULL },
+                     "remove",
+                     NULL,
+                     NULL,
+                     NULL,
+                     0,
+                     false };
     (void)snprintf(from, sizeof from, "%s/none/", p->dir);
     (void)snprintf(only, sizeof only, "--include=/%s", slash ? slash + 1 : name);
     (void)snprintf(to, sizeof to, "%s/%.*s", p->root, slash ? (int)(slash - name) + 1 : 0, name);
@@ -391,9 +400,13 @@ static prophet_code rsync_remove(void *place, const char *name, prophet_error *e
     listing l = { "", NULL, NULL, false };
     char from[sizeof p->root + NET_NAME_MAX + 2];
     (void)snprintf(from, sizeof from, "%s/%s", p->root, name);
-    rsync_call c = {
-        { "--list-only", "--no-human-readable", from, NULL }, "remove", on_listed, &l, NULL, 0
-    };
+    rsync_call c = { { "--list-only", "--no-human-readable", from, NULL },
+                     "remove",
+                     on_listed,
+                     &l,
+                     NULL,
+                     0,
+                     false };
     prophet_code rc = need_dir(p, err);
     if (rc < 0 || (rc = rsync_run(p, &c, err)) != PROPHET_OK)
         return rc;

@@ -17,7 +17,7 @@ typedef struct rsync_place {
     ph_hasher *hasher;
 } rsync_place;
 
-/* A line that rsync printed. A code below 0 ends it. */
+/* A line that rsync printed. PROPHET_DONE: it is none of what is looked for, so it may be a reason. A code below 0 ends it. */
 typedef prophet_code (*rsync_line_fn)(void *ctx, const char *line, prophet_error *err);
 typedef struct rsync_call {
     const char   *args[RSYNC_ARGS_MAX]; /* NULL at the end */
@@ -26,6 +26,7 @@ typedef struct rsync_call {
     void         *ctx;
     const char   *growing; /* the file that grows meanwhile; NULL: none */
     uint64_t      most;    /* bytes it may have; 0: any number */
+    bool          makes;   /* a folder above may be missing: what the far end says of that is lost now and then with its connection */
 } rsync_call;
 /* Runs it, again if it fails for a while. PROPHET_DONE: something that was named is not there. ENOTFOUND (no rsync here), ENETWORK, EREMOTE, EREADONLY, EFULL. */
 prophet_code rsync_run(rsync_place *p, const rsync_call *c, prophet_error *err);

@@ -4,8 +4,9 @@
 #include "net/pipe_impl.h"
 #include <sys/stat.h>
 
-#define SAID_MAX  400u /* of what it printed, for a message */
-#define LINE_LEN  1024u
+#define SAID_MAX \
+    230u /* the end of what it printed, for a message: reasons come last, banners first */
+#define LINE_LEN  4096u
 #define LEAVE_OUT "RSYNC_PASSWORD=", "RSYNC_RSH=", "RSYNC_OLD_ARGS=", "LC_ALL=", "LANGUAGE="
 
 extern char **environ;
@@ -16,7 +17,8 @@ typedef struct running {
     ph_pipe *pipe;
     prophet_net_options options; /* the caller's, with our own look at what grows */
     char line[LINE_LEN], said[SAID_MAX + 1];
-    size_t line_len, said_len;
+    size_t line_len;
+    bool absent, full, readonly, denied; /* what its lines tell of the reason */
     int status;
 } running;
 
@@ -112,11 +114,43 @@ static prophet_code on_tick(void *ctx, const char *stage, uint64_t done, uint64_
     return net_tick(r->p->options, r->c->stage, done, total, err);
 }
 
+/* The numbers are those of errno at the far end; the words depend on its language. */
+static void look_for_reasons(running *r, const char *line)
+{
+    r->denied |= strstr(line, "auth failed") != NULL;
+    r->readonly |= strstr(line, "read only") != NULL;
+    r->absent |= strncmp(line, "file has vanished", 17) == 0;
+    if (strncmp(line, "rsync: ", 7) != 0)
+        return;
+    r->absent |= strstr(line, "(2)") != NULL;
+    r->full |= strstr(line, "(28)") || strstr(line, "(122)");
+    r->readonly |= strstr(line, "(30)") != NULL;
+}
+
+/* A line behind those before it; the oldest bytes make room. */
+static void remember(running *r, const char *line)
+{
+    char all[SAID_MAX + LINE_LEN + 3];
+    int n = snprintf(all, sizeof all, "%s%s%s", r->said, r->said[0] ? "; " : "", line);
+    size_t len = n < 0 ? 0 : (size_t)n, from = len > SAID_MAX ? len - SAID_MAX : 0;
+    if (from > 0)
+        memcpy(all + from, "..", 2);
+    memcpy(r->said, all + from, len - from + 1);
+}
+
 static prophet_code end_line(running *r, prophet_error *err)
 {
+    prophet_code rc = PROPHET_DONE;
+    while (r->line_len > 0 && r->line[r->line_len - 1] == ' ')
+        r->line_len--;
     r->line[r->line_len] = 0;
     r->line_len = 0;
-    return r->c->each ? r->c->each(r->c->ctx, r->line, err) : PROPHET_OK;
+    if (r->c->each && (rc = r->c->each(r->c->ctx, r->line, err)) != PROPHET_DONE)
+        return rc;
+    look_for_reasons(r, r->line);
+    if (r->line[0] && strncmp(r->line, "rsync error: ", 13) != 0) /* the status in words */
+        remember(r, r->line);
+    return PROPHET_OK;
 }
 
 static prophet_code take(running *r, const char *bytes, size_t len, prophet_error *err)
@@ -124,53 +158,49 @@ static prophet_code take(running *r, const char *bytes, size_t len, prophet_erro
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < len && rc >= 0; i++) {
         char c = bytes[i];
-        if (r->said_len < SAID_MAX)
-            r->said[r->said_len++] = c >= ' ' && c < 127 ? c : ' ';
         if (c == '\n')
             rc = end_line(r, err);
         else if (r->line_len < sizeof r->line - 1)
-            r->line[r->line_len++] = c;
+            r->line[r->line_len++] = c == '\r' || c == '\t' ? ' ' : c >= ' ' && c < 127 ? c : '?';
     }
     return rc;
 }
 
 /* ---- what its end means -------------------------------------------------------------------------------------------------- */
 
-static prophet_code judge(const running *r, bool *temporary, prophet_error *err)
+static prophet_code code_of(const running *r)
 {
-    const char *said = r->said;
-    prophet_code code = PROPHET_EREMOTE;
-    while (*said == ' ')
-        said++;
-    *temporary = false;
     switch (r->status) {
-    case 0: return PROPHET_OK;
     case 3:
     case 11:
     case 23:
     case 24:
-        if (strstr(said, "(2)")) /* ENOENT; its words depend on the far end's language */
+        if (r->absent || (r->status == 11 && r->c->makes && !r->said[0]))
             return PROPHET_DONE;
-        if (strstr(said, "(28)") || strstr(said, "(122)"))
-            code = PROPHET_EFULL;
-        else if (strstr(said, "(30)"))
-            code = PROPHET_EREADONLY;
-        break;
+        return r->full ? PROPHET_EFULL : r->readonly ? PROPHET_EREADONLY : PROPHET_EREMOTE;
     case 10:
     case 35:
-    case 255: code = PROPHET_ENETWORK; break; /* nobody there, or ssh fails */
+    case 255: /* nobody there, or ssh fails */
     case 12:
-    case 30:
-        code = PROPHET_ENETWORK;
-        *temporary = true;
-        break;
-    default:
-        if (strstr(said, "read only"))
-            code = PROPHET_EREADONLY;
-        break;
+    case 30: return PROPHET_ENETWORK;
+    default: return r->readonly ? PROPHET_EREADONLY : PROPHET_EREMOTE;
     }
-    code = ph_fail(err, code, "rsync ends with %d%s%.200s", r->status, *said ? ": " : "", said);
-    if (strstr(said, "auth failed"))
+}
+
+static prophet_code judge(const running *r, bool *temporary, prophet_error *err)
+{
+    *temporary = r->status == 12 || r->status == 30;
+    if (r->status == 0)
+        return PROPHET_OK;
+    if (r->status < 0)
+        return ph_fail(err, PROPHET_EREMOTE,
+                       "how rsync ended is not known: this program ignores SIGCHLD");
+    prophet_code code = code_of(r);
+    if (code == PROPHET_DONE)
+        return code;
+    (void)ph_fail(err, code, "rsync ends with %d%s%s", r->status,
+                  r->said[0] ? ": " : " and does not say why", r->said);
+    if (r->denied)
         ph_hint(err, "the token is the password of the user in the URL");
     return code;
 }
@@ -190,8 +220,9 @@ static prophet_code run_once(rsync_place *p, const rsync_call *c, bool *temporar
     while ((rc = ph_pipe_read(r.pipe, buf, sizeof buf, 0, &r.options, &got, err)) == PROPHET_OK)
         if ((rc = take(&r, buf, got, err)) < 0)
             break;
+    if (rc >= 0 && r.line_len > 0)
+        rc = end_line(&r, err);
     ph_pipe_close(r.pipe, &r.status);
-    r.said[r.said_len] = 0;
     return rc < 0 ? rc : judge(&r, temporary, err);
 }
 

@@ -2,6 +2,8 @@
 #include "support/net_conform.h"
 #include "server.h"
 #include <dirent.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,6 +86,78 @@ static prophet_code read_it(const char *url, const prophet_net_options *o, const
         rc = ph_net_get_bytes(n, name, most, NULL, b, &err);
     ph_net_close(n);
     return rc;
+}
+
+/* A program in place of rsync, as it is seen when the far end's last words are lost: it makes folders only when it is told to. */
+static void put_in_front(const char *script)
+{
+    char dir[600], path[640], all[4096];
+    (void)snprintf(dir, sizeof dir, "%s/bin", test_dir());
+    (void)snprintf(path, sizeof path, "%s/rsync", dir);
+    (void)snprintf(all, sizeof all, "%s:%s", dir, getenv("PATH"));
+    REQUIRE(mkdir(dir, 0755) == 0 || errno == EEXIST);
+    FILE *f = fopen(path, "w");
+    REQUIRE(f && fputs(script, f) >= 0 && fclose(f) == 0 && chmod(path, 0755) == 0);
+    REQUIRE(setenv("PATH", all, 1) == 0 && setenv("TMPDIR", test_dir(), 1) == 0);
+}
+
+static prophet_code write_it(const char *url, const char *name)
+{
+    prophet_net_options o = options();
+    ph_net *n = NULL;
+    err = (prophet_error){ 0 };
+    prophet_code rc = ph_net_open(url, &o, &n, &err);
+    if (rc >= 0)
+        rc = ph_net_put_bytes(n, name, ph_slice_str("x"), NULL, &err);
+    ph_net_close(n);
+    return rc;
+}
+
+TEST(lost_words_about_missing_folders_do_no_harm)
+{
+    put_in_front("#!/bin/sh\ncase \"$*\" in *--mkpath*) echo 'sent root';; *) exit 11;; esac\n");
+    CHECK_CODE(write_it("rsync://127.0.0.1/place/new", "root"), PROPHET_OK, &err);
+}
+
+/* What rsync prints and gives, and what must be made of it. */
+static void check_failure(const char *script, prophet_code code, const char *message)
+{
+    test_context("%s", script);
+    put_in_front(script);
+    CHECK_CODE(write_it("rsync://127.0.0.1/place/new", "root"), code, &err);
+    CHECK_HAS(err.message, message);
+}
+
+TEST(the_reason_is_found_in_what_it_prints)
+{
+    check_failure("#!/bin/sh\nexit 13\n", PROPHET_EREMOTE,
+                  "rsync ends with 13 and does not say why");
+    check_failure(
+        "#!/bin/sh\nfor i in $(seq 40); do printf '\\320\\240\\320\\241 (2) hello\\r\\n'; done\n"
+        "echo 'Permission denied (publickey).' >&2; exit 255\n",
+        PROPHET_ENETWORK, "Permission denied (publickey).");
+    check_failure(
+        "#!/bin/sh\nfor i in $(seq 40); do echo \"sent a-name-of-some-length/$i\"; done\n"
+        "echo 'rsync: [receiver] write failed on \"x\": No space left on device (28)' >&2\n"
+        "echo 'rsync error: error in file IO (code 11) at receiver.c(380)' >&2; exit 11\n",
+        PROPHET_EFULL, "rsync ends with 11: rsync: [receiver] write failed");
+    check_failure(
+        "#!/bin/sh\nx=$(printf '%2000s' | tr ' ' x)\n"
+        "echo \"rsync: [Receiver] mkdir \\\"$x\\\" failed: No such file (2)\" >&2; exit 11\n",
+        PROPHET_EREMOTE, "the folder of the place is not there and cannot be made");
+}
+
+TEST(an_end_that_nobody_saw_is_no_success)
+{
+    char url[64] = "rsync://127.0.0.1/place/new";
+    prophet_net_options o = options();
+    ph_buf b = PH_BUF_INIT;
+    put_in_front("#!/bin/sh\nexit 0\n");
+    REQUIRE(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+    CHECK_CODE(read_it(url, &o, "root", 0, &b), PROPHET_EREMOTE, &err);
+    (void)signal(SIGCHLD, SIG_DFL);
+    CHECK_HAS(err.message, "SIGCHLD");
+    ph_buf_clear(&b);
 }
 
 TEST(what_is_no_plain_file_is_not_there)
