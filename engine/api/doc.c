@@ -100,6 +100,29 @@ static const ph_field_value *cell_of(const prophet_doc *d, uint32_t field)
     return NULL;
 }
 
+typedef struct api_decoded {
+    const ph_field_value *cell;
+    prophet_value value;
+    struct api_decoded *next;
+} api_decoded;
+
+/* What takes room in the arena. */
+static bool decode_once(prophet_doc *d, const ph_field_value *c, const ph_item *item,
+                        prophet_value *out)
+{
+    for (const api_decoded *k = d->decoded; k; k = k->next)
+        if (k->cell == c) {
+            *out = k->value;
+            return true;
+        }
+    api_decoded *one = ph_arena_alloc(&d->arena, sizeof *one);
+    if (!one || api_decode_item(item, &d->arena, out, NULL) < 0)
+        return false;
+    *one = (api_decoded){ c, *out, d->decoded };
+    d->decoded = one;
+    return true;
+}
+
 static bool decode_cell(prophet_doc *d, const ph_field_value *c, prophet_value *out)
 {
     ph_item item;
@@ -115,6 +138,8 @@ static bool decode_cell(prophet_doc *d, const ph_field_value *c, prophet_value *
     }
     if (!ph_value_open(raw, &item)) /* never: it was shown from a row */
         return false;
+    if (item.kind == PH_LIST || item.kind == PH_MAP || item.kind == PH_BLOB)
+        return decode_once(d, c, &item, out);
     return api_decode_item(&item, &d->arena, out, NULL) >= 0;
 }
 
@@ -296,6 +321,7 @@ void api_doc_empty(prophet_doc *d)
         return;
     api_shape_release(d->shape);
     ph_arena_clear(&d->arena);
+    d->decoded = NULL;
     d->shape = NULL;
 }
 

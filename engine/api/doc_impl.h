@@ -18,6 +18,7 @@ struct prophet_doc {
     ph_field_value *cells;        /* in the row, in `arena`, or in `own` */
     const ph_field_value **order; /* the cells as they are shown, once ordered */
     bool ordered;
+    struct api_decoded *decoded; /* lists, maps and blobs that were asked for: in `arena` once, however often that happens */
     uint8_t *own; /* the row, unless it is borrowed */
     prophet_slice row;
 };

@@ -134,7 +134,7 @@ static void remember(running *r, const char *line)
     int n = snprintf(all, sizeof all, "%s%s%s", r->said, r->said[0] ? "; " : "", line);
     size_t len = n < 0 ? 0 : (size_t)n, from = len > SAID_MAX ? len - SAID_MAX : 0;
     if (from > 0)
-        memcpy(all + from, "..", 2);
+        all[from] = all[from + 1] = '.';
     memcpy(r->said, all + from, len - from + 1);
 }
 

@@ -146,12 +146,11 @@ static prophet_code describe_step(past *p, const ph_change *ch, ph_record_step *
 static prophet_code apply(past *p, const ph_change *ch, const uint64_t *names, uint64_t version,
                           prophet_error *err)
 {
-    ph_arena *a = &p->s.arena;
     prophet_code rc = ph_apply_to_record(&p->s, &p->wr, ch, names, version, err);
     if (rc >= 0)
-        rc = ph_counter_note(&p->counters, p->v->names, ch, names, version, a, err);
+        rc = ph_counter_note(&p->counters, p->v->names, ch, names, version, err);
     if (rc >= 0 && p->wr.recount)
-        rc = ph_counter_recount(&p->counters, &p->wr.rec, a, err);
+        rc = ph_counter_recount(&p->counters, &p->wr.rec, err);
     p->wr.recount = false;
     return rc;
 }

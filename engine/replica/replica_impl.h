@@ -214,22 +214,26 @@ typedef struct ph_counter_op { /* an increment, or an integer that was added to 
     int64_t n;
     const uint64_t *over;
 } ph_counter_op;
-typedef struct ph_counter_story { /* of one record, by version */
+typedef struct ph_counter_story { /* of one record; { 0 } to begin with */
     PH_LIST(ph_counter_op) ops;
-    size_t fresh; /* the last of them: in no row yet */
+    size_t ordered; /* so many are in order; those that came after are not */
+    uint64_t fresh; /* from this version on they are in no row yet */
+    ph_arena arena;
 } ph_counter_story;
 prophet_code ph_counter_note(ph_counter_story *story, const ph_names *names, const ph_change *ch,
-                             const uint64_t *versions, uint64_t version, ph_arena *a,
-                             prophet_error *err);
+                             const uint64_t *versions, uint64_t version, prophet_error *err);
+/* What this session has not written yet, then the record's history back to `from`, or as far as marks reach: who is before them neither
+ * counts nor stops to count by what comes now. The caller clears it, after a failure too. */
+prophet_code ph_counter_story_read(ph_session *s, const ph_work_record *wr, uint64_t from,
+                                   ph_counter_story *story, prophet_error *err);
 void ph_counter_story_clear(ph_counter_story *story);
 /* All counters of the record, as the story tells them. */
-prophet_code ph_counter_recount(const ph_counter_story *story, ph_record *rec, ph_arena *a,
-                                prophet_error *err);
+prophet_code ph_counter_recount(ph_counter_story *story, ph_record *rec, prophet_error *err);
 /* The same at the end of a session, by the history. */
 prophet_code ph_counter_flush(ph_session *s, ph_work_record *wr, prophet_error *err);
-/* Does the increment of a counter by this version count, or was it taken back? */
-prophet_code ph_counter_in_force(ph_session *s, const ph_work_record *wr, uint32_t field,
-                                 uint64_t version, bool *yes, prophet_error *err);
+/* Does the increment of a counter by this version count, or was it taken back? By a story that was read. */
+prophet_code ph_counter_in_force(const ph_counter_story *story, uint32_t field, uint64_t version,
+                                 bool *yes, prophet_error *err);
 extern const prophet_slice ph_life_alive, ph_life_dead; /* canonical texts */
 
 /* apply.c */

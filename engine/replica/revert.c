@@ -9,6 +9,8 @@ typedef struct reverting {
     const uint64_t *names; /* versions of what it names */
     uint64_t version;      /* its own */
     size_t wrote;
+    ph_counter_story story; /* of the counters of the record at hand, once one was asked for */
+    bool has_story;
 } reverting;
 
 static prophet_code refuse(const reverting *r, const char *why, const char *hint,
@@ -183,6 +185,16 @@ static prophet_code revert_clearing(reverting *r, ph_work_record *wr, const ph_c
     return rc;
 }
 
+static prophet_code counter_in_force(reverting *r, const ph_work_record *wr, uint32_t field,
+                                     bool *yes, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    if (!r->has_story && (rc = ph_counter_story_read(r->c->s, wr, r->version, &r->story, err)) < 0)
+        return rc;
+    r->has_story = true;
+    return ph_counter_in_force(&r->story, field, r->version, yes, err);
+}
+
 /* If it is in force it is subtracted, and marked as taken back (counter.c). */
 static prophet_code revert_increment(reverting *r, ph_work_record *wr, const ph_change *ch,
                                      const ph_op *op, uint32_t field, prophet_error *err)
@@ -191,7 +203,7 @@ static prophet_code revert_increment(reverting *r, ph_work_record *wr, const ph_
     int64_t back = (int64_t)(0 - (uint64_t)op->amount);
     bool in_force;
     ph_note note;
-    prophet_code rc = ph_counter_in_force(r->c->s, wr, field, r->version, &in_force, err);
+    prophet_code rc = counter_in_force(r, wr, field, &in_force, err);
     if (rc < 0 || !in_force || back == 0 ||
         (rc = note_op(r, wr, ch, op, PH_REMOVE, ph_slice(once, sizeof once), true, &note, err)) < 0)
         return rc;
@@ -280,6 +292,8 @@ static prophet_code revert_change(reverting *r, const ph_change *ch, prophet_err
         return rc;
     for (size_t i = 0; i < ch->op_count && rc >= 0; i++)
         rc = revert_op(r, wr, ch, &ch->ops[i], err);
+    ph_counter_story_clear(&r->story);
+    r->has_story = false;
     if (rc >= 0 && r->wrote == before) { /* nothing of it is left: the record is not written */
         r->c->notes.count = notes;
         r->c->twice = true;

@@ -18,6 +18,9 @@ TEST(values_of_all_kinds_come_back)
     prophet_record rec;
     CHECK(text_is(doc, "summary", "Crash"));
     CHECK(prophet_doc_get(doc, "tags", &v) && v.kind == PROPHET_LIST && v.as.list.count == 2);
+    const prophet_value *items =
+        v.as.list.items; /* however often it is asked for, it is decoded once */
+    CHECK(prophet_doc_get(doc, "tags", &v) && v.as.list.items == items);
     CHECK(prophet_doc_get(doc, "due", &v) && v.kind == PROPHET_TIME && v.as.integer == 1000);
     CHECK(prophet_doc_get(doc, "parent", &v) && v.kind == PROPHET_REF &&
           memcmp(&v.as.ref, &parent, 16) == 0);
