@@ -82,6 +82,7 @@ describe("among wrong places", function()
       { 3, "clone d.depot x --seal nokey", "no key file nokey", "prophet key new" }, { 2, "clone d.depot x --seal letter", "letter is no key" },
       { 10, "clone d.depot x --seal k", "it is not sealed" },
       { 3, "clone d.depot x --token-file nofile", "nofile" }, { 2, "clone d.depot x --token-file empty", "the token file empty: Is a directory" },
+      { 2, "clone d.depot x --token-file letter", "the first line of the token file letter is no token", "for prophet serve" },
     }
     prophet "clone a"
     refused { { 4, "clone a", ".prophet exists already", "give the directory: prophet clone a DIR" } }

@@ -33,6 +33,10 @@ function M.read_token(path)
   if unread then e.raise { code = "usage", message = ("the token file %s: %s"):format(path, unread), value = path } end
   local token = line and line:match "^%s*(.-)%s*$"
   if not token or token == "" then e.raise { code = "usage", message = path .. " has no token in its first line" } end
+  if token:find "%s" then
+    e.raise { code = "usage", message = ("the first line of the token file %s is no token"):format(path), value = path,
+      hint = 'it holds the token alone: lines "read TOKEN" and "write TOKEN" are for prophet serve' }
+  end
   return token
 end
 

@@ -19,7 +19,7 @@ local function read_tokens(path)
     if line:find "%S" and not line:find "^%s*#" then
       local right, token = line:match "^%s*(%a+)%s+(%S+)%s*$"
       if right ~= "read" and right ~= "write" then
-        e.raise { code = "usage", message = ("the token file %s, line %d: it says no right and token"):format(path, number), hint = FORM }
+        e.raise { code = "usage", message = ("the token file %s, line %d: it is no token with its right"):format(path, number), hint = FORM }
       end
       list[#list + 1] = { token = token, right = right }
     end
