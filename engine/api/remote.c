@@ -219,9 +219,13 @@ prophet_code prophet_peer_forget(prophet_db *db, const char *peer, prophet_error
     prophet_code rc = allowed(db, err);
     if (rc < 0 || (rc = api_not_inside(db, "forgetting a peer", err)) < 0)
         return rc;
-    if (api_place_find(db, peer, true, NULL, NULL, &at, NULL) < 0)
+    rc = api_place_find(db, peer, true, NULL, NULL, &at, err);
+    if (rc == PROPHET_ENOTFOUND || rc == PROPHET_EUSAGE) {
         at.place = peer; /* no remote, and nothing that is there: it may be known all the same */
-    rc = ph_sync_forget(db->r, at.place, err);
+        rc = PROPHET_OK;
+    }
+    if (rc >= 0)
+        rc = ph_sync_forget(db->r, at.place, err);
     api_place_clear(&at);
     return rc;
 }

@@ -170,6 +170,8 @@ static prophet_code remotes_of(prophet_db *db, const prophet_uuid *id, prophet_e
     rc = prophet_peers(db, &it, e);
     if ((rc = walk(rc, it, e)) < 0)
         return rc;
+    if ((rc = prophet_peer_forget(db, "bob", e)) < 0)
+        return rc;
     rc = prophet_remote_rename(db, "bob", "bobby", e);
     if (rc >= 0 || rc == PROPHET_EEXISTS) /* an attempt before came this far */
         rc = prophet_remote_remove(db, "bobby", e);
