@@ -6,11 +6,13 @@ local e = require "prophet.error"
 local live = require "prophet.live"
 local log = require "prophet.log"
 local strict = require "prophet.strict"
+local watch_hops = require "prophet.watch_hops"
 
 local M = {}
 
 local HANDLE, NAME = 1, 2
 local WATCH = {} -- the key of what is private
+local SINGLY = 1000 -- as many rows are looked at one by one; of more all are asked for
 local methods = {}
 local mt = { __name = "prophet.watch", __index = strict.index("a watch", methods), __newindex = strict.frozen "a watch" }
 
@@ -98,19 +100,31 @@ local function leads_on(ts, path)
   return path:find(".", 1, true) ~= nil or ts.fields[path] ~= nil and ts.fields[path].kind == "many"
 end
 
-local function joins(ts, where)
+-- The paths of a condition that lead on, behind those in `paths`.
+local function paths_of(ts, where, paths)
   for i, part in ipairs(where) do
-    if type(part) == "table" and joins(ts, part) or i == 2 and type(part) == "string" and leads_on(ts, part) then return true end
+    if type(part) == "table" then
+      paths_of(ts, part, paths)
+    elseif i == 2 and type(part) == "string" and leads_on(ts, part) then
+      paths[#paths + 1] = part
+    end
   end
-  return false
+  return paths
 end
 
--- The text form is not taken apart here: one name in it that leads on is enough.
-local function text_joins(ts, text)
+-- The text form is not taken apart here: each name in it that leads on counts.
+local function paths_in(ts, text, paths)
   for path in text:gmatch "[%w_.]+" do
-    if leads_on(ts, path) then return true end
+    if ts.fields[path:match "^[^.]+"] and leads_on(ts, path) then paths[#paths + 1] = path end
   end
-  return false
+end
+
+-- Where it looks at other records; nil: nobody knows where, as of what a function looks at.
+local function hops_of(q)
+  if #q.post > 0 then return nil end
+  local paths = paths_of(q.ts, q.where, {})
+  if q.text then paths_in(q.ts, q.text, paths) end
+  return watch_hops.of(q.ts, paths)
 end
 
 --- query:watch
@@ -127,8 +141,7 @@ function M.query(s, q, fn)
   not_past(s)
   local state_ = state(s)
   M.gather(s) -- what happened before is not news
-  local w = { q = q, fn = fn, list = state_.queries,
-    joined = #q.post > 0 or joins(q.ts, q.where) or q.text ~= nil and text_joins(q.ts, q.text) }
+  local w = { q = q, fn = fn, list = state_.queries, hops = hops_of(q) }
   w.inside = all_fitting(w)
   table.insert(state_.queries, w)
   return setmetatable({ [WATCH] = w }, mt)
@@ -161,41 +174,71 @@ local function step(state_, w, id, now, origin)
   w.inside[id] = now
 end
 
+-- What changesets since the last time touched: by type { order = ids, by = { id = origin } }. Those who hear of changesets are noted.
+local function touched_since(s, state_)
+  local touched, all, last = {}, false, nil
+  for c in s.handle:log({ after = state_.seen }, log.wrap) do
+    last = origin_of(s, c)
+    for _, w in ipairs(state_.listeners) do
+      if w.event == "changeset" then note(state_.queue, w, c, last) end
+    end
+    for _, list in ipairs { c.changes, c.votes } do
+      for _, change in ipairs(list) do
+        if change.type == "_type" or change.type == "_voter" then all = true end -- rules and weights decide what is shown
+        local id, of = tostring(change.record), touched[change.type] or { order = {}, by = {} }
+        touched[change.type] = of
+        if not of.by[id] then of.order[#of.order + 1] = id end
+        of.by[id] = last
+      end
+    end
+  end
+  return touched, all, last
+end
+
+-- The rows that may have entered, changed or left, as touched_since gives them. nil: too many, or nobody knows which.
+local function rows_at_stake(w, touched, version)
+  local own = touched[w.q.ts[NAME]] or { order = {}, by = {} }
+  if not w.hops then return next(touched) == nil and own or nil end
+  if #w.hops == 0 then return own end
+  local rows, looked = { order = table.move(own.order, 1, #own.order, 1, {}), by = setmetatable({}, { __index = own.by }) }, 0
+  for _, hop in ipairs(w.hops) do
+    local of = touched[hop.type]
+    for _, id in ipairs(of and of.order or {}) do
+      watch_hops.rows(w.q.ts, hop, id, version, function(row)
+        if not rows.by[row] then rows.order[#rows.order + 1], rows.by[row] = row, of.by[id] end
+      end)
+      looked = looked + 1
+      if looked > SINGLY or #rows.order > SINGLY then return nil end
+    end
+  end
+  return rows
+end
+
+local function look_at_all(state_, w, last)
+  local now = all_fitting(w)
+  for id in pairs(w.inside) do
+    if not now[id] then step(state_, w, id, nil, last) end
+  end
+  for id, mark_ in pairs(now) do step(state_, w, id, mark_, last) end
+end
+
 --- Looks at what came since the last time, and queues who is to be told of it.
 function M.gather(s)
   local state_ = state(s)
   s.handle:view(function()
     local upto = s.handle:version()
     if upto <= state_.seen then return end
-    local touched, everything, last = {}, false, nil -- records by type and id, and their order of arrival
-    for c in s.handle:log({ after = state_.seen }, log.wrap) do
-      last = origin_of(s, c)
-      for _, w in ipairs(state_.listeners) do
-        if w.event == "changeset" then note(state_.queue, w, c, last) end
-      end
-      for _, list in ipairs { c.changes, c.votes } do
-        for _, change in ipairs(list) do
-          if change.type == "_type" or change.type == "_voter" then everything = true end -- rules and weights decide what is shown
-          local id, of = tostring(change.record), touched[change.type] or { order = {}, by = {} }
-          touched[change.type] = of
-          if not of.by[id] then of.order[#of.order + 1] = id end
-          of.by[id] = last
-        end
-      end
-    end
+    local touched, all, last = touched_since(s, state_)
     for _, w in ipairs(state_.queries) do
-      if everything or w.joined and next(touched) then
-        local now = all_fitting(w)
-        for id in pairs(w.inside) do
-          if not now[id] then step(state_, w, id, nil, last) end
-        end
-        for id, mark_ in pairs(now) do step(state_, w, id, mark_, last) end
-      else
-        local of = touched[w.q.ts[NAME]]
-        for _, id in ipairs(of and of.order or {}) do
+      local rows = not all and rows_at_stake(w, touched, state_.seen)
+      if rows then
+        for _, id in ipairs(rows.order) do
           local record = fitting(w, id)
-          step(state_, w, id, record and mark(record, contested(w, id)), of.by[id])
+          step(state_, w, id, record and mark(record, contested(w, id)), rows.by[id])
         end
+      else
+        look_at_all(state_, w, last)
+        if all then w.hops = hops_of(w.q) end -- types may be others now
       end
     end
     state_.seen = upto
