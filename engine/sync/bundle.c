@@ -87,7 +87,7 @@ static prophet_code make(ph_replica *r, const char *path, const char *since, boo
 {
     char tmp[PH_PATH_MAX];
     ph_arena a = PH_ARENA_INIT;
-    sync_spans spans = { 0 };
+    ph_sync_spans spans = { 0 };
     sync_made made = { .size = 0 };
     ph_id *needs = NULL;
     size_t need_count = 0;

@@ -130,8 +130,8 @@ typedef struct walk {
     uint32_t ridx; /* the chain that is walked */
     mark *at;      /* a heap: the greatest seq, then version, on top */
     size_t count, cap;
-    uint64_t *out;
-    size_t out_count, out_cap;
+    ph_sync_spans *out;
+    uint64_t selected;
     bool frugal; /* much is selected: pages are given back */
 } walk;
 
@@ -179,18 +179,9 @@ static mark heap_pop(walk *w)
 
 static prophet_code select_one(walk *w, uint64_t version, prophet_error *err)
 {
-    if (w->out_count == w->out_cap) {
-        size_t cap = w->out_cap ? 2 * w->out_cap : 256;
-        uint64_t *at = ph_realloc(w->out, cap * sizeof *at);
-        if (!at)
-            return ph_nomem(err);
-        w->out = at;
-        w->out_cap = cap;
-    }
-    w->out[w->out_count++] = version;
-    if (!w->frugal && w->out_count > PH_FRUGAL_FROM)
+    if (!w->frugal && ++w->selected > PH_FRUGAL_FROM)
         ph_replica_frugal(w->v->replica, w->frugal = true);
-    return PROPHET_OK;
+    return ph_sync_spans_add(w->out, version, version, err);
 }
 
 /* The changeset before this one in its chain. */
@@ -315,20 +306,12 @@ static prophet_code add_starts(ph_view *v, const ph_id *ids, size_t n, bool know
     return PROPHET_OK;
 }
 
-static int by_number(const void *a, const void *b)
+prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_sync_spans *out,
+                            uint64_t *count, prophet_error *err)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, uint64_t **versions,
-                            size_t *count, prophet_error *err)
-{
-    walk w = { .v = v };
+    walk w = { .v = v, .out = out };
     size_t n = 0;
-    bool ok = true;
-    start *starts =
-        ph_arena_alloc(a, (want->wanted_count + want->known_count + 1) * sizeof *starts);
+    start *starts = ph_alloc((want->wanted_count + want->known_count + 1) * sizeof *starts);
     if (!starts)
         return ph_nomem(err);
     prophet_code rc = add_starts(v, want->wanted, want->wanted_count, false, starts, &n, err);
@@ -345,14 +328,9 @@ prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, u
     }
     if (w.frugal)
         ph_replica_frugal(v->replica, false);
-    if (w.out_count)
-        qsort(w.out, w.out_count, sizeof *w.out, by_number);
-    *versions =
-        (uint64_t *)(uintptr_t)ph_arena_copy(a, ph_slice(w.out, w.out_count * sizeof *w.out), &ok)
-            .data;
-    *count = w.out_count;
-    ph_free(w.out);
+    *count = ph_sync_spans_settle(out);
+    ph_free(starts);
     ph_free(w.at);
     ph_arena_clear(&w.scratch);
-    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
+    return rc < 0 ? rc : PROPHET_OK;
 }

@@ -171,11 +171,12 @@ static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
 
 static prophet_code write_segment(publish *p, const char *tmp, prophet_error *err)
 {
-    sync_spans spans = { 0 };
+    ph_sync_spans spans = { 0 };
     out_file f = { open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
                    0 }; /* under the lock: nobody else's */
-    prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp)
-                               : sync_spans_of(p->versions.at, p->versions.count, &spans, err);
+    prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp) : PROPHET_OK;
+    for (size_t i = 0; i < p->versions.count && rc >= 0; i++)
+        rc = ph_sync_spans_add(&spans, p->versions.at[i], p->versions.at[i], err);
     const sync_pick pick = { spans.at, spans.count, NULL, 0 };
     sync_sealer w = { .begun = false };
     if (rc >= 0 && (rc = sync_sealer_begin(&w, &p->d->seal, to_file, &f, err)) >= 0 &&

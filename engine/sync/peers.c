@@ -33,21 +33,22 @@ static prophet_code count_ahead(ph_view *v, prophet_slice heads, prophet_slice b
 {
     ph_arena a = PH_ARENA_INIT;
     ph_chain_head *own;
-    uint64_t *versions;
-    size_t n, count = 0, known_count = 0, rows = beyond.len / NOTE_ROW;
+    ph_sync_spans ahead_of = { 0 };
+    size_t n, known_count = 0, rows = beyond.len / NOTE_ROW;
     prophet_code rc = ph_view_chains(v, &a, &own, &n, err);
     ph_id *wanted = rc < 0 ? NULL : ph_arena_alloc(&a, (n + 1) * sizeof *wanted);
     ph_id *known =
         rc < 0 ? NULL : ph_arena_alloc(&a, (heads.len / 32 + rows * (n + 1) + 1) * sizeof *known);
     if (rc >= 0 && (!wanted || !known))
         rc = ph_nomem(err);
+    *ahead = 0;
     for (size_t i = 0; rc >= 0 && i < n; i++)
         wanted[i] = own[i].id;
     if (rc >= 0 && (rc = known_there(v, heads, beyond, own, n, known, &known_count, err)) >= 0) {
         const ph_sync_want want = { wanted, n, known, known_count };
-        rc = ph_sync_select(v, &want, &a, &versions, &count, err);
+        rc = ph_sync_select(v, &want, &ahead_of, ahead, err);
     }
-    *ahead = count;
+    ph_free(ahead_of.at);
     ph_arena_clear(&a);
     return rc;
 }

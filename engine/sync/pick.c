@@ -3,39 +3,21 @@
 #include "sync/pick_impl.h"
 #include <stdlib.h>
 
-prophet_code sync_spans_of(const uint64_t *versions, size_t count, sync_spans *out,
-                           prophet_error *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        sync_span *last = out->count ? &out->at[out->count - 1] : NULL;
-        if (last && last->last + 1 == versions[i])
-            last->last++;
-        else if (!PH_PUSH(*out, ((sync_span){ versions[i], versions[i] })))
-            return ph_nomem(err);
-    }
-    return PROPHET_OK;
-}
-
-static prophet_code push_span(sync_spans *out, uint64_t first, uint64_t last, prophet_error *err)
-{
-    return first > last || PH_PUSH(*out, ((sync_span){ first, last })) ? PROPHET_OK : ph_nomem(err);
-}
-
 /* Takes one version out of the spans. */
-static prophet_code leave_out(sync_spans *s, uint64_t version, bool *was, prophet_error *err)
+static prophet_code leave_out(ph_sync_spans *s, uint64_t version, bool *was, prophet_error *err)
 {
-    sync_spans out = { 0 };
+    ph_sync_spans out = { 0 };
     prophet_code rc = PROPHET_OK;
     *was = false;
     for (size_t i = 0; i < s->count && rc >= 0; i++) {
-        sync_span k = s->at[i];
+        ph_sync_span k = s->at[i];
         if (version < k.first || version > k.last) {
-            rc = push_span(&out, k.first, k.last, err);
+            rc = ph_sync_spans_add(&out, k.first, k.last, err);
             continue;
         }
         *was = true;
-        if ((rc = push_span(&out, k.first, version - 1, err)) >= 0)
-            rc = push_span(&out, version + 1, k.last, err);
+        if ((rc = ph_sync_spans_add(&out, k.first, version - 1, err)) >= 0)
+            rc = ph_sync_spans_add(&out, version + 1, k.last, err);
     }
     ph_free(s->at);
     s->at = out.at;
@@ -44,7 +26,7 @@ static prophet_code leave_out(sync_spans *s, uint64_t version, bool *was, prophe
     return rc;
 }
 
-static prophet_code leave_unsigned(ph_view *v, sync_spans *spans, uint64_t *left,
+static prophet_code leave_unsigned(ph_view *v, ph_sync_spans *spans, uint64_t *left,
                                    prophet_error *err)
 {
     sync_versions unproven = { 0 };
@@ -63,19 +45,19 @@ static prophet_code leave_unsigned(ph_view *v, sync_spans *spans, uint64_t *left
     return rc;
 }
 
-prophet_code sync_pick_all(ph_view *v, sync_spans *out, uint64_t *left, prophet_error *err)
+prophet_code sync_pick_all(ph_view *v, ph_sync_spans *out, uint64_t *left, prophet_error *err)
 {
-    prophet_code rc = push_span(out, 1, v->state.version, err);
+    prophet_code rc = ph_sync_spans_add(out, 1, v->state.version, err);
     return rc < 0 ? rc : leave_unsigned(v, out, left, err);
 }
 
-prophet_code sync_pick_since(ph_view *v, const ph_id *known, size_t known_count, sync_spans *out,
+prophet_code sync_pick_since(ph_view *v, const ph_id *known, size_t known_count, ph_sync_spans *out,
                              uint64_t *left, prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
     ph_chain_head *heads;
-    uint64_t *versions;
-    size_t n, count;
+    uint64_t count;
+    size_t n;
     prophet_code rc = ph_view_chains(v, &a, &heads, &n, err);
     ph_id *wanted = rc < 0 ? NULL : ph_arena_alloc(&a, (n + 1) * sizeof *wanted);
     if (rc >= 0 && !wanted)
@@ -83,8 +65,7 @@ prophet_code sync_pick_since(ph_view *v, const ph_id *known, size_t known_count,
     for (size_t i = 0; i < n && rc >= 0; i++)
         wanted[i] = heads[i].id;
     ph_sync_want want = { wanted, n, known, known_count };
-    if (rc >= 0 && (rc = ph_sync_select(v, &want, &a, &versions, &count, err)) >= 0 &&
-        (rc = sync_spans_of(versions, count, out, err)) >= 0)
+    if (rc >= 0 && (rc = ph_sync_select(v, &want, out, &count, err)) >= 0)
         rc = leave_unsigned(v, out, left, err);
     ph_arena_clear(&a);
     return rc;

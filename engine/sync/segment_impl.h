@@ -4,12 +4,12 @@
 #include "sync/sync_impl.h"
 
 enum {
-    SEGMENT_START = 16,            /* bytes before the head */
-    SEGMENT_HEAD_MAX = 16 << 20,   /* 200,000 runs */
-    SEGMENT_BLOCK = 1 << 20,       /* a block is closed when it has this many bytes */
+    SEGMENT_START = 16,          /* bytes before the head */
+    SEGMENT_HEAD_MAX = 16 << 20, /* 200,000 runs */
+    SEGMENT_BLOCK = 1 << 20,     /* a block is closed when it has this many bytes */
     SEGMENT_RECORD_MAX = PH_CHANGESET_MAX + 64,
     SEGMENT_BLOCK_MAX = SEGMENT_BLOCK + SEGMENT_RECORD_MAX + 16,
-    SEGMENT_RATIO = 256,           /* a block must not shrink below 1/256 of what is above 64 KiB */
+    SEGMENT_RATIO = 256, /* a block must not shrink below 1/256 of what is above 64 KiB */
     SEGMENT_RUN_SIZE = 80,
     SEGMENT_SUM = 32
 };
@@ -50,12 +50,8 @@ extern const size_t sync_dictionary_size;
 
 typedef prophet_code (*sync_write_fn)(void *ctx, prophet_slice bytes, prophet_error *err);
 
-typedef struct sync_span { /* versions of the replica that writes */
-    uint64_t first, last;
-} sync_span;
-
-typedef struct sync_pick { /* what goes into a segment */
-    const sync_span *spans; /* ascending, not touching */
+typedef struct sync_pick {     /* what goes into a segment */
+    const ph_sync_span *spans; /* of the replica that writes: ascending, not touching */
     size_t span_count;
     const ph_id *needs; /* sorted */
     size_t need_count;

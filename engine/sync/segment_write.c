@@ -185,18 +185,14 @@ static prophet_code put_frame(void *ctx, ph_frame_type type, prophet_slice frame
 
 static prophet_code put_spans(writer *w, ph_view *v, const sync_pick *pick, prophet_error *err)
 {
+    const ph_sync_spans all = { .at = (ph_sync_span *)(uintptr_t)pick->spans,
+                                .count = pick->span_count };
     ph_frame_context stream = { .has_last = false };
+    ph_sync_cursor at = { 0 };
     uint64_t versions[CHUNK];
-    size_t n = 0;
     prophet_code rc = PROPHET_OK;
-    for (size_t i = 0; i < pick->span_count && rc >= 0; i++)
-        for (uint64_t k = pick->spans[i].first; k <= pick->spans[i].last && rc >= 0; k++) {
-            versions[n++] = k;
-            if (n == CHUNK || (i + 1 == pick->span_count && k == pick->spans[i].last)) {
-                rc = ph_view_stream_on(v, &stream, versions, n, put_frame, w, err);
-                n = 0;
-            }
-        }
+    for (size_t n; rc >= 0 && (n = ph_sync_spans_take(&all, &at, versions, CHUNK)) > 0;)
+        rc = ph_view_stream_on(v, &stream, versions, n, put_frame, w, err);
     return rc;
 }
 

@@ -10,9 +10,8 @@ enum { PIECE_BYTES = 256 << 10, PIECE_COUNT = 512 };
 
 struct ph_sync_sender {
     ph_replica *r;
-    ph_arena arena;
-    const uint64_t *versions;
-    size_t count, at;  /* of versions */
+    ph_sync_spans spans;
+    ph_sync_cursor at;
     ph_stream *stream; /* the whole log instead */
     uint64_t total;
     uint64_t records; /* sent */
@@ -26,24 +25,8 @@ static prophet_code select_all(ph_sync_sender *s, ph_view *v, prophet_error *err
     s->total = v->state.version;
     if (v->state.holes == 0)
         return ph_stream_begin(v, &s->stream, err);
-    uint64_t *versions = ph_arena_alloc(&s->arena, (size_t)(s->total + 1) * sizeof *versions);
-    if (!versions)
-        return ph_nomem(err);
-    for (uint64_t i = 0; i < s->total; i++) /* damaged: the log cannot be read as it lies */
-        versions[i] = i + 1;
-    s->versions = versions;
-    s->count = (size_t)s->total;
-    return PROPHET_OK;
-}
-
-static prophet_code select_some(ph_sync_sender *s, ph_view *v, const ph_sync_want *want,
-                                prophet_error *err)
-{
-    uint64_t *versions;
-    prophet_code rc = ph_sync_select(v, want, &s->arena, &versions, &s->count, err);
-    s->versions = versions;
-    s->total = s->count;
-    return rc;
+    return ph_sync_spans_add(&s->spans, 1, s->total,
+                             err); /* damaged: the log cannot be read as it lies */
 }
 
 prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_sync_sender **out,
@@ -56,7 +39,7 @@ prophet_code ph_sync_sender_open(ph_replica *r, const ph_sync_want *want, ph_syn
         return ph_nomem(err);
     s->r = r;
     if ((rc = ph_view_begin(r, &v, err)) >= 0) {
-        rc = want ? select_some(s, v, want, err) : select_all(s, v, err);
+        rc = want ? ph_sync_select(v, want, &s->spans, &s->total, err) : select_all(s, v, err);
         ph_view_end(v);
     }
     if (rc < 0)
@@ -105,18 +88,17 @@ static prophet_code next_of_versions(piece *p, size_t full, prophet_error *err)
 {
     enum { STEP = 32 };
     ph_sync_sender *s = p->s;
+    uint64_t versions[STEP];
+    size_t n = STEP;
     ph_view *v;
     prophet_code rc = ph_view_begin(s->r, &v, err);
     if (rc < 0)
         return rc;
-    for (size_t n = 0; s->at < s->count && p->out->len < full && n < PIECE_COUNT; n += STEP) {
-        size_t step = s->count - s->at < STEP ? s->count - s->at : STEP;
-        if ((rc = ph_view_stream(v, s->versions + s->at, step, false, put_record, p, err)) < 0)
-            break;
-        s->at += step;
-    }
+    for (size_t sum = 0; n == STEP && rc >= 0 && p->out->len < full && sum < PIECE_COUNT; sum += n)
+        if ((n = ph_sync_spans_take(&s->spans, &s->at, versions, STEP)) > 0)
+            rc = ph_view_stream(v, versions, n, false, put_record, p, err);
     ph_view_end(v);
-    return rc < 0 ? rc : s->at < s->count ? PROPHET_OK : PROPHET_DONE;
+    return rc < 0 ? rc : n == STEP ? PROPHET_OK : PROPHET_DONE;
 }
 
 static prophet_code put_end(ph_sync_sender *s, ph_buf *out, prophet_error *err)
@@ -157,6 +139,6 @@ void ph_sync_sender_close(ph_sync_sender *s)
     if (s->frugal)
         ph_replica_frugal(s->r, false);
     ph_stream_end(s->stream);
-    ph_arena_clear(&s->arena);
+    ph_free(s->spans.at);
     ph_free(s);
 }

@@ -28,10 +28,26 @@ typedef struct ph_sync_want {
 prophet_code ph_sync_want_make(ph_view *v, const ph_sync_offer *offer, ph_arena *a,
                                ph_sync_want *out, prophet_error *err);
 
+typedef struct ph_sync_span { /* versions of one replica */
+    uint64_t first, last;
+} ph_sync_span;
+typedef PH_LIST(ph_sync_span) ph_sync_spans; /* { 0 } to begin with; who has one frees `at` */
+typedef struct ph_sync_cursor {              /* { 0 } to begin with */
+    size_t span;
+    uint64_t next;
+} ph_sync_cursor;
+/* spans.c. Adds versions in any order; first > last: none. */
+prophet_code ph_sync_spans_add(ph_sync_spans *s, uint64_t first, uint64_t last, prophet_error *err);
+/* Makes them ascending and apart from each other, each version once. Gives how many versions these are. */
+uint64_t ph_sync_spans_settle(ph_sync_spans *s);
+/* The next versions, at most `room`; 0: no more. */
+size_t ph_sync_spans_take(const ph_sync_spans *s, ph_sync_cursor *c, uint64_t *versions,
+                          size_t room);
+
 /* 3. The sender selects the chain-ancestors of what is wanted that are no ancestors of a named id it knows: its own versions,
- * ascending, which is a causal order. The cost follows what is selected; ids it does not know are passed over. */
-prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_arena *a, uint64_t **versions,
-                            size_t *count, prophet_error *err);
+ * ascending, which is a causal order. The cost follows what is selected; ids it does not know are passed over. `out` begins empty. */
+prophet_code ph_sync_select(ph_view *v, const ph_sync_want *want, ph_sync_spans *out,
+                            uint64_t *count, prophet_error *err);
 
 /* ---- exchanges --------------------------------------------------------------------------------- */
 
@@ -60,8 +76,10 @@ typedef struct ph_sync_options {
                              prophet_error *err);
     void *ctx;
     const char *seal; /* the key file of a sealed depot, or NULL */
-    const prophet_net_options *net; /* of the way to it: token, certificates, ..; its progress is not used. NULL: defaults */
-    bool check; /* of a publish: read all that is in the depot; what is damaged there does not count */
+    const prophet_net_options *
+        net; /* of the way to it: token, certificates, ..; its progress is not used. NULL: defaults */
+    bool
+        check; /* of a publish: read all that is in the depot; what is damaged there does not count */
     int64_t (*clock)(void *ctx); /* of a clone: as of the handle that it will be opened with */
     void *clock_ctx;
 } ph_sync_options;
@@ -118,7 +136,8 @@ prophet_code ph_sync_remotes_read(const char *dir, ph_arena *a, prophet_remote *
                                   prophet_error *err);
 /* A new one, or in the place of one of that name. Paths become absolute. EUSAGE, EREADONLY. */
 prophet_code ph_sync_remote_set(const char *dir, const prophet_remote *remote, prophet_error *err);
-prophet_code ph_sync_remote_remove(const char *dir, const char *name, prophet_error *err); /* ENOTFOUND */
+prophet_code ph_sync_remote_remove(const char *dir, const char *name,
+                                   prophet_error *err); /* ENOTFOUND */
 /* ENOTFOUND, EEXISTS */
 prophet_code ph_sync_remote_rename(const char *dir, const char *from, const char *to,
                                    prophet_error *err);
@@ -128,12 +147,12 @@ prophet_code ph_sync_remotes_parse(prophet_slice text, ph_arena *a, prophet_remo
 void ph_sync_remotes_format(const prophet_remote *at, size_t count, ph_buf *out);
 
 typedef struct ph_sync_known { /* of a remote, or a place that was met */
-    const char *name;  /* of the remote; NULL: it has none */
-    const char *place; /* a URL without secrets, or a path */
-    bool has_replica, met; /* met: ahead and behind are known */
-    bool came; /* it was met here, over a wire: place says nothing */
+    const char *name;          /* of the remote; NULL: it has none */
+    const char *place;         /* a URL without secrets, or a path */
+    bool has_replica, met;     /* met: ahead and behind are known */
+    bool came;                 /* it was met here, over a wire: place says nothing */
     ph_id replica;
-    int64_t seen; /* milliseconds; 0: never */
+    int64_t seen;    /* milliseconds; 0: never */
     int64_t written; /* when its note was */
     uint64_t ahead;  /* changesets here that it lacked when it was met, and those since */
     uint64_t behind; /* changesets it had then that are not here */
@@ -151,7 +170,7 @@ prophet_code ph_sync_peers(ph_replica *r, ph_view *v, ph_arena *a, ph_sync_known
 /* Who sends it. A receiver compares the database before anything else. */
 typedef struct ph_sync_peer {
     ph_uuid database;
-    ph_id   replica;
+    ph_id replica;
 } ph_sync_peer;
 /* Appends the message. EUSAGE: it would be too long. */
 prophet_code ph_sync_offer_encode(const ph_sync_peer *from, const ph_sync_offer *m, ph_buf *out,
@@ -174,10 +193,11 @@ prophet_code ph_sync_answer_decode(prophet_slice bytes, ph_sync_peer *from, uint
 
 typedef struct ph_sync_visit ph_sync_visit;
 /* It told all that it has. */
-prophet_code ph_sync_visit_offered(const ph_sync_peer *from, const ph_sync_offer *offer, ph_sync_visit **out,
-                                   prophet_error *err);
+prophet_code ph_sync_visit_offered(const ph_sync_peer *from, const ph_sync_offer *offer,
+                                   ph_sync_visit **out, prophet_error *err);
 /* It has what is here now; all: and nothing else. */
-prophet_code ph_sync_visit_took(ph_view *v, const ph_id *who, bool all, ph_sync_visit **out, prophet_error *err);
+prophet_code ph_sync_visit_took(ph_view *v, const ph_id *who, bool all, ph_sync_visit **out,
+                                prophet_error *err);
 void ph_sync_visit_free(ph_sync_visit *v); /* NULL is fine */
 /* Takes v over; a list begins as NULL. */
 void ph_sync_visits_add(ph_sync_visit **list, ph_sync_visit *v);
@@ -197,7 +217,7 @@ uint64_t ph_sync_sender_count(const ph_sync_sender *s); /* of changesets */
 /* Appends the next piece (some 256 KiB; one changeset may be larger). PROPHET_DONE: that was all, nothing was appended. */
 prophet_code ph_sync_sender_next(ph_sync_sender *s, ph_buf *out, prophet_error *err);
 uint64_t ph_sync_sender_bytes(const ph_sync_sender *s); /* made so far */
-void ph_sync_sender_close(ph_sync_sender *s); /* NULL is fine */
+void ph_sync_sender_close(ph_sync_sender *s);           /* NULL is fine */
 
 typedef struct ph_sync_taker ph_sync_taker;
 prophet_code ph_sync_taker_open(ph_replica *r, ph_sync_taker **out, prophet_error *err);

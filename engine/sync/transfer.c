@@ -2,6 +2,8 @@
  * it came from a stranger. Called by pull.c, push.c and clone.c. */
 #include "sync/sync_impl.h"
 
+enum { CHUNK = 512 };
+
 prophet_code sync_progress(const ph_sync_options *o, const char *stage, uint64_t done,
                            uint64_t total, prophet_error *err)
 {
@@ -32,8 +34,8 @@ prophet_code sync_check_related(const ph_replica *r, const ph_uuid *other, const
 /* ---- what would come ---------------------------------------------------------------------------------------------------- */
 
 typedef struct selection {
-    uint64_t *versions; /* of the sender */
-    size_t count;
+    ph_sync_spans spans; /* of the sender */
+    uint64_t count;
     bool all;  /* the receiver has nothing: the whole log, as it lies */
     bool same; /* equal digests */
 } selection;
@@ -62,15 +64,15 @@ static prophet_code compare(ph_replica *to, ph_view *from, ph_arena *a, selectio
     ph_sync_offer offer;
     ph_sync_want want = { NULL, 0, NULL, 0 };
     prophet_code rc;
-    *out = (selection){ NULL, 0, false, false };
+    *out = (selection){ 0 };
     if ((rc = ph_sync_offer_make(from, a, &offer, err)) < 0 ||
         (rc = want_of(to, &offer, a, &want, out, err)) < 0)
         return rc;
     if (out->all)
-        out->count = (size_t)from->state.version;
+        out->count = from->state.version;
     if (out->same || out->all || want.wanted_count == 0)
         return PROPHET_OK;
-    return ph_sync_select(from, &want, a, &out->versions, &out->count, err);
+    return ph_sync_select(from, &want, &out->spans, &out->count, err);
 }
 
 /* ---- a dry run: counted from the sender's rows ---------------------------------------------------------------------------- */
@@ -137,9 +139,12 @@ static prophet_code dry_run(ph_replica *to, ph_view *from, const selection *sel,
     prophet_code rc = PROPHET_OK;
     if (!seen)
         return ph_nomem(err);
-    for (size_t i = 0; i < sel->count && rc >= 0; i++) {
+    ph_sync_cursor at = { 0 };
+    uint64_t version = 0;
+    while (rc >= 0 && (sel->all ? version++ < sel->count
+                                : ph_sync_spans_take(&sel->spans, &at, &version, 1) > 0)) {
         ph_changeset_row row;
-        if ((rc = ph_changesets_get(from->txn, sel->all ? i + 1 : sel->versions[i], &row, err)) < 0)
+        if ((rc = ph_changesets_get(from->txn, version, &row, err)) < 0)
             break;
         rep->bytes += row.size;
         rep->changesets++;
@@ -214,6 +219,19 @@ prophet_code sync_report_add(const ph_intake_report *in, ph_sync_report *rep, pr
     return ok && copied ? PROPHET_OK : ph_nomem(err);
 }
 
+static prophet_code send(ph_view *from, const selection *sel, pump *p, prophet_error *err)
+{
+    ph_frame_context stream = { .has_last = false };
+    ph_sync_cursor at = { 0 };
+    uint64_t versions[CHUNK];
+    prophet_code rc = PROPHET_OK;
+    if (sel->all)
+        return ph_view_stream(from, NULL, 0, true, take, p, err);
+    for (size_t n; rc >= 0 && (n = ph_sync_spans_take(&sel->spans, &at, versions, CHUNK)) > 0;)
+        rc = ph_view_stream_on(from, &stream, versions, n, take, p, err);
+    return rc;
+}
+
 static prophet_code stream(ph_replica *to, ph_view *from, const selection *sel,
                            const ph_sync_options *o, ph_sync_report *rep, prophet_error *err)
 {
@@ -225,8 +243,7 @@ static prophet_code stream(ph_replica *to, ph_view *from, const selection *sel,
         return rc;
     if (frugal)
         ph_replica_frugal(from->replica, true);
-    if ((rc = ph_view_stream(from, sel->versions, sel->count, sel->all, take, &p, err)) >= 0 &&
-        (rc = ph_intake_finish(p.in, &in, err)) >= 0)
+    if ((rc = send(from, sel, &p, err)) >= 0 && (rc = ph_intake_finish(p.in, &in, err)) >= 0)
         rc = sync_report_add(&in, rep, err);
     if (frugal)
         ph_replica_frugal(from->replica, false);
@@ -252,6 +269,7 @@ prophet_code sync_transfer(ph_replica *to, ph_replica *from, const ph_sync_optio
     if ((rc = compare(to, v, &a, &sel, err)) >= 0 && sel.count)
         rc = o && o->dry_run ? dry_run(to, v, &sel, rep, err) : stream(to, v, &sel, o, rep, err);
     ph_view_end(v);
+    ph_free(sel.spans.at);
     ph_arena_clear(&a);
     rep->dry_run = o && o->dry_run;
     if (rep->own_chain)

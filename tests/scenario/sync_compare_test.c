@@ -123,13 +123,13 @@ static void expect(const history *h, int from, const ph_sync_want *want, bool *w
                 wanted[k] = false;
 }
 
-static bool selected(ph_view *v, const uint64_t *versions, size_t n, const ph_id *id)
+static bool selected(ph_view *v, const ph_sync_spans *spans, const ph_id *id)
 {
     uint64_t version;
     if (ph_view_version_of(v, id, &version, &err) != PROPHET_OK)
         return false;
-    for (size_t i = 0; i < n; i++)
-        if (versions[i] == version)
+    for (size_t i = 0; i < spans->count; i++)
+        if (version >= spans->at[i].first && version <= spans->at[i].last)
             return true;
     return false;
 }
@@ -155,8 +155,9 @@ static void exchange(history *h, int from)
     ph_sync_offer offer = { .heads = heads };
     ph_sync_want want;
     ph_view *source, *target;
-    uint64_t *versions;
-    size_t n;
+    ph_sync_spans spans = { 0 };
+    ph_sync_cursor at = { 0 };
+    uint64_t versions[LONGEST], n;
     bool wanted[LONGEST];
     int to = 1 - from;
     for (int i = 0; i < h->count; i++) {
@@ -171,10 +172,10 @@ static void exchange(history *h, int from)
     REQUIRE_OK(ph_view_begin(sides[to], &target, &err), &err);
     REQUIRE_OK(ph_sync_want_make(target, &offer, &a, &want, &err), &err);
     ph_view_end(target);
-    REQUIRE_OK(ph_sync_select(source, &want, &a, &versions, &n, &err), &err);
+    REQUIRE_OK(ph_sync_select(source, &want, &spans, &n, &err), &err);
     expect(h, from, &want, wanted);
     for (int i = 0; i < h->count; i++) {
-        bool sent = h->nodes[i].has[from] && selected(source, versions, n, &h->nodes[i].id);
+        bool sent = h->nodes[i].has[from] && selected(source, &spans, &h->nodes[i].id);
         CHECK(sent == wanted[i]);
         if (h->nodes[i].has[from] && !h->nodes[i].has[to])
             CHECK(sent); /* nothing that is missing is left out */
@@ -182,7 +183,9 @@ static void exchange(history *h, int from)
     pump p = { 0 };
     ph_intake_report rep;
     REQUIRE_OK(ph_intake_begin(sides[to], &p.in, &err), &err);
+    REQUIRE(ph_sync_spans_take(&spans, &at, versions, LONGEST) == n);
     REQUIRE_OK(ph_view_stream(source, versions, n, false, take, &p, &err), &err);
+    ph_free(spans.at);
     ph_view_end(source);
     REQUIRE_OK(ph_intake_finish(p.in, &rep, &err), &err);
     CHECK_EQ_UINT(rep.unsigned_rest + rep.held_back, 0);

@@ -58,19 +58,23 @@ static size_t missing(sim *s, ph_replica *to, ph_view *from, uint64_t *out)
 }
 
 /* As sync does it: offer, want, select. */
-static size_t compared(sim *s, ph_replica *to, ph_view *from, uint64_t **out)
+static size_t compared(sim *s, ph_replica *to, ph_view *from, uint64_t *out)
 {
     ph_sync_offer offer;
     ph_sync_want want;
     ph_view *v;
-    size_t n = 0;
+    ph_sync_spans spans = { 0 };
+    ph_sync_cursor at = { 0 };
+    uint64_t n = 0;
     MUST(s, ph_view_begin(to, &v, &s->err));
     MUST(s, ph_sync_offer_make(from, &s->arena, &offer, &s->err));
     MUST(s, ph_sync_want_make(v, &offer, &s->arena, &want, &s->err));
     ph_view_end(v);
     if (want.wanted_count)
-        MUST(s, ph_sync_select(from, &want, &s->arena, out, &n, &s->err));
-    return n;
+        MUST(s, ph_sync_select(from, &want, &spans, &n, &s->err));
+    (void)ph_sync_spans_take(&spans, &at, out, (size_t)n);
+    ph_free(spans.at);
+    return (size_t)n;
 }
 
 static size_t take_some(sim *s, sim_way way, uint64_t *versions, size_t n)
@@ -111,7 +115,7 @@ static void fetch(sim *s, ph_replica *to, sim_node *from, sim_way way, cargo *c)
 {
     ph_view *v = sim_view(s, from);
     uint64_t *versions = ph_arena_alloc(&s->arena, (v->state.version + 1) * sizeof *versions);
-    size_t n = way == SIM_COMPARED ? compared(s, to, v, &versions)
+    size_t n = way == SIM_COMPARED ? compared(s, to, v, versions)
                                    : take_some(s, way, versions, missing(s, to, v, versions));
     for (size_t round = 0; round <= (way == SIM_TWICE); round++, c->part++) {
         if (way == SIM_SHUFFLED)
