@@ -13,7 +13,7 @@ typedef struct gap {
     ph_view *v;
     depot *d;
     PH_LIST(span) spans;
-    depot_versions *out;
+    ph_sync_spans *out;
     uint64_t left;
 } gap;
 
@@ -32,7 +32,7 @@ static prophet_code find_end(ph_view *v, const sync_run *run, uint64_t *version,
 }
 
 /* From the end down by prev: `count` changesets of a branch. */
-static prophet_code walk_down(ph_view *v, uint64_t version, uint64_t count, depot_versions *out,
+static prophet_code walk_down(ph_view *v, uint64_t version, uint64_t count, ph_sync_spans *out,
                               prophet_error *err)
 {
     ph_arena a = PH_ARENA_INIT;
@@ -40,10 +40,8 @@ static prophet_code walk_down(ph_view *v, uint64_t version, uint64_t count, depo
     for (; count > 0 && rc == PROPHET_OK; count--) {
         ph_changeset cs;
         ph_changeset_row row;
-        if (!PH_PUSH(*out, version)) {
-            rc = ph_nomem(err);
+        if ((rc = ph_sync_spans_add(out, version, version, err)) < 0)
             break;
-        }
         ph_arena_reset(&a);
         if (count == 1 || (rc = ph_view_changeset(v, version, &a, &cs, &row, err)) != PROPHET_OK)
             break;
@@ -54,7 +52,7 @@ static prophet_code walk_down(ph_view *v, uint64_t version, uint64_t count, depo
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-prophet_code depot_run_versions(ph_view *v, const sync_run *run, depot_versions *out,
+prophet_code depot_run_versions(ph_view *v, const sync_run *run, ph_sync_spans *out,
                                 prophet_error *err)
 {
     uint64_t end, at[2];
@@ -69,8 +67,8 @@ prophet_code depot_run_versions(ph_view *v, const sync_run *run, depot_versions 
     for (uint64_t seq = run->from; seq <= run->to; seq++) {
         if ((rc = ph_chains_at(v->txn, ridx, seq, at, 2, &n, err)) < 0)
             return rc;
-        if (n && !PH_PUSH(*out, at[0]))
-            return ph_nomem(err);
+        if (n && (rc = ph_sync_spans_add(out, at[0], at[0], err)) < 0)
+            return rc;
     }
     return PROPHET_OK;
 }
@@ -116,8 +114,8 @@ static prophet_code add_seqs(gap *g, uint32_t ridx, uint64_t from, uint64_t upto
         prophet_code rc = ph_chains_at(g->v->txn, ridx, seq, at, 2, &n, err);
         if (rc < 0)
             return rc;
-        if (n && !PH_PUSH(*g->out, at[0]))
-            return ph_nomem(err);
+        if (n && (rc = ph_sync_spans_add(g->out, at[0], at[0], err)) < 0)
+            return rc;
     }
     return PROPHET_OK;
 }
@@ -140,21 +138,24 @@ static prophet_code plain_chain(gap *g, uint32_t ridx, size_t first, size_t end,
 static prophet_code forked_chain(gap *g, uint32_t ridx, size_t first, size_t end, uint64_t top,
                                  const sync_versions *unproven, prophet_error *err)
 {
-    depot_versions there = { 0 };
+    ph_sync_spans there = { 0 };
+    ph_sync_cursor place = { 0 };
+    uint64_t one;
     sync_versions at = { 0 };
     uint8_t *covered = ph_zalloc((size_t)(g->v->state.version / 8) + 1);
     prophet_code rc = covered ? PROPHET_OK : ph_nomem(err);
     for (size_t i = first; i < end && rc >= 0; i++)
         rc = depot_run_versions(g->v, &g->spans.at[i].run, &there, err);
-    for (size_t i = 0; i < there.count && rc >= 0; i++)
-        covered[there.at[i] / 8] |= (uint8_t)(1u << there.at[i] % 8);
+    (void)ph_sync_spans_settle(&there);
+    while (rc >= 0 && ph_sync_spans_take(&there, &place, &one, 1) > 0)
+        covered[one / 8] |= (uint8_t)(1u << one % 8);
     for (size_t i = 0; i < unproven->count && rc >= 0; i++) /* stays behind */
         covered[unproven->at[i] / 8] |= (uint8_t)(1u << unproven->at[i] % 8);
     for (uint64_t seq = 1; seq <= top && rc >= 0; seq++) {
         rc = sync_branches(g->v, ridx, seq, &at, err);
         for (size_t i = 0; rc >= 0 && i < at.count; i++)
-            if (!(covered[at.at[i] / 8] & (1u << at.at[i] % 8)) && !PH_PUSH(*g->out, at.at[i]))
-                rc = ph_nomem(err);
+            if (!(covered[at.at[i] / 8] & (1u << at.at[i] % 8)))
+                rc = ph_sync_spans_add(g->out, at.at[i], at.at[i], err);
     }
     ph_free(at.at);
     ph_free(covered);
@@ -188,8 +189,7 @@ static prophet_code chain(gap *g, uint32_t ridx, size_t *at, prophet_error *err)
     return rc;
 }
 
-prophet_code depot_gap(ph_view *v, depot *d, depot_versions *out, uint64_t *left,
-                       prophet_error *err)
+prophet_code depot_gap(ph_view *v, depot *d, ph_sync_spans *out, uint64_t *left, prophet_error *err)
 {
     gap g = { .v = v, .d = d, .out = out };
     size_t at = 0;

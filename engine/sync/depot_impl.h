@@ -34,8 +34,8 @@ typedef struct depot_retired { /* superseded: nothing names it any more */
 typedef struct depot_manifest { /* what one publisher has put there */
     ph_uuid database;
     ph_id replica;
-    uint64_t generation;  /* counts its versions */
-    const ph_id *heads;   /* sorted; who has these has all that was in the depot then */
+    uint64_t generation; /* counts its versions */
+    const ph_id *heads;  /* sorted; who has these has all that was in the depot then */
     size_t head_count;
     depot_segment *segments; /* in causal order */
     size_t segment_count;
@@ -104,8 +104,9 @@ typedef struct depot {
     size_t opened, unopened; /* files that could be read with the key, and not */
     PH_LIST(depot_file) files;
     PH_LIST(depot_file) rotten; /* found damaged by a check */
-    uint64_t bytes;    /* read */
-    prophet_code failed; /* the first manifest or segment that was refused; the others are used all the same */
+    uint64_t bytes;             /* read */
+    prophet_code
+        failed; /* the first manifest or segment that was refused; the others are used all the same */
     prophet_error why;
     char warning[400];
 } depot;
@@ -131,18 +132,19 @@ prophet_code depot_put(depot *d, const char *name, prophet_slice bytes, prophet_
 
 /* ---- what is remembered (depot_note.c) ---------------------------------------------------------------------------------- */
 
-prophet_code depot_noted(depot *d, bool *yes, prophet_error *err); /* was this place met as a depot? */
-prophet_code depot_note_read(depot *d, prophet_error *err); /* fills best; warns of generations that went back */
+prophet_code depot_noted(depot *d, bool *yes,
+                         prophet_error *err); /* was this place met as a depot? */
+prophet_code depot_note_read(
+    depot *d, prophet_error *err); /* fills best; warns of generations that went back */
 prophet_code depot_note_write(depot *d, prophet_error *err);
 
 /* ---- runs and versions (depot_gap.c) --------------------------------------------------------------------------------------- */
 
-typedef PH_LIST(uint64_t) depot_versions;
 /* The versions of a run, all of which are here. */
-prophet_code depot_run_versions(ph_view *v, const sync_run *run, depot_versions *out,
+prophet_code depot_run_versions(ph_view *v, const sync_run *run, ph_sync_spans *out,
                                 prophet_error *err);
-/* What is here and signed, but in no segment that is there; unsorted. *left: what nobody signed yet. */
-prophet_code depot_gap(ph_view *v, depot *d, depot_versions *out, uint64_t *left,
+/* What is here and signed, but in no segment that is there; not settled. *left: what nobody signed yet. */
+prophet_code depot_gap(ph_view *v, depot *d, ph_sync_spans *out, uint64_t *left,
                        prophet_error *err);
 
 /* ---- pulling and publishing ---------------------------------------------------------------------------------------------------- */

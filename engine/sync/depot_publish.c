@@ -25,7 +25,7 @@ typedef struct publish {
     const depot_publisher *own; /* or NULL */
     PH_LIST(depot_segment) live;
     PH_LIST(depot_retired) retired, gone;
-    depot_versions versions; /* of the new segment */
+    ph_sync_spans spans; /* versions of the new segment */
     uint64_t fresh, left;
     size_t lost; /* own segments that are not there, or not of their length */
     bool changed;
@@ -122,38 +122,22 @@ static prophet_code let_go(publish *p, prophet_error *err)
 
 static prophet_code merge(publish *p, prophet_error *err)
 {
-    uint64_t size = p->versions.count;
+    uint64_t size = p->fresh;
     prophet_code rc = PROPHET_OK;
     while (p->live.count && p->live.at[p->live.count - 1].changesets < 2 * size && rc >= 0) {
         const depot_segment s = p->live.at[--p->live.count];
         size += s.changesets;
         for (size_t i = 0; i < s.run_count && rc >= 0; i++)
-            rc = depot_run_versions(p->v, &s.runs[i], &p->versions, err);
+            rc = depot_run_versions(p->v, &s.runs[i], &p->spans, err);
         if (rc >= 0)
             rc = retire(p, &s, err);
     }
     return rc;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static int by_id(const void *a, const void *b)
 {
     return ph_id_cmp(a, b);
-}
-
-static void sort_versions(depot_versions *l)
-{
-    size_t n = 0;
-    qsort(l->at, l->count, sizeof *l->at, by_number);
-    for (size_t i = 0; i < l->count; i++)
-        if (n == 0 || l->at[n - 1] != l->at[i])
-            l->at[n++] = l->at[i];
-    l->count = n;
 }
 
 typedef struct out_file {
@@ -171,13 +155,10 @@ static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
 
 static prophet_code write_segment(publish *p, const char *tmp, prophet_error *err)
 {
-    ph_sync_spans spans = { 0 };
     out_file f = { open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
                    0 }; /* under the lock: nobody else's */
     prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp) : PROPHET_OK;
-    for (size_t i = 0; i < p->versions.count && rc >= 0; i++)
-        rc = ph_sync_spans_add(&spans, p->versions.at[i], p->versions.at[i], err);
-    const sync_pick pick = { spans.at, spans.count, NULL, 0 };
+    const sync_pick pick = { p->spans.at, p->spans.count, NULL, 0 };
     sync_sealer w = { .begun = false };
     if (rc >= 0 && (rc = sync_sealer_begin(&w, &p->d->seal, to_file, &f, err)) >= 0 &&
         (rc = sync_segment_write(p->v, &pick, &p->a, sync_sealer_put, &w, &p->made, err)) >= 0)
@@ -185,7 +166,6 @@ static prophet_code write_segment(publish *p, const char *tmp, prophet_error *er
     sync_sealer_clear(&w);
     if (f.fd >= 0)
         close(f.fd);
-    ph_free(spans.at);
     return rc;
 }
 
@@ -322,37 +302,43 @@ static prophet_code remove_gone(publish *p, prophet_error *err)
 
 /* ---- all of it --------------------------------------------------------------------------------------------------------------------- */
 
+/* Who wrote what is published for the first time. */
 static prophet_code note_fresh(publish *p, prophet_error *err)
 {
-    sync_segment_head h = { .changesets = p->fresh };
-    sync_run *runs = ph_arena_alloc(&p->a, (p->versions.count + 1) * sizeof *runs);
-    if (!runs)
-        return ph_nomem(err);
-    for (size_t i = 0; i < p->versions.count; i++) {
+    ph_sync_cursor at = { 0 };
+    PH_LIST(sync_run) runs = { 0 };
+    uint64_t version;
+    bool *seen = ph_zalloc((size_t)p->v->state.replicas + 1);
+    prophet_code rc = seen ? PROPHET_OK : ph_nomem(err);
+    while (rc >= 0 && ph_sync_spans_take(&p->spans, &at, &version, 1) > 0) {
         ph_changeset_row row;
         ph_replica_row rep;
-        prophet_code rc = ph_changesets_get(p->v->txn, p->versions.at[i], &row, err);
-        if (rc < 0)
-            return rc;
-        if (h.run_count && runs[h.run_count - 1].from == row.ridx)
-            continue; /* of the same writer as the one before */
-        if ((rc = ph_replicas_get(p->v->txn, row.ridx, &p->a, &rep, err)) < 0)
-            return rc;
-        runs[h.run_count++] = (sync_run){ .replica = rep.key, .from = row.ridx };
+        if ((rc = ph_changesets_get(p->v->txn, version, &row, err)) < 0 || seen[row.ridx])
+            continue;
+        seen[row.ridx] = true;
+        if ((rc = ph_replicas_get(p->v->txn, row.ridx, &p->a, &rep, err)) >= 0 &&
+            !PH_PUSH(runs, ((sync_run){ .replica = rep.key })))
+            rc = ph_nomem(err);
     }
-    if (h.run_count)
-        qsort(runs, h.run_count, sizeof *runs, by_id); /* a run begins with its replica */
-    h.runs = runs;
-    return sync_report_runs(&h, p->rep, err);
+    const sync_segment_head h = { .changesets = p->fresh,
+                                  .runs = runs.at,
+                                  .run_count = runs.count };
+    if (runs.count)
+        qsort(runs.at, runs.count, sizeof *runs.at, by_id); /* a run begins with its replica */
+    if (rc >= 0)
+        rc = sync_report_runs(&h, p->rep, err);
+    ph_free(runs.at);
+    ph_free(seen);
+    return rc;
 }
 
 static prophet_code write_all(publish *p, prophet_error *err)
 {
     prophet_code rc;
     bool dry = p->d->o && p->d->o->dry_run;
-    if ((rc = keep(p, err)) < 0 || (rc = depot_gap(p->v, p->d, &p->versions, &p->left, err)) < 0)
+    if ((rc = keep(p, err)) < 0 || (rc = depot_gap(p->v, p->d, &p->spans, &p->left, err)) < 0)
         return rc;
-    p->fresh = p->versions.count;
+    p->fresh = ph_sync_spans_settle(&p->spans);
     p->rep->unsigned_rest = p->left;
     p->changed = p->changed || p->fresh || (p->own && p->own->m.generation < p->own->best);
     if ((rc = note_fresh(p, err)) < 0 || dry || !p->changed)
@@ -360,7 +346,7 @@ static prophet_code write_all(publish *p, prophet_error *err)
     if (p->fresh) {
         if ((rc = merge(p, err)) < 0)
             return rc;
-        sort_versions(&p->versions);
+        (void)ph_sync_spans_settle(&p->spans);
         if ((rc = put_segment(p, err)) < 0)
             return rc;
         p->rep->bytes += p->made.size;
@@ -387,7 +373,7 @@ static prophet_code publish_once(depot *d, ph_sync_report *rep, prophet_error *e
     ph_free(p.live.at);
     ph_free(p.retired.at);
     ph_free(p.gone.at);
-    ph_free(p.versions.at);
+    ph_free(p.spans.at);
     ph_arena_clear(&p.a);
     return rc;
 }
