@@ -120,12 +120,15 @@ static prophet_code no_such(const char *text, const prophet_remote *at, size_t c
 
 prophet_code api_place_path(const char **place, ph_arena *a, prophet_error *err)
 {
+    struct stat st;
     char path[PH_PATH_MAX];
     prophet_code rc;
     if (!*place || !ph_net_is_file(*place))
         return PROPHET_OK;
     if ((rc = ph_net_file_path(*place, path, err)) < 0)
         return rc;
+    if (stat(path, &st) != 0) /* a depot begins at a URL, where a path is perhaps a misspelt one */
+        return PROPHET_OK;
     *place = ph_arena_str(a, ph_slice_str(path));
     return *place ? PROPHET_OK : ph_nomem(err);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static script_program *running; /* for the signal handler alone */
 
@@ -170,6 +171,8 @@ static int run_all(const options *o, char **args, int count)
         status = script_program_file(running, args[o->script]);
         did = true;
     }
+    if (status == 0 && !did && !o->interactive && !isatty(0))
+        return script_program_file(running, "-"); /* a file, not lines of their own, as lua does */
     if (status == 0 && (o->interactive || !did))
         status = script_program_repl(running);
     return status;

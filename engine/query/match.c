@@ -147,21 +147,22 @@ static bool take_keyword(asking *q, const char *word)
 
 static void skip_space(asking *q)
 {
-    while (q->p < q->end && is_space(*q->p))
+    while (q->p < q->end && (is_space(*q->p) || *q->p == '(' || *q->p == ')'))
         q->p++;
 }
 
-/* -word, not word. A dash with a space behind it is no more than a dash. */
-static prophet_code take_not(asking *q, match_term *t)
+/* -word, not word. A dash with a space behind it is no more than a dash. *absent: what the words said, and goes on behind a term without letters. */
+static prophet_code take_not(asking *q, match_term *t, bool *absent)
 {
     const char *at = q->p;
 
     while (take_keyword(q, "not")) {
-        t->absent = !t->absent;
+        *absent = !*absent;
         skip_space(q);
         if (q->p == q->end)
             return refuse(q, at, MISSING, IN_QUOTES);
     }
+    t->absent = *absent;
     if (q->p < q->end && *q->p == '-') {
         t->absent = !t->absent;
         q->p++;
@@ -169,22 +170,19 @@ static prophet_code take_not(asking *q, match_term *t)
     return PROPHET_OK;
 }
 
-static prophet_code take_term(asking *q, prophet_slice *text, match_term *t)
+/* People paste what they look for: a quote that is never closed, and parentheses, stand between words. */
+static void take_term(asking *q, prophet_slice *text, match_term *t)
 {
-    bool quoted = q->p < q->end && *q->p == '"';
-    const char *start = q->p + quoted;
+    bool mark = q->p < q->end && *q->p == '"';
+    const char *start = q->p + mark;
+    bool quoted = mark && memchr(start, '"', (size_t)(q->end - start));
 
-    for (q->p = start; q->p < q->end && *q->p != '"' && (quoted || !is_space(*q->p)); q->p++)
-        if (!quoted && (*q->p == '(' || *q->p == ')'))
-            return refuse(q, q->p, "parentheses do not group words",
-                          "a OR b c is (a or b) and c; q.any and q.all join matches; text to look "
-                          "for stands in quotes");
-    if (quoted && q->p == q->end)
-        return refuse(q, start - 1, "this quote is never closed", "\"some words\" is a phrase");
+    for (q->p = start; q->p < q->end && *q->p != '"'; q->p++)
+        if (!quoted && (is_space(*q->p) || *q->p == '(' || *q->p == ')'))
+            break;
     *text = ph_slice(start, (size_t)(q->p - start));
     t->prefix = !quoted && q->p > start && q->p[-1] == '*';
     q->p += quoted;
-    return PROPHET_OK;
 }
 
 /* A term's words as each path's language has them. */
@@ -221,7 +219,7 @@ static prophet_code take_joint(asking *q, bool first, match_term *t, bool *more)
 
 static prophet_code take_terms(compiler *c, ph_words *w, asking *q, node *n, match_term *terms)
 {
-    bool more = true, either = false;
+    bool more = true, either = false, absent = false;
     prophet_slice word;
     prophet_code rc;
 
@@ -229,15 +227,17 @@ static prophet_code take_terms(compiler *c, ph_words *w, asking *q, node *n, mat
         match_term t = { .either = false };
         if ((rc = take_joint(q, first, &t, &more)) < 0 || !more)
             return rc;
-        if ((rc = take_not(q, &t)) < 0 || (rc = take_term(q, &word, &t)) < 0 ||
-            (rc = cut_term(c, w, word, n, &t, q->err)) < 0)
+        if ((rc = take_not(q, &t, &absent)) < 0)
+            return rc;
+        take_term(q, &word, &t);
+        if ((rc = cut_term(c, w, word, n, &t, q->err)) < 0)
             return rc;
         t.either = either = t.either || either;
         if (t.words[0].count == 0)
             continue; /* no letter in it: what joined it joins the next one */
         t.either = t.either && n->term_count > 0;
         terms[n->term_count++] = t;
-        either = false;
+        either = absent = false;
     }
 }
 

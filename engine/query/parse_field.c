@@ -205,19 +205,25 @@ static bool values_of(parser *p, ph_buf *out, const text_op *op, const named *fi
         if (!value(p, v, &there))
             return false;
     }
-    if (!there)
-        return ph_parse_refuse(p, p->p > start ? p->p : start, "a value is missing here");
+    if (!there) {
+        ph_parse_refuse(p, p->p > start ? p->p : start, "a value is missing here");
+        ph_hint(p->err, "text to look for stands in quotes: \"%.*s%s\"", PH_FMT(field->name),
+                op->sign);
+        return false;
+    }
     if (!ph_parse_at_word_end(p))
         return ph_parse_refuse(p, p->p, "a space or a comma is missing here");
     put_values(out, op, field, v);
     return true;
 }
-/* A name and the sign behind it; NULL: these are just words. A name that no field can have (Status=open) is one as well: compile.c finds the
- * one that is meant. */
+/* A name and the sign behind it; NULL: these are just words, as what begins with a digit (10:30). Another name that no field can have
+ * (Status=open) is one as well: compile.c finds the one that is meant. */
 static const text_op *name_and_operator(parser *p)
 {
     const char *start = p->p;
 
+    if (start < p->end && *start >= '0' && *start <= '9')
+        return NULL;
     while (!ph_parse_at_word_end(p) && *p->p != '"' && *p->p != '?' && !operator_at(p))
         p->p++;
     return p->p > start && p->p < p->end ? operator_at(p) : NULL;

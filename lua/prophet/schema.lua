@@ -147,7 +147,8 @@ end
 ---@param path string
 ---@return table[] record_types
 function M.read(path)
-  if core.path_kind(path) ~= "file" then e.raise { code = "not_found", message = ("no schema file %s"):format(path), value = path } end
+  local what = core.path_kind(path) -- a pipe is fine, too
+  if not what or what == "directory" then e.raise { code = "not_found", message = ("no schema file %s"):format(path), value = path } end
   local env = setmetatable({ require = require }, { __index = _G })
   local chunk, why = load(core.read_file(path), "@" .. path, "t", env)
   if not chunk then e.raise { code = "schema", message = path .. (why:match ":%d+: .*$" or ": " .. why), value = path } end -- Lua shortens the path
@@ -156,8 +157,11 @@ function M.read(path)
     e.raise { code = "schema", message = ("%s gives a %s, not a record type"):format(path, type(result)), value = path,
       hint = 'a schema file ends with: return f.record "ticket" { .. }' }
   end
-  local list = getmetatable(result) and { result } or result
-  for _, record_type in ipairs(list) do inside(path, check, record_type) end
+  local list = (getmetatable(result) or #result == 0) and { result } or result
+  for _, record_type in ipairs(list) do
+    local err = select(2, e.try(check, record_type))
+    if err then e.raise { code = "schema", message = ("%s: %s"):format(path, err.message), value = path, hint = 'return f.record "ticket" { .. }' } end
+  end
   return list
 end
 

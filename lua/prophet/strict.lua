@@ -56,8 +56,7 @@ function M.frozen(what, hint)
 end
 
 local function shown(v)
-  if type(v) == "string" then return ("%q"):format(#v > 40 and v:sub(1, 40) .. ".." or v) end
-  return type(v) == "number" and tostring(v) or "a " .. type(v)
+  return type(v) == "number" and tostring(v) or "a " .. type(v) -- a text could be a secret
 end
 
 -- fn, which refuses arguments behind the first `most`. nil is none: f(g()) is fine where g gives nothing.

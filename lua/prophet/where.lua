@@ -179,10 +179,18 @@ for _, op in ipairs { "lt", "le", "gt", "ge" } do
   of_field[op] = function(c, x) return { op, c.path, bound(c, x.value) } end
 end
 
+-- Texts are compared bytewise; Lua would ask the locale. Others: one of a kind is greater, or nobody knows.
+local function greater(a, b)
+  if type(a) ~= "string" or type(b) ~= "string" then return (type(a) == "number" and type(b) == "number" or core.is_time(a) and core.is_time(b)) and a > b end
+  for i = 1, math.min(#a, #b) do
+    if a:byte(i) ~= b:byte(i) then return a:byte(i) > b:byte(i) end
+  end
+  return #a > #b
+end
+
 function of_field.between(c, x)
   local low, high = bound(c, x.low), bound(c, x.high)
-  local comparable = type(low) == type(high) and (type(low) == "number" or type(low) == "string") or core.is_time(low) and core.is_time(high)
-  if comparable and low > high then
+  if greater(low, high) then
     e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = x.low,
       message = ("%q is between no %s and %s: the first is the greater"):format(c.path, shown(low), shown(high)), hint = "q.between(low, high)" }
   end

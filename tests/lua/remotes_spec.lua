@@ -545,6 +545,7 @@ describe("peers", function()
     assert.equal(0, ran.status, ran.err)
     assert.is_nil(peer(bob, "origin").ahead)
     assert.equal(3, cli.run(place.dir, "prophet", { "--db", bob.path, "peers", "--forget", ann.path }).status)
+    assert.equal(3, cli.run(place.dir, "prophet", { "--db", bob.path, "peers", "--dry-run", "--forget", ann.path }).status)
   end)
 
   it("that came here can be forgotten by the start of their id", function()

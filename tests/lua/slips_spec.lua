@@ -58,18 +58,18 @@ describe("a slip", function()
       ["query:update takes one"] = function() all:update({ name = "y" }, { dry_run = true }) end,
       ["query:scan"] = function() all:scan(false) end,
       ["db:undo takes no arguments, and there is 5 too many (db:revert(changeset)"] = function() db:undo(5) end,
-      ['db:undo takes no arguments, and there is "x" too many'] = function() db:undo "x" end,
+      ["db:undo takes no arguments, and there is a string too many"] = function() db:undo "x" end, -- it could be a secret
       ["db:poll takes no arguments, and there is 5 too many (db:run(seconds)"] = function() db:poll(5) end,
       ["db:version"] = function() db:version(3) end,
       ["db:diff takes 2 arguments"] = function() db:diff(1, 2, 3) end,
-      ['record:blame takes no arguments, and there is "name" too many (t:blame().status'] = function() t:blame "name" end,
+      ["record:blame takes no arguments, and there is a string too many (t:blame().status"] = function() t:blame "name" end,
       ["record:history takes no arguments, and there is a table too many (for v in"] = function() t:history { limit = 1 } end,
       ["record:delete"] = function() t:delete "name" end,
       ["record:restore"] = function() t:restore(1) end,
-      ["type:delete takes one argument, and there is \"#2\" too many"] = function() plain:delete("#1", "#2") end,
+      ["type:delete takes one argument, and there is a string too many"] = function() plain:delete("#1", "#2") end,
       ["type:find takes one"] = function() plain:find({}, { limit = 5 }) end,
       ["q.any takes one argument, and there is a table too many (q.any{ { .. }, { .. } })"] = function() q.any({ name = "x" }, { name = "y" }) end,
-      ['q.has takes one argument, and there is "b" too many (q.has_any'] = function() q.has("a", "b") end,
+      ["q.has takes one argument, and there is a string too many (q.has_any"] = function() q.has("a", "b") end,
       ["q.missing takes no"] = function() q.missing "name" end,
       ["prophet.open takes 2 arguments"] = function() prophet.open("x", {}, true) end,
     } do
@@ -80,6 +80,8 @@ describe("a slip", function()
     local function nothing() end
     assert.equal(1, all:count(nil))
     assert.equal(1, all:delete(nothing()))
+    db:define(f.record "stamped" { f.time "made" { default = prophet.now } }) -- called with more than it takes
+    assert.truthy(db.types.stamped:create({}).made.ms > 0)
   end)
 
   it("in a time names the field", function()

@@ -115,6 +115,7 @@ TEST(words_and_phrases_are_looked_for)
     where("crash \"on save\"", "[\"and\",[\"match\",\"crash\"],[\"match\",\"\\\"on save\\\"\"]]");
     where("sav*", "[\"match\",\"sav*\"]");
     where("-crash", "[\"not\",[\"match\",\"crash\"]]");
+    where("10:30", "[\"match\",\"10:30\"]");            /* no field's name begins with a digit */
     where("http://x", "[\":\",\"http\"," W("//x") "]"); /* quote it */
     where("\"say \\\"hi\\\"\"", "[\"match\",\"\\\"say  hi \\\"\"]");
 }

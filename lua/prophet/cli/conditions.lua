@@ -34,10 +34,10 @@ local function split(text)
 end
 
 -- The text form (docs/queries.md), as against one condition whose value may have spaces: summary=Crash on save. It also says what is wrong
--- with a second sign, status==open, and reads ranges.
+-- with a second sign, status==open, and reads ranges of numbers and times.
 local function is_text(word)
-  local name, _, value = split(word)
-  if not name or value:find "^[=<>!:~^]" or value:find "^%S+%.%.%S+$" then return true end
+  local name, op, value = split(word)
+  if not name or op ~= "~" and value:find "^=" or op == "=" and value:find "^%-?%d%S*%.%.%-?%d%S*$" then return true end
   return word:find '["(]' ~= nil or word:find "%s%-?[%a_][%w_.]*[=:<>!~^]" ~= nil
 end
 

@@ -40,8 +40,8 @@ end
 -- Is this directory a replica, whatever it is called? Others have a `log` too, but not such files in it.
 local function stands_in_replica()
   local core = require "prophet.core"
-  if core.path_kind "log" ~= "directory" then return false end
-  for _, name in ipairs(core.list_dir "log") do
+  local names = core.path_kind "log" == "directory" and e.try(core.list_dir, "log") -- one that may not be listed is none
+  for _, name in ipairs(names or {}) do
     if name:find "^%d%d%d%d%d%d%d%d%.log$" then return true end
   end
   return false

@@ -1,5 +1,6 @@
 --- prophet peers
 
+local e = require "prophet.error"
 local progress = require "prophet.cli.progress"
 
 local function known(ctx, db)
@@ -26,6 +27,9 @@ local function forget(ctx, db, peer)
     db:forget_peer(peer)
     return ctx:result({ forgot = peer }, nil)
   end
+  local there = false
+  for p in db:peers() do there = there or p.last_seen and (p.url == peer or p.name == peer or p.replica and p.replica:sub(1, #peer) == peer) end
+  if not there then e.raise { code = "not_found", message = ("no peer %s"):format(peer), value = peer, hint = "prophet peers lists them" } end
   ctx:told({ forgot = peer }, "would forget " .. peer)
 end
 
