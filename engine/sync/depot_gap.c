@@ -75,16 +75,21 @@ prophet_code depot_run_versions(ph_view *v, const sync_run *run, ph_sync_spans *
 
 /* ---- what is there ---------------------------------------------------------------------------------------------------- */
 
+/* Others are believed, but for what this replica wrote: nobody can keep a writer from publishing it by saying that it is there. */
 static prophet_code collect(gap *g, prophet_error *err)
 {
+    const ph_id *self = ph_replica_key(g->d->r);
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < g->d->publishers.count; i++) {
         const depot_publisher *p = &g->d->publishers.at[i];
+        bool own = ph_id_eq(&p->key, self);
         for (size_t k = 0; p->read && k < p->m.segment_count; k++) {
             const depot_segment *s = &p->m.segments[k];
             for (size_t n = 0; depot_has(g->d, &p->folder, s) && n < s->run_count; n++) {
                 span one = { 0, s->runs[n] };
                 uint64_t version;
+                if (!own && ph_id_eq(&one.run.replica, self))
+                    continue;
                 if ((rc = find_end(g->v, &one.run, &version, &one.ridx, err)) < 0)
                     return rc;
                 if (rc == PROPHET_OK && !PH_PUSH(g->spans, one))
