@@ -162,7 +162,11 @@ static prophet_code pull_by(exchange *x, pull_fn fn, ph_sync_report *rep, prophe
     db->busy = true;
     prophet_code rc = fn(db->r, x->at.place, &so, rep, err);
     db->busy = false;
-    return rc < 0 || x->o.dry_run ? rc : api_after_pull(db, &x->asked, rep, err);
+    if (x->o.dry_run || (rc < 0 && !rep->left_out))
+        return rc;
+    prophet_error ignored;
+    prophet_code voted = api_after_pull(db, &x->asked, rep, rc < 0 ? &ignored : err);
+    return rc < 0 ? rc : voted; /* what came although somebody was left out is as good as any */
 }
 
 prophet_code api_after_pull(prophet_db *db, prophet_doc **asked, ph_sync_report *rep,
@@ -316,13 +320,15 @@ prophet_code prophet_sync(prophet_db *db, const char *other, const prophet_excha
     if (rc >= 0 && (rc = ph_sync_check_target(x.at.place, err)) >= 0 &&
         (rc = pull(&x, &in, err)) == PROPHET_ENOTFOUND && ph_sync_may_begin(x.at.place))
         rc = PROPHET_OK;
-    if (rc >= 0) {
-        bool pushed = (rc = push(&x, &there, err)) >= 0;
-        prophet_error unsaid; /* why it was not pushed is what counts */
+    if (rc >= 0 || in.left_out) { /* who was left out keeps nobody from publishing */
+        prophet_code pulled = rc;
+        prophet_error unsaid; /* what failed first is what counts */
+        bool pushed = (rc = push(&x, &there, pulled < 0 ? &unsaid : err)) >= 0;
+        bool well = pulled >= 0 && pushed;
         prophet_code told = !report ? PROPHET_OK
                                     : api_both_reports(db, &in, x.asked, pushed ? &there : NULL,
-                                                       report, pushed ? err : &unsaid);
-        rc = pushed ? told : rc;
+                                                       report, well ? err : &unsaid);
+        rc = pulled < 0 ? pulled : pushed ? told : rc;
     }
     end(&x);
     ph_sync_report_clear(&in);

@@ -4,6 +4,7 @@
 #include "sync/depot_impl.h"
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 
 enum {
     LOOK_US =
@@ -158,6 +159,20 @@ prophet_code sync_depot_way_wait(sync_depot_way *w, int wake, uint32_t seconds, 
 
 /* ---- exchanging ------------------------------------------------------------------------------------------------------------ */
 
+/* Who is left out ends nothing: it is told. */
+static prophet_code pull_what_is_right(sync_depot_way *w, ph_sync_report *rep, prophet_error *err)
+{
+    prophet_error why = { 0 };
+    prophet_code rc = sync_depot_pull(w->r, w->url, w->o, rep, &why);
+    if (rc < 0 && rep->left_out) {
+        (void)snprintf(rep->notice, sizeof rep->notice, "left out: %s", why.message);
+        return PROPHET_OK;
+    }
+    if (rc < 0)
+        *err = why;
+    return rc;
+}
+
 /* The root is kept before: what is published while the pull runs is news. */
 prophet_code sync_depot_way_pull(sync_depot_way *w, ph_sync_report *rep, prophet_error *err)
 {
@@ -168,7 +183,7 @@ prophet_code sync_depot_way_pull(sync_depot_way *w, ph_sync_report *rep, prophet
     if (rc == PROPHET_DONE && !w->met && ph_net_can_write(w->net))
         return PROPHET_OK; /* the push begins it */
     if (rc < 0 || (rc = sync_version(w->r, &before, err)) < 0 ||
-        (rc = sync_depot_pull(w->r, w->url, w->o, rep, err)) < 0)
+        (rc = pull_what_is_right(w, rep, err)) < 0)
         return rc;
     if (w->published == before) /* what came from there need not go back */
         w->published += rep->changesets;

@@ -107,6 +107,29 @@ describe("a depot", function()
     assert.equal(ann:digest(), carol:digest())
   end)
 
+  it("that holds what is refused is synced all the same", function()
+    ann:publish(depot)
+    local bob <close> = prophet.clone(depot, place.path "bob")
+    local carol <close> = prophet.clone(depot, place.path "carol")
+    local t = ann.types.ticket:find({}):first()
+    bob.types.ticket:create { summary = "Second" }
+    bob:publish(depot)
+    rot(ann.replica < bob.replica and 2 or 1)
+    t:set { status = "open" }
+    ann:publish(depot)
+    carol.types.ticket:must(t.id):set { status = "closed" }
+    carol:resolver "return { name = 'any', on = { '*' }, vote = function(c) return 'closed', 'any' end }"
+    raises("corrupt", carol.sync, carol, depot)
+    assert.equal(0, carol:publish(depot).changesets) -- done already, her vote too
+    raises("corrupt", ann.pull, ann, depot)
+    assert.equal("closed", ann.types.ticket:must(t.id).status)
+    assert.equal(ann:digest(), carol:digest())
+    bob:publish(depot, { check = true })
+    assert.equal(1, carol:sync(depot).pull.changesets)
+    bob:close()
+    carol:close()
+  end)
+
   it("knows what was there: a bundle since then", function()
     ann:publish(depot)
     ann.types.ticket:create { summary = "Second" }
