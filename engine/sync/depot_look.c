@@ -314,11 +314,13 @@ static prophet_code take_manifest(depot *d, depot_publisher *p, prophet_slice by
     return rc < 0 ? rc : name_files(d, &p->m, err);
 }
 
-/* Where the root is of our database, a manifest of another one is its publisher's fault; without a root it may be that of the whole depot. */
-static bool keeps_one_out(const depot *d, prophet_code rc)
+/* Where the root is of our database, a manifest of another one is its publisher's fault; without a root it may be that of the whole depot. One that cannot be read
+ * is no harm either, but for who would have to replace it. */
+static bool keeps_one_out(const depot *d, const depot_publisher *p, prophet_code rc)
 {
     return rc == PROPHET_ECORRUPT || rc == PROPHET_EUNTRUSTED || rc == PROPHET_EVERSION ||
-           (rc == PROPHET_EUNRELATED && d->root_good);
+           (rc == PROPHET_EUNRELATED && d->root_good) ||
+           (rc == PROPHET_EIO && !(d->r && p->known && ph_id_eq(&p->key, ph_replica_key(d->r))));
 }
 
 static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *err)
@@ -330,7 +332,7 @@ static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *e
     if (rc == PROPHET_OK)
         rc = take_manifest(d, p, ph_buf_slice(&bytes), err);
     p->read = rc == PROPHET_OK;
-    if (keeps_one_out(d, rc)) {
+    if (keeps_one_out(d, p, rc)) {
         depot_manifest_name(&p->folder, name);
         ph_context(err, "%s %.8s..", ph_net_shown(d->net), name);
         depot_refuse(d, rc, err);
