@@ -2,46 +2,10 @@
  * and everything they name is here; then they are applied in bounded transactions and appended to the log. What waits too long
  * without a signature is refused as a whole (EBUDGET), so that a peer cannot fill the memory.
  * Called by sync; a stream in causal order with its signatures flows through in one pass. */
-#include "replica/replica_impl.h"
+#include "replica/intake_impl.h"
 
-#define READY_BYTES (2u << 20)  /* applied as soon as so much is ready */
-#define APPLY_BYTES (1u << 20)  /* in one transaction, about: its pages stay in memory until then */
-#define WAITING_MAX (24u << 20) /* bytes that wait for signatures, parents or refs */
-
-typedef struct waiting {
-    ph_changeset cs;
-    size_t bytes;
-    bool covered; /* by a verified signature, its own or one of a later changeset of its chain */
-    bool vouched; /* only by the word of who held it */
-    bool applied;
-    bool own; /* from the own log: it needs no proof */
-    bool has_sig;
-    uint8_t sig[64];
-    struct waiting *chain_prev; /* the one before it in its chain, if that waits too */
-} waiting;
-
-typedef struct writer {
-    ph_id key;
-    bool is_new;
-} writer;
-
-struct ph_intake {
-    ph_replica *r;
-    ph_arena arena; /* of what waits; emptied when nothing does */
-    ph_arena kept;  /* of the report */
-    ph_map ids;     /* id -> waiting */
-    ph_map awaited; /* id of what is covered as soon as it comes -> the covered one that names it */
-    PH_LIST(waiting *) list; /* in order of arrival */
-    PH_LIST(writer) writers;
-    ph_cell_list opened; /* cells in conflict since */
-    ph_map writer_keys;
-    size_t bytes;         /* waiting */
-    bool frugal;          /* much has come: pages are given back */
-    bool broken;          /* a transaction failed: it is only good for being freed */
-    size_t covered_bytes; /* of these: ready but for what they name */
-    size_t covered_count;
-    ph_intake_report report;
-};
+#define READY_BYTES (2u << 20) /* applied as soon as so much is ready */
+#define APPLY_BYTES (1u << 20) /* in one transaction, about: its pages stay in memory until then */
 
 prophet_code ph_intake_begin(ph_replica *r, ph_intake **out, prophet_error *err)
 {
@@ -59,8 +23,12 @@ void ph_intake_free(ph_intake *in)
 {
     if (!in)
         return;
+    ph_view_end(in->view);
     if (in->frugal)
         ph_replica_frugal(in->r, false);
+    for (size_t i = 0; i < in->list.count; i++)
+        ph_free(in->list.at[i]);
+    ph_free(in->held.at);
     ph_map_clear(&in->ids);
     ph_map_clear(&in->awaited);
     ph_map_clear(&in->writer_keys);
@@ -70,17 +38,6 @@ void ph_intake_free(ph_intake *in)
     ph_arena_clear(&in->arena);
     ph_arena_clear(&in->kept);
     ph_free(in);
-}
-
-bool ph_intake_stalled(const ph_intake *in)
-{
-    return in->covered_bytes > PH_BATCH_BYTES || in->covered_count > PH_BATCH_COUNT;
-}
-
-bool ph_intake_waits(const ph_intake *in, const ph_id *id)
-{
-    const waiting *w = ph_map_get(&in->ids, ph_slice(id->b, sizeof id->b));
-    return w && !w->applied;
 }
 
 /* ---- arriving ------------------------------------------------------------------------------------------------------------ */
@@ -99,7 +56,7 @@ static void count_covered(ph_intake *in, waiting *w)
 
 static bool await(ph_intake *in, bool named, const ph_id *id, waiting *w)
 {
-    return !named || ph_map_put(&in->awaited, ph_slice(id->b, sizeof id->b), w);
+    return !named || ph_intake_await(in, id, w);
 }
 
 /* A tail that somebody vouches for, one step only: who vouches must be signed. */
@@ -143,45 +100,74 @@ static bool was_awaited(ph_intake *in, waiting *w)
     return later->vouched ? vouch(in, w) : cover(in, w);
 }
 
-static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx,
-                                   prophet_error *err)
+static prophet_code decode(ph_intake *in, prophet_slice frame, ph_frame_context *ctx, waiting *w,
+                           prophet_error *err)
 {
     bool ok = true;
-    waiting *w = ph_arena_zalloc(&in->arena, sizeof *w);
     prophet_slice bytes = ph_arena_copy(&in->arena, frame, &ok);
-    prophet_code rc;
-    if (!w || !ok)
-        return ph_nomem(err);
-    if ((rc = ph_frame_decode(bytes, ph_log_database(in->r->log), true, in->r->hasher,
-                              &in->r->scratch, ctx, &in->arena, &w->cs, err)) < 0)
+    prophet_code rc = ok ? ph_frame_decode(bytes, ph_log_database(in->r->log), true, in->r->hasher,
+                                           &in->r->scratch, ctx, &in->arena, &w->cs, err)
+                         : ph_nomem(err);
+    if (rc < 0 || !w->cs.header.has_succeeds ||
+        (rc = ph_succession_check(&w->cs.header, err)) != PROPHET_DONE)
         return rc;
-    if (ph_map_get(&in->ids, ph_slice(w->cs.id.b, 32))) {
-        in->report.duplicates++;
-        return PROPHET_OK;
-    }
-    if (w->cs.header.has_succeeds && (rc = ph_succession_check(&w->cs.header, err)) != PROPHET_OK)
-        return rc < 0 ? rc
-                      : ph_fail(err, PROPHET_EUNTRUSTED,
-                                "a replica claims to succeed another without its signature");
-    w->bytes = frame.len + 512;
+    return ph_fail(err, PROPHET_EUNTRUSTED,
+                   "a replica claims to succeed another without its signature");
+}
+
+/* It waits from now on. PROPHET_DONE: it does not, for what it lacks. */
+static prophet_code let_in(ph_intake *in, waiting *w, prophet_error *err)
+{
+    prophet_code rc = in->offered ? ph_intake_find_lack(in, &w->cs, err) : PROPHET_OK;
+    if (rc < 0 || (rc == PROPHET_DONE && !in->forced))
+        return rc;
+    w->forced = rc == PROPHET_DONE;
     if (w->cs.header.has_prev) {
         w->chain_prev = ph_map_get(&in->ids, ph_slice(w->cs.header.prev.b, 32));
         if (w->chain_prev && !same_chain(w, w->chain_prev))
             w->chain_prev =
                 NULL; /* refused later; its signature proves nothing of another's chain */
     }
-    in->bytes += w->bytes;
-    in->report.bytes += frame.len;
-    if (!ph_map_put(&in->ids, ph_slice(w->cs.id.b, 32), w) || !PH_PUSH(in->list, w) ||
-        !was_awaited(in, w))
-        return ph_nomem(err);
-    if (in->bytes <= WAITING_MAX)
-        return PROPHET_OK;
-    if ((rc = ph_intake_apply(in, err)) < 0 || in->bytes <= WAITING_MAX)
+    return ph_intake_hold(in, w) ? PROPHET_OK : ph_nomem(err);
+}
+
+static prophet_code check_full(ph_intake *in, prophet_error *err)
+{
+    prophet_code rc = ph_intake_full(in) ? ph_intake_apply(in, err) : PROPHET_OK;
+    if (rc < 0 || !ph_intake_full(in))
         return rc;
     return ph_fail(err, PROPHET_EBUDGET,
                    "more than %u MiB of changesets wait for a signature: the source is refused",
-                   WAITING_MAX >> 20);
+                   PH_WAITING_MAX >> 20);
+}
+
+static prophet_code take_changeset(ph_intake *in, prophet_slice frame, ph_frame_context *ctx,
+                                   prophet_error *err)
+{
+    const ph_frame_context before = *ctx;
+    prophet_code rc = ph_intake_tidy(in, err);
+    size_t used = in->arena.used;
+    if (rc < 0)
+        return rc;
+    waiting *w = ph_zalloc(sizeof *w);
+    if (!w)
+        return ph_nomem(err);
+    *w = (waiting){ .bytes = frame.len + 512, .source = in->source };
+    rc = decode(in, frame, ctx, w, err);
+    bool known = rc >= 0 && ph_intake_waits(in, &w->cs.id);
+    if (rc >= 0 && !known)
+        rc = let_in(in, w, err);
+    w->held = in->arena.used - used;
+    if (rc != PROPHET_OK || known) {
+        in->garbage += w->held;
+        in->report.duplicates += known;
+        ph_free(w);
+        if (rc == PROPHET_DONE)
+            *ctx = before;
+        return rc;
+    }
+    in->report.bytes += frame.len;
+    return was_awaited(in, w) ? check_full(in, err) : ph_nomem(err);
 }
 
 prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t sig[64],
@@ -203,7 +189,8 @@ prophet_code ph_intake_signature(ph_intake *in, const ph_id *id, const uint8_t s
     memcpy(w->sig, sig, sizeof w->sig);
     if (!cover(in, w))
         return ph_nomem(err);
-    if (in->covered_bytes >= READY_BYTES || in->covered_count >= PH_BATCH_COUNT)
+    if (in->covered_bytes - in->stuck_bytes >= READY_BYTES ||
+        in->covered_count - in->stuck_count >= PH_BATCH_COUNT)
         return ph_intake_apply(in, err);
     return PROPHET_OK;
 }
@@ -371,44 +358,36 @@ static prophet_code apply_some(ph_intake *in, size_t *from, bool *any, prophet_e
     return *from >= in->list.count ? ph_session_wait_durable(in->r, upto, err) : PROPHET_OK;
 }
 
-/* Forgets what was applied; what waits stays. */
-static void sweep(ph_intake *in)
+/* What a transaction that failed told of what it did not do. */
+static void untell(ph_intake *in, const ph_intake_report *before, size_t writers, size_t opened)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < in->list.count; i++) {
-        waiting *w = in->list.at[i];
-        if (!w->applied) {
-            if (w->chain_prev && w->chain_prev->applied)
-                w->chain_prev = NULL;
-            in->list.at[kept++] = w;
-            continue;
-        }
-        in->bytes -= w->bytes;
-        in->covered_bytes -= w->covered ? w->bytes : 0;
-        in->covered_count -= w->covered ? 1 : 0;
-        (void)ph_map_remove(&in->ids, ph_slice(w->cs.id.b, 32));
-    }
-    in->list.count = kept;
-    if (kept == 0) {
-        ph_map_reset(&in->ids);
-        ph_map_reset(&in->awaited);
-        ph_arena_reset(&in->arena);
-        in->bytes = in->covered_bytes = in->covered_count = 0;
-    }
+    in->report = *before;
+    for (; in->writers.count > writers; in->writers.count--)
+        (void)ph_map_remove(&in->writer_keys,
+                            ph_slice(in->writers.at[in->writers.count - 1].key.b, 32));
+    in->opened.count = opened;
 }
 
 prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
 {
     bool any = true;
     prophet_code rc = PROPHET_OK;
+    ph_view_end(in->view); /* its pages could not be used again */
+    in->view = NULL;
     while (any && rc >= 0 &&
            in->list.count) { /* again while something became ready by what was applied */
         any = false;
-        for (size_t from = 0; from < in->list.count && rc >= 0;)
-            rc = apply_some(in, &from, &any, err);
+        for (size_t from = 0; from < in->list.count && rc >= 0;) {
+            const ph_intake_report before = in->report;
+            size_t writers = in->writers.count, opened = in->opened.count;
+            if ((rc = apply_some(in, &from, &any, err)) < 0)
+                untell(in, &before, writers, opened);
+        }
         if (rc >= 0)
-            sweep(in);
+            ph_intake_sweep(in);
     }
+    in->stuck_bytes = in->covered_bytes;
+    in->stuck_count = in->covered_count;
     in->broken = in->broken || rc < 0;
     return rc;
 }
@@ -416,6 +395,11 @@ prophet_code ph_intake_apply(ph_intake *in, prophet_error *err)
 bool ph_intake_broken(const ph_intake *in)
 {
     return in->broken;
+}
+
+uint64_t ph_intake_applied(const ph_intake *in)
+{
+    return in->report.changesets;
 }
 
 static prophet_code fill_report(ph_intake *in, prophet_error *err)

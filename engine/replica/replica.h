@@ -103,8 +103,8 @@ prophet_code ph_view_find(ph_view *v, prophet_slice type, prophet_slice name, ph
 prophet_code ph_view_row(ph_view *v, uint32_t type, const ph_uuid *uuid, ph_row *out,
                          prophet_error *err);
 /* Ids of changesets, shown or not, that begin with these hex digits; low: the digits, then zeros. At most max. */
-prophet_code ph_view_ids(ph_view *v, const ph_id *low, size_t digits, ph_id *out, size_t max, size_t *count,
-                         prophet_error *err);
+prophet_code ph_view_ids(ph_view *v, const ph_id *low, size_t digits, ph_id *out, size_t max,
+                         size_t *count, prophet_error *err);
 /* A changeset by version or id, decoded into the arena. PROPHET_DONE: not here. */
 prophet_code ph_view_changeset(ph_view *v, uint64_t version, ph_arena *a, ph_changeset *out,
                                ph_changeset_row *row, prophet_error *err);
@@ -369,8 +369,8 @@ typedef struct ph_intake ph_intake;
 #define PH_OPENED_MAX 262144u
 typedef struct ph_intake_report {
     uint64_t changesets, duplicates, bytes;
-    uint64_t unsigned_rest; /* waiting for a signature when it ended */
-    uint64_t held_back;     /* waiting for a parent or ref when it ended */
+    uint64_t unsigned_rest;      /* waiting for a signature when it ended */
+    uint64_t held_back;          /* waiting for a parent or ref when it ended */
     uint64_t conflicts, decided; /* opened by this intake; of these decided by votes at its end */
     const ph_cell_key *opened;   /* which, at most PH_OPENED_MAX; as long as the intake */
     size_t opened_count;
@@ -396,9 +396,21 @@ prophet_code ph_intake_apply(ph_intake *in, prophet_error *err);
 prophet_code ph_intake_finish(ph_intake *in, ph_intake_report *out, prophet_error *err);
 /* After a failure: can nothing more be given to it? A frame that was refused alone does no harm to what others give. */
 bool ph_intake_broken(const ph_intake *in);
-/* Does much wait though it is signed, for what it names? And does this one, which came before, still wait? */
-bool ph_intake_stalled(const ph_intake *in);
+/* Makes it good again: what waited is forgotten, what was applied stays in the report. */
+void ph_intake_again(ph_intake *in);
+uint64_t ph_intake_applied(const ph_intake *in); /* changesets */
+
+/* Of several sources, from 0, that may stand on each other. A changeset that names what neither is here nor waits is not taken (PROPHET_DONE, *lacks): the same frame
+ * may be offered again. force: it is taken all the same, and what stands on it is not. */
+prophet_code ph_intake_offer(ph_intake *in, uint32_t source, bool force, ph_frame_type type,
+                             prophet_slice frame, ph_frame_context *ctx, ph_id *lacks,
+                             prophet_error *err);
 bool ph_intake_waits(const ph_intake *in, const ph_id *id);
+/* Is it here, or does it wait and lacks nothing? PROPHET_DONE: no. */
+prophet_code ph_intake_knows(ph_intake *in, const ph_id *id, prophet_error *err);
+bool ph_intake_full(const ph_intake *in); /* that was the EBUDGET */
+/* Forgets what waits of one source: of `current` if more than half of what may wait is its (true), else of the one that has most. */
+bool ph_intake_unburden(ph_intake *in, uint32_t current, uint32_t *who);
 void ph_intake_free(ph_intake *in);
 
 /* ---- chains: what sync compares ------------------------------------------------------------------------------------ */
@@ -441,7 +453,7 @@ typedef struct ph_watch ph_watch; /* of a directory: nothing need be open */
 prophet_code ph_watch_open(const char *dir, ph_watch **out, prophet_error *err);
 /* Readable (as poll tells) after something was written; -1: this system cannot tell, look now and then. */
 int ph_watch_fd(const ph_watch *w);
-bool ph_watch_drain(ph_watch *w);  /* was anything written since the last call? Does not wait */
+bool ph_watch_drain(ph_watch *w); /* was anything written since the last call? Does not wait */
 /* When to look again, though nothing more is told: a commit is in its log before it is in its index. At the latest at until_us. */
 uint64_t ph_watch_until(const ph_watch *w, uint64_t until_us);
 void ph_watch_close(ph_watch *w); /* NULL is fine */

@@ -10,11 +10,11 @@ static bool chosen(const depot_intake *t, const sync_run *run)
     return r && r->from <= run->from;
 }
 
-static prophet_code add_part(depot_intake *t, const depot_part *p, prophet_error *err)
+static prophet_code add_runs(depot_intake *t, const depot_segment *s, prophet_error *err)
 {
-    bool ok = PH_PUSH(t->parts, *p);
-    for (size_t i = 0; i < p->s->run_count && ok; i++) {
-        const sync_run *run = &p->s->runs[i];
+    bool ok = true;
+    for (size_t i = 0; i < s->run_count && ok; i++) {
+        const sync_run *run = &s->runs[i];
         if (!chosen(t, run))
             ok =
                 ph_map_put(&t->runs, ph_slice(run->id.b, sizeof run->id.b), (void *)(uintptr_t)run);
@@ -22,26 +22,32 @@ static prophet_code add_part(depot_intake *t, const depot_part *p, prophet_error
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
-static prophet_code is_needed(const depot_intake *t, ph_view *v, const depot_segment *s, bool *yes,
-                              prophet_error *err)
+/* doubt: also of what was chosen for it already. */
+static prophet_code is_needed(const depot_intake *t, ph_view *v, const depot_segment *s, bool doubt,
+                              bool *yes, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
     uint64_t version;
     *yes = false;
     for (size_t i = 0; i < s->run_count && !*yes && rc >= 0; i++)
         if ((rc = ph_view_version_of(v, &s->runs[i].id, &version, err)) == PROPHET_DONE)
-            *yes = !chosen(t, &s->runs[i]);
+            *yes = doubt || !chosen(t, &s->runs[i]);
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-/* As far as is known. */
+static bool is_among(const depot_file *files, size_t count, const depot_publisher *p,
+                     const depot_segment *s)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ph_id_eq(&files[i].folder, &p->folder) && ph_id_eq(&files[i].name, &s->file))
+            return true;
+    return false;
+}
+
+/* As far as is known. Of one that failed another publisher may have the same, and whole. */
 static bool is_there(const depot_intake *t, const depot_publisher *p, const depot_segment *s)
 {
-    for (size_t i = 0; i < t->failed.count; i++)
-        if (ph_id_eq(&t->failed.at[i].folder, &p->folder) &&
-            ph_id_eq(&t->failed.at[i].name, &s->file))
-            return false; /* another publisher may have the same one, and whole */
-    return depot_lists(t->d, &p->folder, s);
+    return !is_among(t->failed.at, t->failed.count, p, s) && depot_lists(t->d, &p->folder, s);
 }
 
 static prophet_code choose_from(depot_intake *t, ph_view *v, const depot_publisher *p, bool there,
@@ -50,12 +56,15 @@ static prophet_code choose_from(depot_intake *t, ph_view *v, const depot_publish
     prophet_code rc = PROPHET_OK;
     for (size_t k = 0; p->read && k < p->m.segment_count && rc >= 0; k++) {
         const depot_part one = { .p = p, .s = &p->m.segments[k], .sound = DEPOT_ALL };
-        bool yes;
-        if (is_there(t, p, one.s) != there || (rc = is_needed(t, v, one.s, &yes, err)) < 0 || !yes)
+        bool fed = is_among(t->fed.at, t->fed.count, p, one.s), yes = false;
+        if (is_there(t, p, one.s) != there ||
+            (rc = is_needed(t, v, one.s, there && t->doubt, &yes, err)) < 0 || !yes)
             continue;
         t->missing += !there;
-        if (there)
-            rc = add_part(t, &one, err);
+        if (there && !fed && !PH_PUSH(t->parts, one))
+            rc = ph_nomem(err);
+        if (rc >= 0 && there)
+            rc = add_runs(t, one.s, err);
     }
     return rc;
 }
@@ -81,6 +90,7 @@ typedef struct spooling {
     depot_intake *t;
     const depot_segment *s;
     uint64_t got;
+    bool broke; /* here, and not on the way */
 } spooling;
 
 static prophet_code to_spool(void *ctx, prophet_slice chunk, prophet_error *err)
@@ -90,7 +100,10 @@ static prophet_code to_spool(void *ctx, prophet_slice chunk, prophet_error *err)
         return ph_fail(err, PROPHET_ECORRUPT, "it is longer than its manifest says");
     prophet_code rc = ph_file_write(g->t->spool, chunk.data, chunk.len, g->t->used + g->got, err);
     g->got += chunk.len;
-    return rc < 0 ? rc : sync_progress(g->t->d->o, "fetch", g->got, g->s->size, err);
+    if (rc >= 0)
+        rc = sync_progress(g->t->d->o, "fetch", g->got, g->s->size, err);
+    g->broke = rc < 0;
+    return rc;
 }
 
 prophet_code depot_read_window(void *ctx, void *buf, size_t len, size_t *got, prophet_error *err)
@@ -151,7 +164,7 @@ bool depot_is_refusal(prophet_code rc)
 prophet_code depot_fetch(depot_intake *t, depot_part *p, prophet_error *err)
 {
     prophet_net_get g = PROPHET_NET_GET_INIT;
-    spooling to = { t, p->s, 0 };
+    spooling to = { .t = t, .s = p->s };
     sync_sealer w;
     char name[DEPOT_NAME_SIZE];
     depot_segment_name(&p->p->folder, &p->s->file, name);
@@ -159,6 +172,7 @@ prophet_code depot_fetch(depot_intake *t, depot_part *p, prophet_error *err)
     g.sink = sync_unsealer_put;
     g.ctx = &w;
     prophet_code rc = ph_net_get(t->d->net, name, &g, err);
+    bool unreadable = rc == PROPHET_EIO && !to.broke; /* over there */
     if (rc == PROPHET_OK)
         rc = sync_unsealer_end(&w, err);
     sync_sealer_clear(&w);
@@ -175,11 +189,10 @@ prophet_code depot_fetch(depot_intake *t, depot_part *p, prophet_error *err)
         t->used = p->end;
         return PROPHET_OK;
     }
-    if (!depot_is_refusal(rc))
+    if (!depot_is_refusal(rc) && !unreadable)
         return rc;
-    ph_context(err, "%s %.8s..", ph_net_shown(t->d->net), name);
-    if (t->refused++ == 0 && err)
-        t->why = *err;
+    depot_blame(t, p, err);
+    t->refused++;
     return PROPHET_DONE;
 }
 

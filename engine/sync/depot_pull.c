@@ -1,4 +1,5 @@
-/* Pulling from a depot, round by round: look, choose and fetch segments (depot_fetch.c), feed them to one intake (depot_feed.c).
+/* Pulling from a depot, round by round: look, choose and fetch segments (depot_fetch.c), feed them to one intake (depot_feed.c), judge what
+ * came of it (depot_judge.c).
  * Called by source.c and depot_publish.c. */
 #include "sync/depot_take_impl.h"
 #include <errno.h>
@@ -42,37 +43,59 @@ static prophet_code fetch_and_feed(depot_intake *t, bool *all, prophet_error *er
         return broke;
     }
     rc = dry ? count_parts(t, err) : depot_feed(t, err);
-    if (broke == PROPHET_OK ||
-        (rc < 0 && rc != PROPHET_EBUDGET)) /* what did not come is waited for */
+    if (broke == PROPHET_OK || rc < 0)
         return rc;
     if (err)
         *err = why;
     return broke;
 }
 
-/* A segment that is gone: its publisher may have merged it meanwhile, or somebody else has what is in it. */
-static prophet_code rounds(depot_intake *t, prophet_error *err)
+static void tell_rounds(depot_intake *t, bool whole)
 {
-    bool all = false;
-    prophet_code rc = PROPHET_OK;
-    for (int i = 0; i < ROUNDS && !all && rc >= 0; i++) {
-        if (i && (rc = depot_look(t->d, true, err)) < 0)
-            break;
-        if (t->d->current || (rc = depot_choose(t, err)) < 0 || t->parts.count == 0)
-            break;
-        rc = fetch_and_feed(t, &all, err);
-    }
-    bool whole = t->missing == 0 && (all || t->parts.count == 0);
-    if (rc >= 0 && (t->spoiled || (t->refused && !whole))) /* nobody else has what was in it */
+    if (t->spoiled || t->dropped || (t->refused && !whole)) /* nobody else has what was in it */
         depot_refuse(t->d, t->why.code, &t->why);
-    else if (rc >= 0 && t->refused)
+    else if (t->refused)
         depot_warn(t->d, "%zu damaged segments; others had what is in them (publish --check)",
                    t->refused);
-    else if (rc >= 0 && t->missing)
+    else if (t->missing)
         depot_warn(
             t->d,
             "%zu segments with what is missing here are not there: who has it may publish it again",
             t->missing);
+}
+
+/* Fetches, feeds and judges what was chosen. What had to be dropped is fed again as long as that brings something. */
+static prophet_code go_round(depot_intake *t, bool *all, bool *more, prophet_error *err)
+{
+    bool dry = t->d->o && t->d->o->dry_run;
+    uint64_t before = dry ? 0 : ph_intake_applied(t->in.in);
+    prophet_code rc = fetch_and_feed(t, all, err);
+    *more = false;
+    if (rc < 0 || dry || (rc = depot_judge(t, more, err)) < 0)
+        return rc;
+    *more = *more && (!t->dropped || ph_intake_applied(t->in.in) > before);
+    return rc;
+}
+
+/* A segment that is gone: its publisher may have merged it meanwhile, or somebody else has what is in it. */
+static prophet_code rounds(depot_intake *t, prophet_error *err)
+{
+    bool all = true, more = true;
+    prophet_code rc = PROPHET_OK;
+    for (int i = 0; i < ROUNDS && (!all || more) && rc >= 0;) {
+        if (!all && (rc = depot_look(t->d, true, err)) < 0)
+            break;
+        if (t->d->current || (rc = depot_choose(t, err)) < 0 || t->parts.count == 0)
+            break;
+        rc = go_round(t, &all, &more, err);
+        i += !(t->dropped && more);
+    }
+    if (rc >= 0 && (t->refused || t->missing) && !(t->d->o && t->d->o->dry_run)) {
+        rc = depot_choose(t, err); /* what is missing still */
+        all = t->parts.count == 0;
+    }
+    if (rc >= 0)
+        tell_rounds(t, t->missing == 0 && (all || t->parts.count == 0));
     return rc;
 }
 
@@ -123,6 +146,7 @@ prophet_code depot_take(depot *d, ph_sync_report *rep, prophet_error *err)
     ph_map_clear(&t.runs);
     ph_free(t.parts.at);
     ph_free(t.failed.at);
+    ph_free(t.fed.at);
     return rc;
 }
 

@@ -1,4 +1,4 @@
-/* Taking in what a depot has: shared by depot_pull.c, depot_fetch.c, depot_feed.c and depot_sift.c. */
+/* Taking in what a depot has: shared by depot_pull.c, depot_fetch.c, depot_feed.c, depot_judge.c and depot_sift.c. */
 #ifndef PH_SYNC_DEPOT_TAKE_IMPL_H
 #define PH_SYNC_DEPOT_TAKE_IMPL_H
 #include "sync/depot_impl.h"
@@ -9,6 +9,8 @@ typedef struct depot_part { /* a segment in the spool */
     uint64_t at, end;
     uint64_t sound; /* changesets that may be fed: behind them comes */
     ph_id liar;     /* one that lies about its chain */
+    bool spoiled;   /* what lies in it was refused when it was fed */
+    bool dropped;   /* what waited of it was forgotten: there was too much */
 } depot_part;
 #define DEPOT_ALL UINT64_MAX
 
@@ -19,11 +21,16 @@ typedef struct depot_intake {
     PH_LIST(depot_part) parts;
     ph_map runs;                /* in the parts, by id: of several that end in it the longest */
     PH_LIST(depot_file) failed; /* segments that are not there, or not what they should be */
+    PH_LIST(depot_file) fed;    /* to the end: they need not come again */
+    bool doubt;                 /* runs did not come from the segment that was chosen for them */
     sync_intake in;
     ph_sync_report *rep;
     size_t missing;    /* segments with what nobody else has there */
     size_t refused;    /* of the failed: they are there, but are not what they should be */
     bool spoiled;      /* what lies in one of them was refused when it was fed */
+    bool dropped;      /* too much waited in the last round */
+    bool forgot;       /* what waited of earlier rounds: they are to be fed again */
+    uint32_t sources;  /* of the intake, so far */
     prophet_error why; /* of the first of these */
 } depot_intake;
 
@@ -50,6 +57,13 @@ prophet_code depot_fetch_all(depot_intake *t, bool *all, prophet_error *err);
 
 /* All parts to the intake, which applies what it can. */
 prophet_code depot_feed(depot_intake *t, prophet_error *err);
+
+/* ---- depot_judge.c -------------------------------------------------------------------------------------------------- */
+
+/* Which parts did not bring what they claim? *more: another round may, with other segments. */
+prophet_code depot_judge(depot_intake *t, bool *more, prophet_error *err);
+/* What is wrong with a part: of the first it is told in the end. */
+void depot_blame(depot_intake *t, const depot_part *p, prophet_error *err);
 
 /* ---- depot_sift.c --------------------------------------------------------------------------------------------------- */
 

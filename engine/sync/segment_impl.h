@@ -81,6 +81,11 @@ const sync_segment_head *sync_segment_head_of(const sync_segment *s);
 /* The next frame, valid until the next call. PROPHET_DONE: that was all, and the checksum fits. Hostile bytes: ECORRUPT, EVERSION. */
 prophet_code sync_segment_next(sync_segment *s, ph_frame_type *type, prophet_slice *frame,
                                prophet_error *err);
+/* The next call gives the frame of the last one again. */
+void sync_segment_back(sync_segment *s);
+/* Lets go of the memory of its block until the next call. Reading must go on at this offset. */
+uint64_t sync_segment_rest(sync_segment *s);
+bool sync_segment_rests(const sync_segment *s);
 void sync_segment_close(sync_segment *s);
 
 /* A file, from its start on: a sync_read_fn. */

@@ -15,8 +15,10 @@ struct sync_segment {
     ZSTD_DCtx *zstd;
     ZSTD_DDict *dictionary;
     ph_buf stored, block;
-    size_t at; /* in the block */
+    size_t at, last; /* in the block: the next record, and the one before */
     uint64_t changesets, signatures;
+    uint64_t came, block_at; /* bytes read so far, and where the block begins */
+    bool rests;              /* the block has to be read again */
 };
 
 static prophet_code refuse(const sync_segment *s, const char *why, prophet_error *err)
@@ -33,7 +35,8 @@ static prophet_code take(sync_segment *s, void *buf, size_t len, prophet_error *
         return rc;
     if (got < len)
         return refuse(s, "it is cut short", err);
-    return ph_hash_more(s->hasher, ph_slice(buf, len), err);
+    s->came += len;
+    return s->rests ? PROPHET_OK : ph_hash_more(s->hasher, ph_slice(buf, len), err);
 }
 
 static prophet_code take_head(sync_segment *s, prophet_error *err)
@@ -55,6 +58,21 @@ static prophet_code take_head(sync_segment *s, prophet_error *err)
     return rc;
 }
 
+static prophet_code make_unfolder(sync_segment *s, prophet_error *err)
+{
+    s->zstd = ZSTD_createDCtx();
+    s->dictionary = ZSTD_createDDict(sync_dictionary, sync_dictionary_size);
+    return s->zstd && s->dictionary ? PROPHET_OK : ph_nomem(err);
+}
+
+static void free_unfolder(sync_segment *s)
+{
+    (void)ZSTD_freeDCtx(s->zstd); /* frees of nothing are fine, and never fail */
+    (void)ZSTD_freeDDict(s->dictionary);
+    s->zstd = NULL;
+    s->dictionary = NULL;
+}
+
 prophet_code sync_segment_open(sync_read_fn read, void *ctx, const char *what, sync_segment **out,
                                prophet_error *err)
 {
@@ -64,10 +82,8 @@ prophet_code sync_segment_open(sync_read_fn read, void *ctx, const char *what, s
     s->read = read;
     s->ctx = ctx;
     s->what = what;
-    s->zstd = ZSTD_createDCtx();
-    s->dictionary = ZSTD_createDDict(sync_dictionary, sync_dictionary_size);
-    prophet_code rc = s->zstd && s->dictionary ? ph_hasher_new(&s->hasher, err) : ph_nomem(err);
-    if (rc >= 0)
+    prophet_code rc = make_unfolder(s, err);
+    if (rc >= 0 && (rc = ph_hasher_new(&s->hasher, err)) >= 0)
         rc = take_head(s, err);
     if (rc < 0)
         sync_segment_close(s);
@@ -124,6 +140,7 @@ static prophet_code unfold(sync_segment *s, size_t len, size_t stored, prophet_e
 static prophet_code take_block(sync_segment *s, prophet_error *err)
 {
     uint8_t lengths[8];
+    s->block_at = s->came;
     prophet_code rc = take(s, lengths, sizeof lengths, err);
     if (rc < 0)
         return rc;
@@ -155,13 +172,29 @@ static prophet_code count(sync_segment *s, uint8_t type, prophet_error *err)
                : PROPHET_OK;
 }
 
+/* It was checked when it was read first. */
+static prophet_code wake(sync_segment *s, prophet_error *err)
+{
+    size_t at = s->at;
+    prophet_code rc = make_unfolder(s, err);
+    s->came = s->block_at;
+    if (rc >= 0 && (rc = take_block(s, err)) == PROPHET_OK && at >= s->block.len)
+        rc = refuse(s, "it has changed meanwhile", err);
+    s->at = at;
+    s->rests = false;
+    return rc == PROPHET_DONE ? refuse(s, "it has changed meanwhile", err) : rc;
+}
+
 prophet_code sync_segment_next(sync_segment *s, ph_frame_type *type, prophet_slice *frame,
                                prophet_error *err)
 {
-    prophet_code rc = s->at < s->block.len ? PROPHET_OK : take_block(s, err);
+    prophet_code rc = s->rests               ? wake(s, err)
+                      : s->at < s->block.len ? PROPHET_OK
+                                             : take_block(s, err);
     uint64_t len;
     if (rc != PROPHET_OK)
         return rc;
+    s->last = s->at;
     const uint8_t *p = s->block.data + s->at, *end = s->block.data + s->block.len;
     uint8_t kind = *p++;
     if ((rc = count(s, kind, err)) < 0)
@@ -178,12 +211,33 @@ prophet_code sync_segment_next(sync_segment *s, ph_frame_type *type, prophet_sli
     return PROPHET_OK;
 }
 
+void sync_segment_back(sync_segment *s)
+{
+    const bool changeset = s->block.data[s->last] == PH_FRAME_CHANGESET;
+    s->at = s->last;
+    s->changesets -= changeset;
+    s->signatures -= !changeset;
+}
+
+uint64_t sync_segment_rest(sync_segment *s)
+{
+    free_unfolder(s);
+    ph_buf_clear(&s->block);
+    ph_buf_clear(&s->stored);
+    s->rests = true;
+    return s->block_at;
+}
+
+bool sync_segment_rests(const sync_segment *s)
+{
+    return s->rests;
+}
+
 void sync_segment_close(sync_segment *s)
 {
     if (!s)
         return;
-    (void)ZSTD_freeDCtx(s->zstd); /* frees of nothing are fine, and never fail */
-    (void)ZSTD_freeDDict(s->dictionary);
+    free_unfolder(s);
     ph_hasher_free(s->hasher);
     ph_buf_clear(&s->stored);
     ph_buf_clear(&s->block);

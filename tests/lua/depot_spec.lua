@@ -121,6 +121,9 @@ describe("a depot", function()
     carol:resolver "return { name = 'any', on = { '*' }, vote = function(c) return 'closed', 'any' end }"
     raises("corrupt", carol.sync, carol, depot)
     assert.equal(0, carol:publish(depot).changesets) -- done already, her vote too
+    local told
+    carol:sync(depot, { live = true, background = true, synced = function(r) told = r.pull.notice end }):close()
+    assert.truthy(told:find "^left out: ")
     raises("corrupt", ann.pull, ann, depot)
     assert.equal("closed", ann.types.ticket:must(t.id).status)
     assert.equal(ann:digest(), carol:digest())

@@ -13,7 +13,8 @@ typedef struct crafter {
     ph_buf frames; /* as a block holds them */
     uint64_t count, generation;
     ph_id last;
-    uint64_t seq; /* of the last */
+    uint64_t seq;          /* of the last */
+    prophet_slice message; /* of each */
 } crafter;
 
 static inline void craft_begin(crafter *w)
@@ -31,12 +32,12 @@ static inline void craft_end(crafter *w)
     ph_buf_clear(&w->frames);
 }
 
-/* One that is empty, behind prev (NULL: it says that it is the first). */
-static inline void craft_changeset(crafter *w, const ph_uuid *database, const ph_id *prev,
-                                   uint64_t seq)
+/* One that is empty, behind prev (NULL: it says that it is the first) and a parent (NULL: none). */
+static inline void craft_behind(crafter *w, const ph_uuid *database, const ph_id *prev,
+                                const ph_id *parent, uint64_t seq)
 {
     ph_buf body = PH_BUF_INIT, scratch = PH_BUF_INIT, frame = PH_BUF_INIT;
-    ph_body b = { .time = 1 };
+    ph_body b = { .time = 1, .message = w->message };
     ph_frame_context none = { .has_last = false };
     ph_changeset cs = { .has_body = true };
     const uint64_t salt[2] = { test_random(), test_random() };
@@ -48,7 +49,9 @@ static inline void craft_changeset(crafter *w, const ph_uuid *database, const ph
     cs.header.has_prev = prev;
     if (prev)
         cs.header.prev = *prev;
-    REQUIRE_OK(ph_body_encode(&b, prev != NULL, &body, &err), &err);
+    cs.header.parents = parent;
+    cs.header.parent_count = parent != NULL;
+    REQUIRE_OK(ph_body_encode(&b, (size_t)(prev != NULL) + (parent != NULL), &body, &err), &err);
     cs.body_bytes = ph_buf_slice(&body);
     REQUIRE_OK(ph_changeset_seal(w->hasher, &cs, &scratch, &err), &err);
     ph_frame_encode(&cs, &none, &frame);
@@ -59,6 +62,12 @@ static inline void craft_changeset(crafter *w, const ph_uuid *database, const ph
     ph_buf_clear(&body);
     ph_buf_clear(&scratch);
     ph_buf_clear(&frame);
+}
+
+static inline void craft_changeset(crafter *w, const ph_uuid *database, const ph_id *prev,
+                                   uint64_t seq)
+{
+    craft_behind(w, database, prev, NULL, seq);
 }
 
 /* The last, and so all before it. */
@@ -113,15 +122,44 @@ static inline void craft_manifest(crafter *w, const ph_uuid *database, depot_seg
     ph_buf_clear(&message);
 }
 
-/* All of it as one segment, and the manifest that names it. */
-static inline void craft_publish(crafter *w, const ph_uuid *database, const char *where)
+/* Bytes of the frames from `at` on that fit into a block. */
+static inline size_t craft_whole_frames(const ph_buf *frames, size_t at)
 {
-    const sync_run run = { w->key, 1, w->seq, w->last };
-    depot_segment one = { .changesets = w->count, .runs = &run, .run_count = 1 };
+    const uint8_t *p = frames->data + at, *start = p, *end = frames->data + frames->len;
+    while (p < end) {
+        const uint8_t *next = p + 1;
+        uint64_t len;
+        REQUIRE(ph_varint_read(&next, end, &len));
+        next += len;
+        if (next - start > SEGMENT_BLOCK && p > start)
+            break;
+        p = next;
+    }
+    return (size_t)(p - start);
+}
+
+static inline int craft_by_run(const void *a, const void *b)
+{
+    const sync_run *x = a, *y = b;
+    int c = ph_id_cmp(&x->replica, &y->replica);
+    return c ? c : ph_id_cmp(&x->id, &y->id);
+}
+
+/* All of it as one segment that claims these runs, and the manifest that names it. */
+static inline void craft_claim(crafter *w, const ph_uuid *database, const char *where,
+                               sync_run *runs, size_t run_count)
+{
+    depot_segment one = { .changesets = w->count, .runs = runs, .run_count = run_count };
     ph_buf bytes = PH_BUF_INIT;
     char name[65];
-    craft_start(&bytes, database, &run, 1, w->count);
-    craft_block(&bytes, w->frames.data, w->frames.len, w->frames.len);
+    size_t at = 0;
+    qsort(runs, run_count, sizeof *runs, craft_by_run);
+    craft_start(&bytes, database, runs, run_count, w->count);
+    while (at < w->frames.len) { /* no frame lies in two blocks */
+        size_t len = craft_whole_frames(&w->frames, at);
+        craft_block(&bytes, w->frames.data + at, len, len);
+        at += len;
+    }
     craft_finish(&bytes);
     one.size = bytes.len;
     memcpy(one.name, bytes.data + bytes.len - SEGMENT_SUM, SEGMENT_SUM);
@@ -130,6 +168,13 @@ static inline void craft_publish(crafter *w, const ph_uuid *database, const char
     craft_manifest(w, database, &one, &bytes);
     craft_put(where, &w->key, "manifest", ph_buf_slice(&bytes));
     ph_buf_clear(&bytes);
+}
+
+/* .. and claims what it holds. */
+static inline void craft_publish(crafter *w, const ph_uuid *database, const char *where)
+{
+    sync_run run = { w->key, 1, w->seq, w->last };
+    craft_claim(w, database, where, &run, 1);
 }
 
 #endif

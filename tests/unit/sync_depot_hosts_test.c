@@ -7,6 +7,8 @@
 typedef struct lister { /* a host of the depot "d" */
     char key[65];       /* its publisher's */
     size_t asked;
+    const char *broken; /* names that it cannot read begin with this, */
+    bool manifests;     /* and are manifests, or not */
 } lister;
 
 static prophet_code lister_open(void *ctx, const char *url, const prophet_net_options *o,
@@ -21,10 +23,14 @@ static prophet_code lister_get(void *host, const char *name, prophet_net_get *g,
 {
     char path[4600];
     ph_buf bytes = PH_BUF_INIT;
-    ((lister *)host)->asked++;
+    lister *l = host;
+    l->asked++;
     CHECK(name[0] != '/' && !strstr(name, "..") && strlen(name) < 130);
     (void)snprintf(path, sizeof path, "%s/%s", place("d"), name);
     prophet_code rc = PROPHET_DONE;
+    if (l->broken && strncmp(name, l->broken, strlen(l->broken)) == 0 &&
+        l->manifests == (strstr(name, "/manifest") != NULL))
+        return ph_fail(e, PROPHET_EIO, "read %s: permission denied", name);
     if (ph_path_exists(path) && (rc = ph_file_slurp(path, 1u << 24, &bytes, e)) >= 0) {
         g->total = bytes.len;
         rc = g->sink(g->ctx, ph_buf_slice(&bytes), e);
@@ -168,6 +174,37 @@ TEST(where_nobody_can_list_a_check_finds_what_is_lost)
     CHECK_EQ_UINT(publish_there(a, true, false), 0);
     CHECK_EQ_UINT(pull(b, "d"), 5);
     CHECK(same(a, b));
+    end();
+    ph_replica_close(a);
+    ph_replica_close(b);
+}
+
+/* Of one publisher. What the other has comes, and the reason is told. */
+TEST(a_file_that_a_host_cannot_read_keeps_no_other_from_coming)
+{
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    char hex[65];
+    lister l = { .broken = hex };
+    prophet_transport t = { .ctx = &l, .put = lister_put };
+    ph_sync_report rep;
+    ph_hex(ph_replica_key(b)->b, 32, hex);
+    write_some(a, 3);
+    (void)publish(a, "d");
+    write_some(b, 2);
+    (void)publish(b, "d");
+    begin(&t);
+    for (int i = 0; i < 2; i++) {
+        ph_replica *reader = fresh(i ? "reader" : "other", ph_replica_database(a));
+        l.manifests = i;
+        CHECK_CODE(ph_sync_pull(reader, "lister://d", NULL, &rep, &err), PROPHET_EIO, &err);
+        CHECK_HAS(err.message, "permission denied");
+        CHECK(rep.left_out);
+        CHECK_EQ_UINT(version_of(reader), 3);
+        ph_sync_report_clear(&rep);
+        ph_replica_close(reader);
+    }
+    CHECK_CODE(ph_sync_publish(b, "lister://d", NULL, &rep, &err), PROPHET_EIO, &err);
+    ph_sync_report_clear(&rep);
     end();
     ph_replica_close(a);
     ph_replica_close(b);

@@ -157,11 +157,12 @@ TEST(all_that_stands_on_a_lie_waits)
     end(&w);
 }
 
-/* More than one transaction takes: what was applied before the lie was met stays, and is not counted as a lie. */
+/* More than one transaction takes: what was applied before the lie was met stays, is told, and is not counted as a lie. */
 TEST(a_lie_behind_what_is_applied_already)
 {
     world w;
     crafter many;
+    ph_sync_report rep;
     begin(&w);
     craft_begin(&many);
     craft_chain(&many, w.database, 9000);
@@ -170,6 +171,11 @@ TEST(a_lie_behind_what_is_applied_already)
     craft_changeset(&w.liar, w.database, &many.last, 9001);
     craft_sign(&w.liar);
     craft_publish(&w.liar, w.database, place("d"));
+    CHECK_CODE(ph_sync_pull(w.reader, place("d"), NULL, &rep, &err), PROPHET_ECORRUPT, &err);
+    CHECK_EQ_UINT(rep.changesets, 9000 + 3 + 1);
+    CHECK_EQ_UINT(rep.writer_count, 3);
+    CHECK_EQ_UINT(rep.new_writer_count, 3);
+    ph_sync_report_clear(&rep);
     refused(&w, PROPHET_ECORRUPT, "its prev is not", 9000 + 3 + 1);
     leave(&w);
     craft_begin(&w.liar);
