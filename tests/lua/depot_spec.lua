@@ -118,7 +118,9 @@ describe("a depot", function()
     t:set { status = "open" }
     ann:publish(depot)
     carol.types.ticket:must(t.id):set { status = "closed" }
-    carol:resolver "return { name = 'any', on = { '*' }, vote = function(c) return 'closed', 'any' end }"
+    carol:resolver [[return { name = "any", on = { "*" }, vote = function(c)
+      for _, k in ipairs(c.candidates) do if k.value == "closed" then return k, "any" end end
+    end }]]
     raises("corrupt", carol.sync, carol, depot)
     assert.equal(0, carol:publish(depot).changesets) -- done already, her vote too
     local told
