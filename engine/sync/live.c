@@ -15,7 +15,8 @@ struct sync_live {
     char *url, shown[256];
     unsigned pause_ms;  /* before it is asked again, doubled each time */
     bool same;          /* its digest was the one that was known, when it was asked last */
-    uint8_t digest[32]; /* of the peer, as it said last */
+    uint8_t digest[32]; /* of the peer, as it said last.. */
+    uint8_t known[32];  /* .. and when all that it had was asked for, or was what is here */
     bool has_offer;
     ph_sync_peer peer;
     ph_sync_offer offer;
@@ -80,6 +81,8 @@ static prophet_code take_head(sync_live *l, const uint8_t *known, uint32_t wait_
             l->has_offer = true;
         memcpy(l->digest, l->offer.digest, 32);
     }
+    if (rc >= 0)
+        memcpy(l->known, l->digest, 32);
     ph_buf_clear(&bytes);
     return rc < 0 ? rc : PROPHET_OK;
 }
@@ -173,7 +176,7 @@ prophet_code sync_live_over(const live_wire *wire, const char *url, ph_replica *
 prophet_code sync_live_wait(sync_live *l, int wake, uint32_t seconds, prophet_error *err)
 {
     uint8_t known[32];
-    memcpy(known, l->digest, 32);
+    memcpy(known, l->known, 32);
     l->wire.wake(l->wire.self, wake);
     prophet_code rc = take_head(l, known, seconds, err);
     l->wire.wake(l->wire.self, -1);
@@ -392,6 +395,13 @@ static prophet_code send(sync_live *l, ph_sync_sender *s, ph_sync_report *rep, p
     return rc;
 }
 
+/* After a push a peer has more than it was asked for, what others gave it meanwhile, too: unless that is what is here, a wait for news must tell. */
+static void know(sync_live *l, const uint8_t here[32])
+{
+    if (memcmp(l->digest, here, 32) == 0)
+        memcpy(l->known, here, 32);
+}
+
 static prophet_code push_some(sync_live *l, ph_replica *r, prophet_slice offer, ph_sync_report *rep,
                               bool *pushed, prophet_error *err)
 {
@@ -438,6 +448,7 @@ prophet_code sync_live_push(sync_live *l, ph_replica *r, ph_sync_report *rep, pr
             pushed = true; /* nothing new */
         else
             rc = push_some(l, r, ph_buf_slice(&bytes), rep, &pushed, err);
+        know(l, offer.digest);
     }
     rep->dry_run = dry;
     if (rc >= 0 && pushed && !dry && !ph_replica_readonly(r)) /* it has all that is here now */

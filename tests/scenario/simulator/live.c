@@ -330,13 +330,48 @@ static prophet_code exchange(sim *s, sim_node *n, sim_node *far, unsigned percen
     return rc;
 }
 
+/* May the two talk? Of one key they are "this replica itself". */
+static bool strangers(const sim_node *a, const sim_node *b)
+{
+    return a != b && a->group == b->group && !ph_id_eq(ph_replica_key(a->r), ph_replica_key(b->r));
+}
+
+/* A way stays open while a third one pushes to the far end: who pushes then, and waits for news, must be told of it. */
+static void stay(sim *s, sim_node *n, sim_node *far)
+{
+    wire w = { s, far, 0 };
+    const live_wire lw = { &w, wire_head, wire_offer, wire_pull, wire_push, wire_wake, wire_close };
+    ph_sync_report rep = { 0 };
+    uint8_t here[32], there[32];
+    uint64_t count;
+    sync_live *l = NULL;
+    sim_node *third = sim_any(s);
+    if (!strangers(third, n) || !strangers(third, far))
+        return;
+    MUST(s, sync_live_over(&lw, "http://wire", n->r, NULL, &l, &s->err));
+    MUST(s, sync_live_pull(l, n->r, &rep, &s->err));
+    MUST(s, exchange(s, third, far, 0, true, &count));
+    MUST(s, sync_live_push(l, n->r, &rep, &s->err));
+    sim_digest(s, n, here);
+    sim_digest(s, far, there);
+    if (memcmp(here, there, sizeof here) != 0 && sync_live_wait(l, -1, 0, &s->err) != PROPHET_OK)
+        sim_fail(s, "%s waits, though %s has more", n->dir, far->dir);
+    sync_live_close(l);
+    ph_sync_report_clear(&rep);
+    sim_watch(s, n);
+    sim_watch(s, far);
+}
+
 void sim_live(sim *s)
 {
     uint64_t count;
     sim_node *n = sim_any(s), *far = sim_any(s);
-    if (n == far || n->group != far->group ||
-        ph_id_eq(ph_replica_key(n->r), ph_replica_key(far->r)))
-        return; /* of one key: "this replica itself" */
+    if (!strangers(n, far))
+        return;
+    if (sim_chance(s, 20)) {
+        stay(s, n, far);
+        return;
+    }
     unsigned percent = sim_chance(s, 30) ? 0 : 10 + (unsigned)sim_below(s, 60);
     for (uint64_t i = 1 + sim_below(s, 3); i > 0; i--) {
         prophet_code rc = exchange(s, n, far, percent, sim_chance(s, 40), &count);
