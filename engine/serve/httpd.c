@@ -58,6 +58,14 @@ static void on_connection(void *cls, struct MHD_Connection *c, void **context,
     }
 }
 
+/* Has the other side ended what it sends, in the middle of it? libmicrohttpd is told by epoll at edges, and misses an end that comes with the bytes before it. */
+static bool broke_off(const httpd_connection *k)
+{
+    char next;
+    return k->request && !k->request->received_all &&
+           recv(k->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* Ends connections that take too long: shutting the socket makes libmicrohttpd see its end. */
 static void sweep(httpd *h)
 {
@@ -68,6 +76,8 @@ static void sweep(httpd *h)
     for (httpd_connection *k = h->connections; k; k = k->next) {
         const httpd_request *q = k->request;
         uint64_t start = q ? q->start_us : k->since_us;
+        if (broke_off(k))
+            (void)shutdown(k->fd, SHUT_RDWR);
         if (now - start <= h->timeout_us || (q && (q->suspended || q->resumed)))
             continue;
         uint64_t least = (now - start - h->timeout_us) / 1000000 * SLOWEST;
@@ -233,6 +243,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c, const cha
     }
     if (*size)
         return take_body(h, q, data, size);
+    q->received_all = true;
     q->suspended = false;
     if (!q->status)
         h->handler.end(h->handler.ctx, q);

@@ -91,6 +91,12 @@ describe("a live peer", function()
     assert.equal(ann:digest(), bob:digest())
   end)
 
+  it("lets go of who leaves in the middle of a message", function()
+    server = ann:serve { listen = "127.0.0.1:0", background = true }
+    local seconds = tonumber(rude("leave", server.url))
+    assert.is_true(seconds < 10, ("ended after %.1f s"):format(seconds)) -- and not when nothing came for 30
+  end)
+
   it("keeps half of its connections for one address, and not one more", function()
     server = ann:serve { listen = "127.0.0.1:0", background = true, connections = 10 }
     assert.equal("5 5\n", rude("crowd", server.url))

@@ -4,6 +4,7 @@
   crowd      opens 12 connections, one after the other, and asks something on each: prints how many the server keeps, and how many of these answer again
   headers    a header of a mebibyte: prints the status, or "cut"
   body       says that 64 MiB will follow: prints the status, or "cut"
+  leave      ends what it sends in the middle of a body, 3 times: prints the most seconds until the server lets go
   redirect   (PORT is where to: a URL) a server that sends everybody there: prints its port, ends when killed
   files      (PORT is a directory: its files) prints its port, then each path; ends when killed"""
 import functools
@@ -76,6 +77,20 @@ def body():
     print(answer(s))
 
 
+def leave():
+    most = 0
+    for _ in range(3):
+        s, start = dial(), time.monotonic()
+        s.sendall(b"POST /v1/pull HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 65536)
+        s.shutdown(socket.SHUT_WR)
+        try:
+            s.recv(1)
+        except OSError:
+            pass
+        most = max(most, time.monotonic() - start)
+    print(most)
+
+
 class Redirect(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(302)
@@ -106,4 +121,4 @@ def files():
     server.serve_forever()
 
 
-{"files": files, "drip": drip, "crowd": crowd, "headers": headers, "body": body, "redirect": redirect}[mode]()
+{"files": files, "drip": drip, "crowd": crowd, "headers": headers, "body": body, "leave": leave, "redirect": redirect}[mode]()
