@@ -1,6 +1,6 @@
 /* Prophet in a program that has a Lua of its own: luaopen_prophet puts the module there.
  *
- *     cc embed_lua.c $(pkg-config --cflags --libs prophet) -llua5.4 && ./a.out /tmp/bugs.prophet
+ *     cc embed_lua.c $(pkg-config --cflags --libs prophet lua5.4) && ./a.out /tmp/bugs.prophet
  */
 #include <lauxlib.h>
 #include <lua.h>

@@ -204,8 +204,12 @@ static prophet_code pull(depot *d, bool known, ph_sync_report *rep, prophet_erro
         return rc;
     if (d->warning[0] && !rep->notice[0])
         (void)snprintf(rep->notice, sizeof rep->notice, "%s: %s", d->url, d->warning);
-    if (d->failed)
+    if (d->failed) {
         *err = d->why;
+        if (!err->hint[0])
+            ph_hint(err,
+                    "all others were used; who publishes there mends it: prophet publish --check");
+    }
     rep->left_out = d->failed != 0;
     return d->failed;
 }
