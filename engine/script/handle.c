@@ -22,6 +22,7 @@ static l_handle *opened(lua_State *L, l_handle *h)
     if (!h->db)
         script_fail(L, PROPHET_EUSAGE, NULL, "the database is closed");
     h->main = L;
+    h->calls++;
     script_scratch_reset(h);
     script_stress(L);
     return h;
@@ -384,6 +385,13 @@ static int l_set_user(lua_State *L)
     return 0;
 }
 
+/* (handle) -> how many calls of it there were, this one too */
+static int l_calls(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)script_handle(L, 1)->calls);
+    return 1;
+}
+
 static int l_version(lua_State *L)
 {
     prophet_error err = { 0 };
@@ -432,23 +440,15 @@ static int l_depth(lua_State *L)
 }
 
 const luaL_Reg script_handle_core[] = {
-    { "close", l_close },
-    { "is_open", l_is_open },
-    { "depth", l_depth },
-    { "info", l_info },
-    { "stats", l_stats },
-    { "check", l_check },
-    { "finish", l_finish },
-    { "finish_later", l_finish_later },
-    { "rebuild", l_rebuild },
-    { "flush", l_flush },
-    { "sign", l_sign },
-    { "adopt", l_adopt },
-    { "version", l_version },
-    { "notice", l_notice },
-    { "set_user", l_set_user },
-    { "wait", l_wait },
-    { NULL, NULL },
+    { "close", l_close },     { "is_open", l_is_open },
+    { "depth", l_depth },     { "info", l_info },
+    { "stats", l_stats },     { "check", l_check },
+    { "finish", l_finish },   { "finish_later", l_finish_later },
+    { "rebuild", l_rebuild }, { "flush", l_flush },
+    { "sign", l_sign },       { "adopt", l_adopt },
+    { "version", l_version }, { "calls", l_calls },
+    { "notice", l_notice },   { "set_user", l_set_user },
+    { "wait", l_wait },       { NULL, NULL },
 };
 /* core.new_key(path, passphrase or nil) */
 static int l_new_key(lua_State *L)

@@ -56,17 +56,24 @@ local function ask(q, where, more)
   return q.ts[HANDLE]:query(more, q.ts)
 end
 
+-- Do the functions of the query take it? One that asks the database for more than this record, a reference of it or anything else, says nothing of
+-- the record alone: from then on all are asked again. Until then what a function said of a record holds until that changes.
+local function passes(w, record)
+  local handle, fits = w.q.ts[HANDLE], true
+  if #w.q.post == 0 then return true end
+  local before = handle:calls()
+  for _, fn in ipairs(w.q.post) do fits = fits and fn(record) end
+  w.roams = w.roams or handle:calls() ~= before + 1
+  return fits
+end
+
 -- The record if it fits now.
 local function fitting(w, id)
   local q = w.q
   local step, _, _, closing = ask(q, { "and", { "eq", "id", core.ref(id) }, q.where }, { limit = 1 })
   local _ <close> = closing
   local record = step()
-  if not record then return nil end
-  for _, fn in ipairs(q.post) do
-    if not fn(record) then return nil end
-  end
-  return record
+  return record and passes(w, record) and record or nil
 end
 
 -- Ids of the records of its type that are in an open conflict: all of them, or this one.
@@ -88,9 +95,7 @@ local function all_fitting(w)
   local step, _, _, closing = ask(q, q.where, { scan = true })
   local _ <close> = closing
   for record in step do
-    local fits = true
-    for _, fn in ipairs(q.post) do fits = fits and fn(record) end
-    if fits then inside[record.id] = mark(record, disputed) end
+    if passes(w, record) then inside[record.id] = mark(record, disputed) end
   end
   return inside
 end
@@ -119,9 +124,8 @@ local function paths_in(ts, text, paths)
   end
 end
 
--- Where it looks at other records; nil: nobody knows where, as of what a function looks at.
+-- Where its conditions look at other records; nil: no index says so.
 local function hops_of(q)
-  if #q.post > 0 then return nil end
   local paths = paths_of(q.ts, q.where, {})
   if q.text then paths_in(q.ts, q.text, paths) end
   return watch_hops.of(q.ts, paths)
@@ -198,7 +202,7 @@ end
 -- The rows that may have entered, changed or left, as touched_since gives them. nil: too many, or nobody knows which.
 local function rows_at_stake(w, touched, version)
   local own = touched[w.q.ts[NAME]] or { order = {}, by = {} }
-  if not w.hops then return next(touched) == nil and own or nil end
+  if not w.hops or w.roams then return next(touched) == nil and own or nil end
   if #w.hops == 0 then return own end
   local rows, looked = { order = table.move(own.order, 1, #own.order, 1, {}), by = setmetatable({}, { __index = own.by }) }, 0
   for _, hop in ipairs(w.hops) do

@@ -187,6 +187,40 @@ describe("a watched query", function()
     assert.equal(2 + 2, left)
   end)
 
+  it("costs what changed with a function that looks at its record alone", function()
+    local job, stage = define_jobs()
+    local one = stage:create { name = "x" }
+    local n = 0
+    local _ <close> = job:find(function(t) return t.summary:find "^a" end):watch(tell)
+    costs_the_same(function(count)
+      db:change(function()
+        for i = 1, count do job:create { summary = "a" .. i, stage = one } end
+      end)
+    end, function()
+      n = n + 1
+      job:create { summary = "a new one " .. n }
+    end)
+    assert.equal(1 + 1 + 1 + 10 + 1000, #seen)
+  end)
+
+  it("asks a function again that looks further than its record, once it did", function()
+    local job, stage = define_jobs()
+    local s = stage:create { name = "1.0" }
+    local plain = job:create { summary = "plain" }
+    local _ <close> = job:find(function(t) return t.stage and t.stage.name == "2.0" end):watch(tell)
+    local _ <close> = job:find(function(t) return #t.summary > 9 and db.types.stage:count() > 1 end):watch(tell)
+    s:set { name = "2.0" }
+    assert.same({}, news())
+    plain:set { stage = s }
+    assert.same({ "enter plain by ann@example.org" }, news())
+    s:set({ name = "3.0" }, { force = true })
+    assert.same({ "leave plain by ann@example.org" }, news())
+    job:create { summary = "a long summary" }
+    assert.same({}, news())
+    stage:create { name = "1.0" }
+    assert.same({ "enter a long summary by ann@example.org" }, news())
+  end)
+
   it("finds along references who fits now and who did before", function()
     local job, stage = define_jobs()
     local s = stage:create { name = "1.0" }
