@@ -194,7 +194,7 @@ static prophet_code take_turn(feeding *x, feed *f, size_t force, prophet_error *
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------------ */
 
-/* From the one whose turn it was on; *any: not all ended. */
+/* The first that is not blocked; NULL: none. *any: not all ended. */
 static feed *whose_turn(feeding *x, bool *any)
 {
     *any = false;

@@ -67,6 +67,17 @@ static inline uint64_t version_of(ph_replica *r)
     return n;
 }
 
+/* The newest changeset of the log. */
+static inline ph_id head_of(ph_replica *r)
+{
+    ph_view *v;
+    ph_changeset_row row;
+    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
+    REQUIRE_OK(ph_changesets_get(v->txn, v->state.version, &row, &err), &err);
+    ph_view_end(v);
+    return row.id;
+}
+
 static inline uint64_t publish(ph_replica *r, const char *where)
 {
     ph_sync_report rep;

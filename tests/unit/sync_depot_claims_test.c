@@ -1,16 +1,6 @@
 /* Publishers of a depot who claim what they do not hold, or send more than anybody can wait for: what the others put there comes all the same. */
 #include "depot_craft.h"
 
-static ph_id head_of(ph_replica *r)
-{
-    ph_view *v;
-    ph_changeset_row row;
-    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
-    REQUIRE_OK(ph_changesets_get(v->txn, v->state.version, &row, &err), &err);
-    ph_view_end(v);
-    return row.id;
-}
-
 /* ---- false claims ------------------------------------------------------------------------------------------------------- */
 
 typedef enum lie { NOTHING_OF_IT, A_BROKEN_SIGNATURE, MADE_UP } lie;

@@ -9,16 +9,6 @@ typedef struct world {
     crafter liar;
 } world;
 
-static ph_id head_of(ph_replica *r)
-{
-    ph_view *v;
-    ph_changeset_row row;
-    REQUIRE_OK(ph_view_begin(r, &v, &err), &err);
-    REQUIRE_OK(ph_changesets_get(v->txn, v->state.version, &row, &err), &err);
-    ph_view_end(v);
-    return row.id;
-}
-
 static void honest_writes(world *w)
 {
     write_some(w->honest, 3);
@@ -258,4 +248,52 @@ TEST(a_chain_that_forks_seventy_times_at_one_place)
     CHECK_EQ_UINT(publish(third, "other"), 0);
     ph_replica_close(third);
     end(&w);
+}
+
+/* The directory as it was, in the files that are there: to the replica it is the same disk. */
+static void roll_back(const char *saved, const char *to)
+{
+    char command[20000];
+    (void)snprintf(command, sizeof command,
+                   "cp -a '%s/.' '%s' && cd '%s' && find . -type f | while read -r f; do "
+                   "test -e '%s'/\"$f\" || rm \"$f\"; done",
+                   saved, to, to, saved);
+    REQUIRE(system(command) == 0);
+}
+
+/* What it wrote and forgot comes back from the depot: it goes on with another key, though somebody else there is refused after much of that was applied. */
+TEST(a_rolled_back_replica_gets_another_key_beside_a_liar)
+{
+    char saved[4200], path[4200], command[9000];
+    ph_sync_report rep;
+    crafter liar;
+    ph_replica *r = fresh("back", NULL);
+    const ph_uuid database = *ph_replica_database(r);
+    write_some(r, 5);
+    ph_replica_close(r);
+    (void)snprintf(path, sizeof path, "%s", place("back"));
+    (void)snprintf(saved, sizeof saved, "%s", place("saved"));
+    (void)snprintf(command, sizeof command, "cp -a '%s' '%s'", path, saved);
+    REQUIRE(system(command) == 0);
+    r = open_at("back");
+    write_some(r, 6000); /* more than a transaction */
+    (void)publish(r, "d");
+    const ph_id head = head_of(r), key = *ph_replica_key(r);
+    ph_replica_close(r);
+    roll_back(saved, path);
+    craft_begin(&liar);
+    craft_chain(&liar, &database, 1);
+    craft_changeset(&liar, &database, &head, 6006);
+    craft_sign(&liar);
+    craft_publish(&liar, &database, place("d"));
+    r = open_at("back");
+    CHECK(ph_id_eq(ph_replica_key(r), &key)); /* nothing here tells yet */
+    CHECK_CODE(ph_sync_pull(r, place("d"), NULL, &rep, &err), PROPHET_ECORRUPT, &err);
+    CHECK_EQ_UINT(version_of(r),
+                  6005 + 1 +
+                      1); /* and the first of the liar, and its own that names the key before */
+    CHECK(!ph_id_eq(ph_replica_key(r), &key));
+    ph_sync_report_clear(&rep);
+    craft_end(&liar);
+    ph_replica_close(r);
 }
