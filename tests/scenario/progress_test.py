@@ -35,7 +35,7 @@ def on_terminal(args, interrupt=False):
         if not part:
             break
         shown += part
-        if interrupt:
+        if interrupt and b"\x1b[K" in shown:  # a terminal may hand out a line in parts, and a signal cuts off the rest
             run.send_signal(signal.SIGINT)
             interrupt = False
     os.close(ours)
