@@ -4,7 +4,7 @@
  *             each other as its distance from the one before
  *   block     u8 level, varint entries, varint size; entries: varint distance of the number from the one before (the first: from
  *             the start of the range, as the key has it), posting
- *   size      the sum over entries of 2 and the posting's bytes: it does not depend on what lies beside, see index/postings.c
+ *   size      the sum over entries of 2 and the posting's bytes: it does not depend on what lies beside, see index/text_blocks.c
  *
  * Which records a block holds is a function of the term's postings alone. Reading stays within the bytes whatever they are. */
 #include "index/posting_impl.h"

@@ -466,11 +466,11 @@ const luaL_Reg script_core_open[] = {
 
 void script_handle_open(lua_State *L)
 {
-    static const luaL_Reg *const all[] = { script_handle_core,     script_handle_reads,
-                                           script_handle_changes,  script_handle_writes,
-                                           script_handle_exchange, script_handle_policies,
-                                           script_handle_serve,    script_handle_past,
-                                           script_handle_remote,   script_handle_live };
+    static const luaL_Reg *const all[] = {
+        script_handle_core,   script_handle_reads,    script_handle_changes,  script_handle_creates,
+        script_handle_writes, script_handle_exchange, script_handle_policies, script_handle_serve,
+        script_handle_past,   script_handle_remote,   script_handle_live
+    };
     if (luaL_newmetatable(L, SCRIPT_HANDLE)) {
         lua_newtable(L);
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)

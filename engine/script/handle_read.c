@@ -107,7 +107,7 @@ static int l_natural_id(lua_State *L)
     l_handle *h = script_handle(L, 1);
     const char *type = type_of(L, 2);
     size_t count = 0;
-    prophet_field *fields = script_read_fields(L, h, 2, 3, &count);
+    prophet_field *fields = script_read_fields(L, h, 2, 3, false, &count);
     prophet_code rc = prophet_natural_id(h->db, type, fields, count, &id, &err);
     if (rc < 0)
         return script_raise(L, &err);

@@ -1,6 +1,5 @@
-/* record_write: creating and changing records. Types without hooks are written from here alone; those with hooks go through
- * lua/prophet/write.lua, which comes back with checked fields. Everything is read from Lua before a transaction begins, so that nothing
- * raises while one is held outside a change. */
+/* record_write: changing records: set, unset, add, remove, incr, delete, restore; and the change that a write outside a change is. Types
+ * without hooks are written from here alone; those with hooks go through lua/prophet/write.lua, which comes back with checked fields. */
 #include "script/script_impl.h"
 
 prophet_code script_write_begin(l_handle *h, bool *own, prophet_error *err)
@@ -30,288 +29,13 @@ prophet_code script_write_end(l_handle *h, bool own, prophet_code rc, prophet_er
     return rc < 0 ? rc : PROPHET_OK;
 }
 
-/* ---- fields from tables -------------------------------------------------------------------------------- */
-
-static l_handle *handle_of(lua_State *L, int ts)
-{
-    lua_rawgeti(L, ts, TS_HANDLE);
-    l_handle *h = script_handle_quick(L, -1);
-    lua_pop(L, 1); /* the type's table keeps it */
-    return h;
-}
-
-/* Stays valid: the type's table holds the string. */
-static const char *name_of(lua_State *L, int ts)
-{
-    lua_rawgeti(L, ts, TS_NAME);
-    const char *name = lua_tostring(L, -1);
-    lua_pop(L, 1);
-    return name;
-}
-
-/* The kind of the field named at `name`; an unknown one raises in Lua, or is known after the type was read again. */
-static int kind_of(lua_State *L, int ts, int name)
-{
-    name = lua_absindex(L, name);
-    for (int again = 0;; again++) {
-        lua_rawgeti(L, ts, TS_KINDS);
-        lua_pushvalue(L, name);
-        if (lua_rawget(L, -2) != LUA_TNIL || again) {
-            int kind = (int)lua_tointeger(L, -1);
-            lua_pop(L, 2);
-            return kind;
-        }
-        lua_pop(L, 2);
-        lua_rawgeti(L, ts, TS_MISSING);
-        lua_pushvalue(L, ts);
-        lua_pushnil(L);
-        lua_pushvalue(L, name);
-        lua_call(L, 3, 0); /* Lua called us, nothing is held */
-    }
-}
-
-static int writable_kind(lua_State *L, int ts, int name, bool setting)
-{
-    int kind = kind_of(L, ts, name), main = kind & 0xff;
-    const char *field = lua_tostring(L, name);
-    if (main == SCRIPT_COMPUTED || main == SCRIPT_MANY)
-        script_fail_field(L, PROPHET_EUSAGE, name_of(L, ts), field, NULL,
-                          "field \"%s\" is not stored: it is %s", field,
-                          main == SCRIPT_MANY ? "a reverse reference" : "computed");
-    if (main == SCRIPT_COUNTER && setting)
-        script_fail_field(L, PROPHET_EUSAGE, name_of(L, ts), field, "t:incr(\"votes\", n)",
-                          "field \"%s\" is a counter: it is incremented, not set", field);
-    return kind;
-}
-
-static void *scratch(lua_State *L, l_handle *h, size_t size)
-{
-    void *p = ph_arena_alloc(&h->scratch, size ? size : 1);
-    if (!p)
-        script_fail(L, PROPHET_EMEMORY, NULL, "out of memory");
-    return p;
-}
-
-static size_t count_defaults(lua_State *L, int ts)
-{
-    size_t n = lua_rawgeti(L, ts, TS_DEFAULTS) == LUA_TTABLE ? (size_t)lua_rawlen(L, -1) / 2 : 0;
-    lua_pop(L, 1);
-    return n;
-}
-
-/* Constant defaults of fields that were not given. */
-static size_t add_defaults(lua_State *L, l_handle *h, int ts, int idx, prophet_field *fields,
-                           size_t n, size_t defaults)
-{
-    lua_rawgeti(L, ts, TS_DEFAULTS);
-    int list = lua_gettop(L);
-    for (size_t i = 0; i < defaults; i++) {
-        lua_rawgeti(L, list, (lua_Integer)(2 * i) + 1);
-        lua_pushvalue(L, -1);
-        if (lua_rawget(L, idx) == LUA_TNIL) {
-            size_t len;
-            const char *name = lua_tolstring(L, -2, &len);
-            script_place place = { name_of(L, ts), name, kind_of(L, ts, -2), h->db };
-            lua_rawgeti(L, list, (lua_Integer)(2 * i) + 2);
-            fields[n].name = ph_slice(name, len);
-            fields[n++].value = script_to_value(L, -1, &place, &h->scratch);
-        }
-        lua_settop(L, list);
-    }
-    lua_pop(L, 1);
-    return n;
-}
-
-/* An unknown name: Lua raises, or reads the type again. */
-static void ask_about(lua_State *L, int ts, int name)
-{
-    if (lua_type(L, name) != LUA_TSTRING)
-        script_fail(L, PROPHET_EUSAGE, "write name = value", "fields have names, and one is a %s",
-                    luaL_typename(L, name));
-    (void)writable_kind(L, ts, name, true);
-}
-
-typedef struct field_list {
-    prophet_field *at;
-    size_t count, cap;
-} field_list;
-
-static void make_room(lua_State *L, l_handle *h, field_list *f)
-{
-    if (f->count < f->cap)
-        return;
-    size_t cap = f->cap ? 2 * f->cap : 32;
-    prophet_field *more = scratch(L, h, cap * sizeof *more);
-    if (f->count)
-        memcpy(more, f->at, f->count * sizeof *more);
-    f->at = more;
-    f->cap = cap;
-}
-
-static bool is_plain(int kind)
-{
-    int main = kind & 0xff;
-    return main != SCRIPT_COMPUTED && main != SCRIPT_MANY && main != SCRIPT_COUNTER;
-}
-
-/* One pass over the table at idx; false: a name was unknown, and Lua has read the type again meanwhile (and used the scratch). */
-static bool gather(lua_State *L, l_handle *h, int ts, int idx, field_list *f)
-{
-    script_place place = { name_of(L, ts), NULL, 0, h->db };
-    size_t len;
-    lua_rawgeti(L, ts, TS_KINDS);
-    int kinds = lua_gettop(L);
-    for (lua_pushnil(L); lua_next(L, idx);) { /* name kinds+1, value kinds+2 */
-        lua_pushvalue(L, kinds + 1);
-        bool known = lua_rawget(L, kinds) == LUA_TNUMBER;
-        place.kind = known ? (int)lua_tointeger(L, -1) : SCRIPT_COMPUTED;
-        lua_settop(L, kinds + 2);
-        if (!known || !is_plain(place.kind)) {
-            ask_about(L, ts, kinds + 1);
-            lua_settop(L, kinds - 1);
-            return false;
-        }
-        make_room(L, h, f);
-        place.field = lua_tolstring(L, kinds + 1, &len);
-        f->at[f->count].name = ph_slice(place.field, len);
-        f->at[f->count++].value = script_to_value(L, kinds + 2, &place, &h->scratch);
-        lua_settop(L, kinds + 1);
-    }
-    lua_settop(L, kinds - 1);
-    return true;
-}
-
-static prophet_field *read_fields(lua_State *L, l_handle *h, int ts, int idx, bool with_defaults,
-                                  size_t *count)
-{
-    field_list f = { NULL, 0, 0 };
-    script_table(L, idx, "the fields");
-    luaL_checkstack(L, 16, "fields");
-    while (!gather(L, h, ts, idx, &f)) {
-        script_scratch_reset(h);
-        f = (field_list){ NULL, 0, 0 };
-    }
-    size_t defaults = with_defaults ? count_defaults(L, ts) : 0;
-    if (defaults) {
-        size_t room = f.count + defaults;
-        prophet_field *all = scratch(L, h, room * sizeof *all);
-        if (f.count)
-            memcpy(all, f.at, f.count * sizeof *all);
-        f.at = all;
-        f.count = add_defaults(L, h, ts, idx, all, f.count, defaults);
-    }
-    *count = f.count;
-    return f.at;
-}
-
-prophet_field *script_read_fields(lua_State *L, l_handle *h, int ts, int idx, size_t *count)
-{
-    return read_fields(L, h, lua_absindex(L, ts), lua_absindex(L, idx), false, count);
-}
-
-/* What went wrong is about this record, where the engine did not say more. */
-static int raise_about(lua_State *L, prophet_error *err, const char *type, const prophet_uuid *id)
+int script_raise_about(lua_State *L, prophet_error *err, const char *type, const prophet_uuid *id)
 {
     if (!err->type[0])
         ph_error_at(err, ph_slice_str(type), ph_slice(NULL, 0));
     if (!err->record[0] && id)
         prophet_uuid_format(id, err->record);
     return script_raise(L, err);
-}
-
-/* ---- create -------------------------------------------------------------------------------------------------- */
-
-/* Inside a change the document waits until it is asked for. */
-static prophet_code create_now(l_handle *h, l_record *r, const char *type, const prophet_uuid *id,
-                               const prophet_field *fields, size_t count, prophet_error *err)
-{
-    bool own;
-    prophet_code rc;
-    if (id)
-        script_lazy_settle(h, id);
-    if (h->depth > 0) {
-        rc = prophet_txn_create(h->txn, type, id, fields, count, NULL, err);
-        if (rc < 0 || !prophet_txn_created(h->txn, &r->info))
-            return rc;
-        r->info.type = type;
-        r->info.version = h->pending;
-        r->change = h->changes;
-        if (script_lazy_add(h, r))
-            return rc;
-        return prophet_get(h->db, type, prophet_ref(r->info.id), &r->doc, err);
-    }
-    if ((rc = script_write_begin(h, &own, err)) < 0)
-        return rc;
-    rc = prophet_txn_create(h->txn, type, id, fields, count, &r->doc, err);
-    rc = script_write_end(h, own, rc, err);
-    if (rc >= 0)
-        (void)script_record_fill(r, h);
-    return rc;
-}
-
-static int create(lua_State *L, l_handle *h, int ts, const prophet_uuid *id,
-                  const prophet_field *fields, size_t count)
-{
-    prophet_error err = { 0 };
-    const char *type = name_of(L, ts);
-    l_record *r = script_record_push(L, ts);
-    if (create_now(h, r, type, id, fields, count, &err) < 0)
-        return raise_about(L, &err, type, id);
-    return 1;
-}
-
-/* The id that options may give at idx; false: none. */
-static bool given_id(lua_State *L, int idx, prophet_uuid *id)
-{
-    static const char *const known[] = { "id", NULL };
-    prophet_error err = { 0 };
-    size_t len;
-    if (lua_isnil(L, idx))
-        return false;
-    script_table(L, idx, "options of create");
-    script_known_options(L, idx, "create", known);
-    if (lua_getfield(L, idx, "id") == LUA_TNIL)
-        return false;
-    const char *text = script_text(L, -1, &len, "the id of a record");
-    if (prophet_uuid_parse(text, len, id, &err) < 0)
-        script_raise(L, &err);
-    return true;
-}
-
-/* core.create(ts, fields, options): the way of type:create. */
-int l_type_create(lua_State *L)
-{
-    prophet_uuid id;
-    lua_settop(L, 3);
-    bool has_id = given_id(L, 3, &id);
-    lua_settop(L, 3);
-    if (lua_rawgeti(L, 1, TS_CREATE) == LUA_TFUNCTION) {
-        lua_insert(L, 1);
-        lua_call(L, 3, 1);
-        return 1;
-    }
-    lua_settop(L, 2);
-    size_t count;
-    l_handle *h = handle_of(L, 1);
-    const prophet_field *fields = read_fields(L, h, 1, 2, true, &count);
-    return create(L, h, 1, has_id ? &id : NULL, fields, count);
-}
-
-/* (handle, ts, fields, id): no hooks and no defaults. */
-static int l_create(lua_State *L)
-{
-    prophet_error err = { 0 };
-    prophet_uuid id;
-    size_t count, len;
-    l_handle *h = script_handle(L, 1);
-    lua_settop(L, 4);
-    const prophet_field *fields = read_fields(L, h, 2, 3, false, &count);
-    if (lua_isnil(L, 4))
-        return create(L, h, 2, NULL, fields, count);
-    const char *text = script_text(L, 4, &len, "the id of a record");
-    if (prophet_uuid_parse(text, len, &id, &err) < 0)
-        return script_raise(L, &err);
-    return create(L, h, 2, &id, fields, count);
 }
 
 /* ---- update --------------------------------------------------------------------------------------------------- */
@@ -321,7 +45,7 @@ static int update(lua_State *L, l_handle *h, int ts, const l_record *old, uint64
 {
     prophet_error err = { 0 };
     bool own;
-    const char *type = name_of(L, ts);
+    const char *type = script_type_name(L, ts);
     l_record *r = script_record_push(L, ts);
     script_lazy_settle(h, &old->info.id);
     prophet_code rc = script_write_begin(h, &own, &err);
@@ -330,7 +54,7 @@ static int update(lua_State *L, l_handle *h, int ts, const l_record *old, uint64
         rc = script_write_end(h, own, rc, &err);
     }
     if (rc < 0)
-        return raise_about(L, &err, type, &old->info.id);
+        return script_raise_about(L, &err, type, &old->info.id);
     (void)script_record_fill(r, h);
     return 1;
 }
@@ -381,9 +105,9 @@ static int l_set(lua_State *L)
     if (has_hooks(L, &ts))
         return by_hooks(L, ts, "set");
     size_t count;
-    l_handle *h = handle_of(L, ts);
-    const prophet_field *fields = read_fields(L, h, ts, 2, false, &count);
-    prophet_edit *edits = scratch(L, h, count * sizeof *edits);
+    l_handle *h = script_type_handle(L, ts);
+    const prophet_field *fields = script_read_fields(L, h, ts, 2, false, &count);
+    prophet_edit *edits = script_scratch(L, h, count * sizeof *edits);
     for (size_t i = 0; i < count; i++) {
         edits[i].op = fields[i].value.kind == PROPHET_NIL ? PROPHET_UNSET : PROPHET_SET;
         edits[i].field = fields[i].name;
@@ -398,9 +122,9 @@ static prophet_edit one_edit(lua_State *L, int ts, prophet_op op, script_place *
     prophet_edit e;
     size_t len;
     const char *name = script_text(L, 2, &len, "the name of a field");
-    place->type = name_of(L, ts);
+    place->type = script_type_name(L, ts);
     place->field = name;
-    place->kind = writable_kind(L, ts, 2, op == PROPHET_UNSET);
+    place->kind = script_writable_kind(L, ts, 2, op == PROPHET_UNSET);
     place->db = h->db;
     e.op = op;
     e.field = ph_slice(name, len);
@@ -430,7 +154,7 @@ static int l_unset(lua_State *L)
     lua_settop(L, 3);
     if (has_hooks(L, &ts))
         return by_hooks(L, ts, "unset");
-    l_handle *h = handle_of(L, ts);
+    l_handle *h = script_type_handle(L, ts);
     prophet_edit e = one_edit(L, ts, PROPHET_UNSET, &place, h);
     return update(L, h, ts, r, r->info.version, &e, 1);
 }
@@ -463,7 +187,7 @@ static int change_set(lua_State *L, prophet_op op, const char *verb)
     lua_settop(L, 3);
     if (has_hooks(L, &ts))
         return by_hooks(L, ts, verb);
-    l_handle *h = handle_of(L, ts);
+    l_handle *h = script_type_handle(L, ts);
     prophet_edit one = one_edit(L, ts, op, &place, h);
     script_scratch_reset(h);
     if ((place.kind & 0xff) != SCRIPT_SET && (place.kind & 0xff) != SCRIPT_ANY)
@@ -475,7 +199,7 @@ static int change_set(lua_State *L, prophet_op op, const char *verb)
     if (!several && lua_type(L, 3) == LUA_TTABLE && lua_rawlen(L, 3) == 0 &&
         place.kind != SCRIPT_MAP && place.kind != SCRIPT_LIST)
         count = 0;
-    prophet_edit *edits = scratch(L, h, (count ? count : 1) * sizeof *edits);
+    prophet_edit *edits = script_scratch(L, h, (count ? count : 1) * sizeof *edits);
     for (size_t i = 0; i < count; i++) {
         if (several)
             lua_rawgeti(L, 3, (lua_Integer)i + 1);
@@ -521,7 +245,7 @@ static int l_incr(lua_State *L)
     lua_replace(L, 3);
     if (has_hooks(L, &ts))
         return by_hooks(L, ts, "incr");
-    l_handle *h = handle_of(L, ts);
+    l_handle *h = script_type_handle(L, ts);
     prophet_edit e = one_edit(L, ts, PROPHET_INCR, &place, h);
     if ((place.kind & 0xff) != SCRIPT_COUNTER && (place.kind & 0xff) != SCRIPT_ANY)
         script_fail_field(L, PROPHET_EUSAGE, place.type, place.field,
@@ -540,7 +264,7 @@ static int l_update(lua_State *L)
     uint64_t since = (uint64_t)luaL_optinteger(L, 5, 0);
     lua_settop(L, 4);
     size_t count = (size_t)lua_rawlen(L, 4);
-    prophet_edit *edits = scratch(L, h, count * sizeof *edits);
+    prophet_edit *edits = script_scratch(L, h, count * sizeof *edits);
     for (size_t i = 0; i < count; i++) {
         size_t len;
         lua_rawgeti(L, 4, (lua_Integer)i + 1);
@@ -555,7 +279,7 @@ static int l_update(lua_State *L)
         (void)lua_rawget(L, -2);
         int kind = (int)lua_tointeger(L, -1);
         bool element = edits[i].op == PROPHET_ADD || edits[i].op == PROPHET_REMOVE;
-        script_place place = { name_of(L, 2), field, element ? kind >> 8 : kind, h->db };
+        script_place place = { script_type_name(L, 2), field, element ? kind >> 8 : kind, h->db };
         lua_rawgeti(L, 5, 3);
         edits[i].value = script_to_value(L, -1, &place, &h->scratch);
         lua_settop(L, 4);
@@ -575,7 +299,7 @@ static int change_life(lua_State *L, life_fn fn)
     const l_record *old = script_record(L, 1);
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, 1); /* 2 */
-    l_handle *h = handle_of(L, 2);
+    l_handle *h = script_type_handle(L, 2);
     l_record *r = script_record_push(L, 2);
     script_lazy_settle(h, &old->info.id);
     prophet_code rc = script_write_begin(h, &own, &err);
@@ -584,7 +308,7 @@ static int change_life(lua_State *L, life_fn fn)
         rc = script_write_end(h, own, rc, &err);
     }
     if (rc < 0)
-        return raise_about(L, &err, old->info.type, &old->info.id);
+        return script_raise_about(L, &err, old->info.type, &old->info.id);
     (void)script_record_fill(r, h);
     return 1;
 }
@@ -609,6 +333,4 @@ void script_write_methods(lua_State *L)
     luaL_setfuncs(L, verbs, 0);
 }
 
-const luaL_Reg script_handle_writes[] = { { "create", l_create },
-                                          { "update", l_update },
-                                          { NULL, NULL } };
+const luaL_Reg script_handle_writes[] = { { "update", l_update }, { NULL, NULL } };

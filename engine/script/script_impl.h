@@ -232,7 +232,7 @@ enum {
     TS_PAST = 8 /* function(ts, id, version): the fields as they were then */
 };
 
-/* ---- records (record.c, record_write.c) ---------------------------------------------------------------------- */
+/* ---- records (record.c, record_fields.c, record_create.c, record_write.c) ---------------------------------------------------------------------- */
 
 #define SCRIPT_RECORD "prophet.record"
 
@@ -261,8 +261,19 @@ void script_lazy_settle_all(
 void script_lazy_clear(l_handle *h);
 void script_write_methods(lua_State *L); /* adds set, unset, .. to the table at the top */
 int l_type_create(lua_State *L);         /* core: (ts, fields, options) */
+
+/* Of the type whose table is at ts. The name stays valid: the table holds it. */
+l_handle *script_type_handle(lua_State *L, int ts);
+const char *script_type_name(lua_State *L, int ts);
+/* The kind of the field named at `name`; raises for one that is not stored, and for a counter that is set. */
+int script_writable_kind(lua_State *L, int ts, int name, bool setting);
+/* Of the handle's scratch; raises when memory is out. */
+void *script_scratch(lua_State *L, l_handle *h, size_t size);
 /* The table of fields at idx as plain data in the handle's scratch; unknown names raise (or refresh the type). */
-prophet_field *script_read_fields(lua_State *L, l_handle *h, int ts, int idx, size_t *count);
+prophet_field *script_read_fields(lua_State *L, l_handle *h, int ts, int idx, bool with_defaults,
+                                  size_t *count);
+/* Raises: what went wrong is about this record, where the engine did not say more. */
+int script_raise_about(lua_State *L, prophet_error *err, const char *type, const prophet_uuid *id);
 
 int l_handle_get(lua_State *L); /* (handle, ts, name, deleted) */
 /* Writes outside a change are a change of their own: begin, the call, end. */
@@ -294,6 +305,7 @@ void script_iterators_close(l_handle *h, int depth); /* all opened at this depth
 extern const luaL_Reg script_handle_core[];    /* handle.c */
 extern const luaL_Reg script_handle_reads[];   /* handle_read.c */
 extern const luaL_Reg script_handle_changes[]; /* change.c */
+extern const luaL_Reg script_handle_creates[]; /* record_create.c */
 extern const luaL_Reg script_handle_writes[];  /* record_write.c */
 void script_way(
     lua_State *L, int idx,

@@ -1,37 +1,7 @@
 /* transport: transports that a script brings (lua/prophet/transport.lua makes what a script writes into what is called here). The engine calls them like any other: each
  * call enters Lua through script_call in a thread of the state that is the transport's own, so it does not matter which coroutine asked. A Lua state belongs to one
  * thread of the process; calls from others are refused. When the state ends the transport is taken away. */
-#include "script/script_impl.h"
-#include <pthread.h>
-
-#define TRANSPORT "prophet.core.transport"
-
-static const char boxes_key = 0; /* registry: scheme -> box */
-
-typedef struct l_place l_place;
-typedef struct
-    l_transport { /* lives until the engine drops it; L is NULL when the state has ended or it was taken away */
-    lua_State *L;
-    pthread_t thread;
-    int ref;         /* of the table of functions */
-    int thread_ref;  /* of L */
-    l_place *places; /* open ones */
-    int running;     /* calls into Lua that have not come back */
-} l_transport;
-
-typedef struct transport_box {
-    l_transport *t; /* NULL: taken away */
-    char scheme[32];
-} transport_box;
-
-struct
-    l_place { /* a userdata: functions that a script keeps hold it; user value 1: what the script's open gave */
-    l_transport *t;
-    const prophet_net_options *options;
-    struct job *job; /* the call at hand; NULL: none */
-    l_place *next;
-    int ref;
-};
+#include "script/transport_impl.h"
 
 typedef struct job { /* one call of the engine */
     l_transport *t;
@@ -387,122 +357,27 @@ static prophet_code lua_remove_name(void *place, const char *name, prophet_error
     return run(&j, l_do_remove, err);
 }
 
-/* ---- adding and taking away -------------------------------------------------------------------------------------------------- */
+/* ---- all of them ------------------------------------------------------------------------------------------------------------- */
 
 static void lua_drop(void *ctx)
 {
     ph_free(ctx); /* its state let go of it before */
 }
 
-/* Takes it away; places of it that are still open fail from now on. */
-static void take_away(lua_State *L, transport_box *box)
+static bool has_function(lua_State *L, int idx, const char *name)
 {
-    l_transport *t = box->t;
-    if (!t)
-        return;
-    box->t = NULL;
-    for (l_place *p = t->places; p; p = p->next)
-        script_unref(L, p->ref);
-    script_unref(L, t->ref);
-    script_unref(L, t->thread_ref);
-    t->L = NULL;
-    t->places = NULL;
-    prophet_transport none = { .size = sizeof none, .scheme = box->scheme };
-    (void)prophet_transport_add(&none, NULL); /* t is the engine's now, and may be gone */
-}
-
-static int l_box_gc(lua_State *L)
-{
-    take_away(L, luaL_checkudata(L, 1, TRANSPORT));
-    return 0;
-}
-
-static void push_boxes(lua_State *L)
-{
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &boxes_key) == LUA_TTABLE)
-        return;
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &boxes_key);
-    if (luaL_newmetatable(L, TRANSPORT)) {
-        lua_pushcfunction(L, l_box_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_pushliteral(L, TRANSPORT);
-        lua_setfield(L, -2, "__metatable");
-    }
-    lua_pop(L, 1);
-}
-
-static bool has_function(lua_State *L, const char *name)
-{
-    bool has = lua_getfield(L, 2, name) == LUA_TFUNCTION;
+    bool has = lua_getfield(L, idx, name) == LUA_TFUNCTION;
     lua_pop(L, 1);
     return has;
 }
 
-/* (scheme, functions): adds one. Functions as the calls above say; open and get must be there. */
-static int l_transport_add(lua_State *L)
+void transport_calls(lua_State *L, int idx, prophet_transport *row)
 {
-    prophet_error err = { 0 };
-    script_require_unsealed(L, "a transport");
-    const char *scheme = script_text(L, 1, NULL, "the scheme of a transport");
-    script_table(L, 2, "the functions of a transport");
-    push_boxes(L);
-    transport_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-    box->t = NULL;
-    luaL_setmetatable(L, TRANSPORT);
-    (void)snprintf(box->scheme, sizeof box->scheme, "%s", scheme);
-    prophet_transport row = { sizeof row,
-                              scheme,
-                              NULL,
-                              lua_open,
-                              lua_get,
-                              has_function(L, "put") ? lua_put : NULL,
-                              has_function(L, "list") ? lua_list : NULL,
-                              has_function(L, "remove") ? lua_remove_name : NULL,
-                              lua_close_place,
-                              lua_drop };
-    lua_State *own = lua_newthread(L);
-    int thread_ref = script_ref(L);
-    lua_pushvalue(L, 2);
-    int ref = script_ref(L);
-
-    l_transport *t = ph_zalloc(sizeof *t);
-    prophet_code rc = t ? PROPHET_OK : ph_nomem(&err);
-    if (rc >= 0) {
-        *t = (l_transport){ own, pthread_self(), ref, thread_ref, NULL, 0 };
-        row.ctx = t;
-        rc = prophet_transport_add(&row, &err);
-    }
-    if (rc < 0) {
-        ph_free(t);
-        script_unref(L, ref);
-        script_unref(L, thread_ref);
-        return script_raise(L, &err);
-    }
-    box->t = t;
-    lua_setfield(L, 3, scheme);
-    return 0;
+    row->open = lua_open;
+    row->get = lua_get;
+    row->put = has_function(L, idx, "put") ? lua_put : NULL;
+    row->list = has_function(L, idx, "list") ? lua_list : NULL;
+    row->remove = has_function(L, idx, "remove") ? lua_remove_name : NULL;
+    row->close = lua_close_place;
+    row->drop = lua_drop;
 }
-
-/* (scheme): takes away one that this state added. */
-static int l_transport_drop(lua_State *L)
-{
-    const char *scheme = script_text(L, 1, NULL, "the scheme of a transport");
-    script_require_unsealed(L, "a transport");
-    push_boxes(L);
-    if (lua_getfield(L, -1, scheme) == LUA_TNIL)
-        return script_fail(L, PROPHET_ENOTFOUND, NULL, "this script added no transport %s", scheme);
-    transport_box *box = luaL_checkudata(L, -1, TRANSPORT);
-    if (box->t && box->t->running > 0)
-        return script_fail(L, PROPHET_EUSAGE, NULL, "the transport %s is at work", scheme);
-    take_away(L, box);
-    lua_pushnil(L);
-    lua_setfield(L, -3, scheme);
-    return 0;
-}
-
-const luaL_Reg script_core_transport[] = { { "transport_add", l_transport_add },
-                                           { "transport_drop", l_transport_drop },
-                                           { NULL, NULL } };
