@@ -1,5 +1,5 @@
 /* log: the append-only truth of a replica: batches of frames in files, the lock file with its mapped page, flushing.
- * Frames are opaque here. The byte formats are drawn in log/file.c and log/lock.c, and in docs/formats.md. */
+ * Frames are opaque here. The byte formats are drawn in log/file_header.c and log/lock.c, and in docs/formats.md. */
 #ifndef PH_LOG_H
 #define PH_LOG_H
 #include "model/model.h"

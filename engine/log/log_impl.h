@@ -133,6 +133,11 @@ prophet_code ph_log_locate(ph_log *log, ph_position at, uint32_t *n, prophet_err
 prophet_code ph_log_file_create(ph_log *log, uint32_t n, const ph_log_file *head,
                                 prophet_slice copy, prophet_error *err);
 void ph_log_file_path(const ph_log *log, uint32_t n, char out[PH_PATH_MAX]);
+/* file_header.c. load: of a file that is open (f->fd); a damaged header is worked out from what lies around it. */
+prophet_code ph_log_header_load(ph_log *log, uint32_t n, ph_log_file *f, const char *path,
+                                prophet_error *err);
+void ph_log_header_put(const ph_log *log, uint32_t n, const ph_log_file *f,
+                       uint8_t out[PH_LOG_FILE_HEADER]);
 /* Which database this is: as the lock page says, else as the first whole header says. */
 prophet_code ph_log_find_database(ph_log *log, prophet_error *err);
 static inline uint64_t ph_log_offset(const ph_log_file *f, ph_position at)

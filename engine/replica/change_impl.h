@@ -83,10 +83,23 @@ prophet_code ph_change_life(ph_change_txn *c, ph_work_record *wr, prophet_slice 
                             ph_note_kind kind, prophet_error *err);
 /* edit.c: one edit of a field, checked before */
 prophet_code ph_change_edit(ph_change_txn *c, ph_work_record *wr, const ph_schema *schema,
-                            const ph_edit *e, bool creating, bool *wrote, prophet_error *err);
+                            const ph_edit *e, bool *wrote, prophet_error *err);
 /* id: the field's number, 0: not looked up yet */
 prophet_code ph_change_write(ph_change_txn *c, ph_work_record *wr, prophet_slice type, uint32_t id,
                              prophet_slice field, prophet_slice value, prophet_error *err);
+/* Clears a set: few elements one by one, many by an unset that names the changesets of their adds. */
+prophet_code ph_change_clear_set(ph_change_txn *c, ph_work_record *wr, prophet_slice type,
+                                 prophet_slice field, bool *wrote, prophet_error *err);
+/* A copy that outlives the session's records. */
+prophet_code ph_change_keep(ph_change_txn *c, prophet_slice in, prophet_slice *out, prophet_error *err);
+/* The number of a field's name; nothing is done when the schema knew it. */
+prophet_code ph_change_intern(ph_change_txn *c, prophet_slice field, uint32_t *id, prophet_error *err);
+/* A cell with all it holds; NULL: the record has none. */
+prophet_code ph_change_cell(ph_change_txn *c, ph_work_record *wr, uint32_t field, ph_cell **out,
+                            prophet_error *err);
+/* The schema that is in force for what this change writes. */
+prophet_code ph_change_schema(ph_change_txn *c, prophet_slice type, const ph_schema **out,
+                              prophet_error *err);
 /* Finds a record that has a row. ENOTFOUND names it. */
 prophet_code ph_change_record(ph_change_txn *c, prophet_slice type, const ph_uuid *id,
                               ph_work_record **out, prophet_error *err);

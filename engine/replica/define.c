@@ -173,10 +173,10 @@ static prophet_code store(defining *d, ph_work_record *wr, prophet_slice hash, p
         (creating && (rc = ph_change_life(c, wr, type, PH_N_CREATE, err)) < 0))
         return rc;
     for (size_t i = 0; i < d->edits.count && rc >= 0; i++)
-        rc = ph_change_edit(c, wr, reserved, &d->edits.at[i], creating, &wrote, err);
+        rc = ph_change_edit(c, wr, reserved, &d->edits.at[i], &wrote, err);
     ph_edit add = { PH_E_ADD, ph_slice_str("definitions"), hash };
     if (rc >= 0)
-        rc = ph_change_edit(c, wr, reserved, &add, creating, &wrote, err);
+        rc = ph_change_edit(c, wr, reserved, &add, &wrote, err);
     if (rc >= 0 && !creating)
         rc = ph_change_life(c, wr, type, PH_N_UPDATE, err);
     if (rc >= 0)

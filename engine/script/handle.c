@@ -1,5 +1,5 @@
 /* handle: an open database as a boxed object. Private: lua/prophet/db.lua wraps it. Opening, closing, upkeep; the other methods are in
- * handle_read.c, change.c, record_write.c, exchange.c and policy.c. */
+ * handle_read.c, change.c, record_create.c, record_write.c, exchange.c and policy.c. */
 #include "script/script_impl.h"
 
 #define CHANGE_BUDGET_S 30

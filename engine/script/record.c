@@ -1,5 +1,5 @@
 /* record: a record as it was read: a frozen snapshot. Reading a field opens just that field of the engine's row. Writing verbs are in
- * record_write.c, what is rarely used in lua/prophet/record.lua. */
+ * record_create.c and record_write.c, what is rarely used in lua/prophet/record.lua. */
 #include "script/script_impl.h"
 
 #define MAGIC 0x50524543u

@@ -1,5 +1,5 @@
 /* sandbox_strings: `string` and `utf8` of a sealed state, also as methods of strings. Hooks do not run inside C functions, so what may take
- * long charges the budget first: the stock functions are wrapped, patterns have a matcher of their own (sandbox_match.c). */
+ * long charges the budget first: the stock functions are wrapped, patterns have a matcher of their own (sandbox_pattern.c). */
 #include "script/script_impl.h"
 
 static size_t text_length(lua_State *L, int idx)

@@ -232,7 +232,7 @@ enum {
     TS_PAST = 8 /* function(ts, id, version): the fields as they were then */
 };
 
-/* ---- records (record.c, record_fields.c, record_create.c, record_write.c) ---------------------------------------------------------------------- */
+/* ---- records (record.c, record_fields.c, record_create.c, record_write.c) -------------------------------------- */
 
 #define SCRIPT_RECORD "prophet.record"
 
