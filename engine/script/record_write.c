@@ -82,6 +82,18 @@ static int by_hooks(lua_State *L, int ts, const char *op)
     return 1;
 }
 
+/* As strict.takes of lua/prophet/strict.lua: what is passed over in silence is believed to do something. */
+static void refuse_stray(lua_State *L, const char *verb, const char *usage)
+{
+    if (lua_gettop(L) <= 3 || lua_isnil(L, 4))
+        return;
+    const char *stray = lua_type(L, 4) == LUA_TNUMBER
+                            ? luaL_tolstring(L, 4, NULL)
+                            : lua_pushfstring(L, "a %s", luaL_typename(L, 4));
+    script_fail(L, PROPHET_EUSAGE, usage, "record:%s takes 2 arguments, and there is %s too many",
+                verb, stray);
+}
+
 static bool forced(lua_State *L, int idx)
 {
     static const char *const known[] = { "force", NULL };
@@ -96,6 +108,7 @@ static int l_set(lua_State *L)
 {
     const l_record *r = script_record(L, 1);
     int ts;
+    refuse_stray(L, "set", "t:set{ a = 1, b = 2 }");
     lua_settop(L, 3);
     if (lua_type(L, 2) == LUA_TSTRING)
         script_fail(L, PROPHET_EUSAGE, "t:set { status = \"open\" }",
@@ -227,6 +240,7 @@ static int l_incr(lua_State *L)
     const l_record *r = script_record(L, 1);
     script_place place;
     int ts;
+    refuse_stray(L, "incr", "t:incr(\"votes\", 2)");
     lua_settop(L, 3);
     if (lua_isnil(L, 3)) {
         lua_pushinteger(L, 1);

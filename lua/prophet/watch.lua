@@ -16,7 +16,6 @@ local SINGLY = 1000 -- as many rows are looked at one by one; of more all are as
 local methods = {}
 local mt = { __name = "prophet.watch", __index = strict.index("a watch", methods), __newindex = strict.frozen "a watch" }
 
-
 --- Is told nothing more.
 function methods.close(watch)
   local w = watch[WATCH]
@@ -25,7 +24,8 @@ function methods.close(watch)
     if other == w then return table.remove(w.list, i) end
   end
 end
-mt.__close = methods.close
+mt.__close = methods.close -- is given an error too
+strict.takes("watch:", methods, { "close()" })
 
 local function state(s)
   if not s.watching then s.watching = { seen = s.handle:version(), queries = {}, listeners = {}, queue = {}, next = 1 } end

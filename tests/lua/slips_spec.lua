@@ -44,7 +44,7 @@ describe("a slip", function()
 
   it("in arguments that are not taken is told, and nothing is done", function()
     local q = prophet.q
-    db:define(f.record "plain" { f.string "name", f.set "tags" })
+    db:define(f.record "plain" { f.string "name", f.set "tags", f.counter "votes" })
     local plain = db.types.plain
     local t, all = plain:create { name = "x" }, plain:find {}
     local version = db:version()
@@ -65,6 +65,9 @@ describe("a slip", function()
       ["record:blame takes no arguments, and there is a string too many (t:blame().status"] = function() t:blame "name" end,
       ["record:history takes no arguments, and there is a table too many (for v in"] = function() t:history { limit = 1 } end,
       ["record:delete"] = function() t:delete "name" end,
+      ['record:incr takes 2 arguments, and there is 2 too many (t:incr("votes", 2))'] = function() t:incr("votes", 1, 2) end,
+      ["record:set takes 2 arguments, and there is a string too many"] = function() t:set({ name = "y" }, {}, "now") end,
+      ["watch:close takes no arguments"] = function() all:watch(print):close(1) end,
       ["record:restore"] = function() t:restore(1) end,
       ["type:delete takes one argument, and there is a string too many"] = function() plain:delete("#1", "#2") end,
       ["type:find takes one"] = function() plain:find({}, { limit = 5 }) end,
