@@ -125,8 +125,18 @@ function Context:adopt(db)
   return db
 end
 
+-- Names of the template that no result had: a slip of the pen prints empty columns. (What gives values by a function knows its names.)
+local function warn_of_empty(self)
+  local absent = {}
+  for _, part in ipairs(self.template or {}) do
+    if part.name and self.filled and not self.filled[part.name] then absent[#absent + 1] = "{" .. part.name .. "}" end
+  end
+  if #absent > 0 then self:warn(("--format: nothing here has %s (--json shows all names)"):format(table.concat(absent, " or "))) end
+end
+
 --- Closes what was opened, newest first.
 function Context:close()
+  warn_of_empty(self)
   for i = #(self.handles or {}), 1, -1 do self.handles[i]:close() end
   self.handles = nil
 end
@@ -200,7 +210,13 @@ function Context:result(value, text, get)
   if self.options.format then
     if not get and type(value) == "function" then value = value() end
     self.template = self.template or format.parse(self.options.format)
-    return self:print(format.render(self.template, get or function(name) return member(value, name) end))
+    if get then return self:print(format.render(self.template, get)) end
+    self.filled = self.filled or {}
+    return self:print(format.render(self.template, function(name)
+      local found = member(value, name)
+      if found ~= nil then self.filled[name] = true end
+      return found
+    end))
   end
   if type(text) == "function" then text = text() end
   if text then self:print(text) end
