@@ -362,6 +362,8 @@ prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *
 /* vote.c */
 prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *names, uint64_t version,
                            prophet_error *err);
+/* Its change of a record, of a changeset with a body; NULL: none. */
+const ph_change *ph_changeset_change(const ph_changeset *cs, prophet_slice type, const ph_uuid *record);
 /* What a changeset wrote into a register or life cell; false: it did not. */
 bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uuid *record,
                         prophet_slice field, prophet_slice *value, ph_over *over);

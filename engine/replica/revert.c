@@ -6,8 +6,9 @@
 typedef struct reverting {
     ph_change_txn *c;
     const ph_changeset *cs;
-    const uint64_t *names; /* versions of what it names */
-    uint64_t version;      /* its own */
+    const uint64_t *names;      /* versions of what it names */
+    const ph_changeset **named; /* they, once they were asked for: perhaps for each record */
+    uint64_t version;           /* its own */
     size_t wrote;
     ph_counter_story story; /* of the counters of the record at hand, once one was asked for */
     bool has_story;
@@ -19,6 +20,16 @@ static prophet_code refuse(const reverting *r, const char *why, const char *hint
     prophet_code rc =
         ph_fail(err, PROPHET_EUSAGE, "changeset %llu %s", (unsigned long long)r->version, why);
     ph_hint(err, "%s", hint);
+    return rc;
+}
+
+static prophet_code named_changeset(reverting *r, uint32_t pos, const ph_changeset **out,
+                                    prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
+    if (!r->named[pos])
+        rc = ph_session_changeset(r->c->s, r->names[pos], &r->named[pos], err);
+    *out = r->named[pos];
     return rc;
 }
 
@@ -35,7 +46,7 @@ static prophet_code value_before(reverting *r, const ph_change *ch, prophet_slic
         prophet_slice value;
         ph_over ignored;
         uint64_t version = r->names[over->pos[i]];
-        if ((rc = ph_session_changeset(r->c->s, version, &before, err)) < 0 ||
+        if ((rc = named_changeset(r, over->pos[i], &before, err)) < 0 ||
             (rc = ph_session_changeset_row(r->c->s, version, &row, err)) < 0)
             break;
         ph_stamp stamp = { row.lamport, row.id };
@@ -142,12 +153,8 @@ static prophet_code change_named(reverting *r, const ph_change *ch, uint32_t pos
                                  const ph_change **out, prophet_error *err)
 {
     const ph_changeset *named;
-    prophet_code rc = ph_session_changeset(r->c->s, r->names[pos], &named, err);
-    *out = NULL;
-    for (size_t k = 0; rc >= 0 && named->has_body && k < named->body.change_count; k++)
-        if (ph_slice_eq(named->body.changes[k].type, ch->type) &&
-            ph_uuid_eq(&named->body.changes[k].record, &ch->record))
-            *out = &named->body.changes[k];
+    prophet_code rc = named_changeset(r, pos, &named, err);
+    *out = rc >= 0 && named->has_body ? ph_changeset_change(named, ch->type, &ch->record) : NULL;
     return rc < 0 ? rc : PROPHET_OK;
 }
 
@@ -318,9 +325,9 @@ prophet_code ph_change_revert(ph_change_txn *c, const ph_id *id, prophet_error *
     for (size_t i = 0; i < r.cs->body.change_count; i++)
         if (ph_slice_eq(r.cs->body.changes[i].type, ph_slice_str("_type")))
             return refuse(&r, "defines types", "define them as they should be", err);
-    uint64_t *names =
-        ph_arena_alloc(&c->s->arena, (ph_changeset_names(&r.cs->header) + 1) * sizeof *names);
-    if (!names)
+    size_t count = ph_changeset_names(&r.cs->header);
+    uint64_t *names = ph_arena_alloc(&c->s->arena, (count + 1) * sizeof *names);
+    if (!names || !(r.named = ph_arena_zalloc(&c->s->arena, (count + 1) * sizeof *r.named)))
         return ph_nomem(err);
     if ((rc = ph_apply_names(c->s, r.cs, names, &missing, err)) != PROPHET_OK)
         return rc < 0 ? rc : ph_fail(err, PROPHET_ECORRUPT, "the index lacks a changeset");

@@ -2,8 +2,8 @@
  * has to look at old changesets. Heads that are not of this cell are ignored (DESIGN 4). */
 #include "replica/replica_impl.h"
 
-static const ph_change *find_change(const ph_changeset *cs, prophet_slice type,
-                                    const ph_uuid *record)
+const ph_change *ph_changeset_change(const ph_changeset *cs, prophet_slice type,
+                                     const ph_uuid *record)
 {
     size_t lo = 0, hi = cs->body.change_count; /* sorted by (type, record) */
     while (lo < hi) {
@@ -25,7 +25,7 @@ static const ph_change *find_change(const ph_changeset *cs, prophet_slice type,
 bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uuid *record,
                         prophet_slice field, prophet_slice *value, ph_over *over)
 {
-    const ph_change *ch = cs->has_body ? find_change(cs, type, record) : NULL;
+    const ph_change *ch = cs->has_body ? ph_changeset_change(cs, type, record) : NULL;
     if (!ch)
         return false;
     if (field.len == 0) {

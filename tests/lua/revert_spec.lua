@@ -203,4 +203,21 @@ describe("a changeset that is taken back twice", function()
     assert.is_nil(db:revert(bad))
     assert.equal(0, #place.list(db:conflicts()))
   end)
+
+  it("reads what a changeset of many records names once", function()
+    local function peak() -- KiB of memory
+      for line in io.lines "/proc/self/status" do
+        local kib = line:match "^VmHWM:%s*(%d+)"
+        if kib then return tonumber(kib) end
+      end
+    end
+    db:change(function()
+      for i = 1, 1000 do ticket:create { summary = "s" .. i } end
+    end)
+    ticket:find({}):update { severity = 5 }
+    local before = peak()
+    db:undo()
+    assert.equal(0, ticket:find({ severity = 5 }):count())
+    assert.is_true(peak() - before < 64 << 10, ("%d KiB"):format(peak() - before))
+  end)
 end)
