@@ -81,16 +81,20 @@ function M.diff(ts, t, from, to)
   return compare(ts, M.at(ts, t, from), new)
 end
 
--- The change of one field back to what it was.
-local function put_back(ts, now, change)
-  local field = ts.fields[change.field]
-  local kind = field and field.kind
-  if kind == "counter" then
-    return now:incr(change.field, (change.old or 0) - (change.new or 0))
+-- Writes differences back: in one step, since fields may only be valid together; a counter gets an increment of its own.
+local function put_back(ts, now, changes)
+  local fields = {}
+  for _, change in ipairs(changes) do
+    local kind = (ts.fields[change.field] or {}).kind
+    if kind == "counter" then
+      now = now:incr(change.field, (change.old or 0) - (change.new or 0))
+    elseif change.old ~= nil then
+      fields[change.field] = change.old
+    else
+      fields[change.field] = kind == "set" and {} or core.unset
+    end
   end
-  if kind == "set" then return now:set({ [change.field] = change.old or {} }, { force = true }) end
-  if change.old == nil then return now:unset(change.field) end
-  return now:set({ [change.field] = change.old }, { force = true })
+  return next(fields) and now:set(fields, { force = true }) or now
 end
 
 --- Writes the fields as they were: a new change over today's values. Gives the record.
@@ -105,8 +109,7 @@ function M.revert(ts, t, when)
   return ts.state.db:change(why, function()
     local now = ts[HANDLE]:get(ts, t.id, true)
     if private.state(now) then now = now:restore() end
-    for _, change in ipairs(compare(ts, old, now)) do now = put_back(ts, now, change) end
-    return now
+    return put_back(ts, now, compare(ts, old, now))
   end)
 end
 

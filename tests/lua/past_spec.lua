@@ -4,7 +4,7 @@ local prophet = require "prophet"
 local place = require "place"
 local world = require "past_world"
 local raises = place.raises
-local q = prophet.q
+local f, q = require "prophet.fields", prophet.q
 
 describe("the past", function()
   local db, ticket
@@ -148,7 +148,6 @@ describe("the past", function()
     db:pull(clone.path)
     local then_ = db:version()
     assert.equal(3, ticket:must(t.id).severity)
-    local f = prophet.fields
     db:define(f.record "ticket" { f.int "severity" { min = 1, max = 5, default = 3, rule = "max" } })
     assert.equal(5, ticket:must(t.id).severity)
     local old <close> = db:as_of(then_)
@@ -232,6 +231,16 @@ describe("a record's past", function()
     assert.equal(db:version(), t:revert(v1) and db:version())
     raises("not_found", t.revert, t, 0)
   end)
+
+  it("comes back with revert where fields are valid together only", function()
+    db:define(f.record "job" { f.string "status", f.string "owner", validate = function(t, ctx)
+      if t.status == "closed" and not t.owner then ctx.error("owner", "who closed it?") end
+    end })
+    local t = db.types.job:create { status = "closed", owner = "ann" }
+    local v = db:version()
+    t = t:set { status = "open", owner = prophet.unset }:revert(v)
+    assert.equal("closed ann", t.status .. " " .. t.owner)
+  end)
 end)
 
 describe("the database's past", function()
@@ -268,7 +277,6 @@ describe("the database's past", function()
   end)
 
   it("differs in the order of the schema, as a record does", function()
-    local f = require "prophet.fields"
     db:define(f.record "plain" { f.string "zeta", f.string "alpha", f.counter "mid", f.set "beta" })
     local v0 = db:version()
     local t = db.types.plain:create { zeta = "1" }
