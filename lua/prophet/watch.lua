@@ -105,14 +105,14 @@ local function leads_on(ts, path)
   return path:find(".", 1, true) ~= nil or ts.fields[path] ~= nil and ts.fields[path].kind == "many"
 end
 
--- The paths of a condition that lead on, behind those in `paths`.
+local joining = { ["and"] = true, ["or"] = true, ["not"] = true }
+
+-- The paths of a condition that lead on, behind those in `paths`. What follows a path are values, however they look; words to look for have none.
 local function paths_of(ts, where, paths)
-  for i, part in ipairs(where) do
-    if type(part) == "table" then
-      paths_of(ts, part, paths)
-    elseif i == 2 and type(part) == "string" and leads_on(ts, part) then
-      paths[#paths + 1] = part
-    end
+  if joining[where[1]] then
+    for i = 2, #where do paths_of(ts, where[i], paths) end
+  elseif where[1] ~= "match" and leads_on(ts, where[2]) then
+    paths[#paths + 1] = where[2]
   end
   return paths
 end
@@ -158,7 +158,7 @@ function M.on(s, event, fn)
   callable(fn, "on", hint)
   not_past(s)
   local state_ = state(s)
-  local w = { event = event, fn = fn, list = state_.listeners }
+  local w = { event = event, fn = fn, list = state_.listeners, heard = s.handle:version() }
   table.insert(state_.listeners, w)
   return setmetatable({ [WATCH] = w }, mt)
 end
@@ -184,7 +184,10 @@ local function touched_since(s, state_)
   for c in s.handle:log({ after = state_.seen }, log.wrap) do
     last = origin_of(s, c)
     for _, w in ipairs(state_.listeners) do
-      if w.event == "changeset" then note(state_.queue, w, c, last) end
+      if c.version > w.heard then -- else it is told already: a function that failed has this looked at again
+        w.heard = c.version
+        note(state_.queue, w, c, last)
+      end
     end
     for _, list in ipairs { c.changes, c.votes } do
       for _, change in ipairs(list) do

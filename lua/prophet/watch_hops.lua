@@ -57,15 +57,19 @@ function M.of(ts, paths)
   return hops
 end
 
--- Whom a record refers to, now and at that version.
+-- Whom a record refers to, by a reference or a set of them, now and at that version.
 local function referred(ts, hop, id, version)
-  local list = {}
+  local list, there = {}, {}
   local of = ts.state.registry:state_of(hop.type)
   local now = ts[HANDLE]:get(of, id, true)
   local was = now and ts[HANDLE]:at(of, now, version)
   for _, record in ipairs { now or false, was or false } do
-    local to = record and record:fields()[hop.by]
-    if to and tostring(to) ~= list[1] then list[#list + 1] = tostring(to) end
+    local to = record and record:fields()[hop.by] or nil
+    for _, one in ipairs(type(to) == "table" and to or { to }) do
+      local target = tostring(one)
+      if not there[target] then list[#list + 1] = target end
+      there[target] = true
+    end
   end
   return list
 end

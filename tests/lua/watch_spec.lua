@@ -187,6 +187,20 @@ describe("a watched query", function()
     assert.equal(2 + 2, left)
   end)
 
+  it("costs what changed where values look like paths", function()
+    local n = 0
+    local _ <close> = ticket:find({ owner = { "ann@example.org", "bob@example.org" } }):watch(tell)
+    local _ <close> = ticket:find({ q.match "e.g" }):watch(tell)
+    costs_the_same(function(count)
+      db:change(function()
+        for i = 1, count do ticket:create { summary = "s" .. i, owner = "bob@example.org" } end
+      end)
+    end, function()
+      n = n + 1
+      ticket:create { summary = "one" .. n, owner = "bob@example.org" }
+    end)
+  end)
+
   it("costs what changed with a function that looks at its record alone", function()
     local job, stage = define_jobs()
     local one = stage:create { name = "x" }
@@ -259,6 +273,40 @@ describe("a watched query", function()
     ticket:create { summary = "b", status = "open" }
     assert.is_false(pcall(db.poll, db))
     assert.equal(1, #news())
+  end)
+
+  it("follows a set of references backwards", function()
+    db:define(f.record "note" { f.string "word", f.set "about" { of = "ref", to = "page", index = true } })
+    db:define(f.record "page" { f.string "summary", f.many "notes" { type = "note", by = "about" } })
+    local page, note = db.types.page, db.types.note
+    local a, b = page:create { summary = "a" }, page:create { summary = "b" }
+    local _ <close> = page:find({ ["notes.word"] = "old" }):watch(tell)
+    local n = note:create { word = "old", about = { a, b } }
+    local function told()
+      local list = news()
+      table.sort(list)
+      return table.concat(list, ", "):gsub(" by ann@example.org", "")
+    end
+    assert.equal("enter a, enter b", (told()))
+    n:remove("about", b.id)
+    assert.equal("leave b", (told()))
+    n:delete()
+    assert.equal("leave a", (told()))
+  end)
+
+  it("hears of a changeset once, whatever else fails meanwhile", function()
+    local bad, heard = true, {}
+    ticket:create { summary = "before" }
+    local _ <close> = db:on("changeset", function(c) heard[#heard + 1] = c.version end)
+    local _ <close> = ticket:find({ q.fn(function(t)
+      if bad and t.summary == "a" then error "no" end
+      return true
+    end) }):watch(tell)
+    ticket:create { summary = "a" }
+    for _ = 1, 3 do assert.is_false(pcall(db.poll, db)) end
+    bad = false
+    assert.same({ "enter a by ann@example.org" }, news())
+    assert.same({ db:version() }, heard)
   end)
 
   it("is refused where it makes no sense", function()
