@@ -112,6 +112,15 @@ local function owner_of(record, path, name)
   return record
 end
 
+-- What an order compares: of references the ids, which scripts read as text.
+local function as_stored(field, value)
+  if field.kind == "ref" then return core.ref(value) end
+  if field.kind ~= "list" or field.of ~= "ref" then return value end
+  local refs = {}
+  for i, id in ipairs(value) do refs[i] = core.ref(id) end
+  return refs
+end
+
 -- Where a record stands in the order: its values, then its number.
 local function after_values(q, record)
   local values = {}
@@ -125,7 +134,7 @@ local function after_values(q, record)
       if value ~= nil then -- of a reference the id, wherever it leads
         if own_names[last] then value = value[last] else value = value:get(last) end
       end
-      if field.kind == "ref" and value ~= nil then value = core.ref(value) end
+      if value ~= nil then value = as_stored(field, value) end
     end
     if value == nil then value = core.unset end
     values[i] = value

@@ -157,17 +157,24 @@ end
 
 -- A list is compared with a list as a whole, and with other values by its elements.
 local function is_whole(c, v)
-  return c.kind == "list" and type(v) == "table"
+  return c.kind == "list" and type(v) == "table" and (v[1] ~= nil or next(v) == nil) -- a blob is a table, too
+end
+
+-- Its elements are read by their kind, as single values are.
+local function whole(c, list)
+  local out = {}
+  for i, v in ipairs(list) do out[i] = value(c, v) end
+  return out
 end
 
 function of_field.eq(c, x)
-  if is_whole(c, x.value) then return { "eq", c.path, x.value } end
+  if is_whole(c, x.value) then return { "eq", c.path, whole(c, x.value) } end
   return { c.element and "has" or "eq", c.path, value(c, x.value) }
 end
 function of_field.ne(c, x) return { "not", of_field.eq(c, x) } end
 
 local function bound(c, v)
-  if is_whole(c, v) then return v end
+  if is_whole(c, v) then return whole(c, v) end
   if c.kind == "list" then
     e.raise { code = "usage", type = c.ts[NAME], field = c.path, value = v,
       message = ("%q is a list: it comes before and behind no single value"):format(c.path) }

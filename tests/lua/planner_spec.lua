@@ -210,6 +210,26 @@ describe("a plan", function()
     assert.equal(8, task:find({}):scan():group("list.name").home)
   end)
 
+  it("compares lists of references and times as wholes, and goes on behind them", function()
+    db:define(f.record "tour" { f.list "stops" { of = "ref", to = "list" }, f.list "days" { of = "time" } })
+    local tour, stops = db.types.tour, {}
+    for i = 1, 4 do stops[i] = db.types.list:create { name = "stop " .. i } end
+    for i = 1, 12 do tour:create { stops = { stops[i % 4 + 1], stops[i % 3 + 1] }, days = { prophet.time "2026-01-01" } } end
+    assert.equal(1, tour:find({ stops = q.eq { stops[2].id, stops[2].id } }):count())
+    assert.equal(11, tour:find({ stops = q.ne { stops[2], stops[2] } }):count())
+    assert.equal(12, tour:find({ days = q.eq { "2026-01-01" } }):count())
+    for _, order in ipairs { "stops", "-stops" } do
+      local by, at = tour:find({}):order(order), {}
+      local all, last = by:all(), nil
+      repeat
+        last = (last and by:after(last) or by):limit(1):first()
+        at[#at + 1] = last and last.n
+      until not last or #at > #all
+      for i, t in ipairs(all) do all[i] = t.n end
+      assert.same(all, at)
+    end
+  end)
+
   it("counts from the keys of an index, without a row", function()
     for _, case in ipairs {
       { { status = "open" }, 100 }, { { status = { "open", "new" } }, 400 }, { { severity = q.between(1, 3) }, 240 },
