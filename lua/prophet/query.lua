@@ -349,7 +349,7 @@ function methods.group(query, name)
   else
     local plain = changed(query, "select", nil)
     plain.held = q.held
-    for row in rows.each(plain, plain.limit) do groups.add_row(counts, row, name) end
+    for row in rows.each(plain, plain.limit) do groups.add_row(counts, q.ts, row, name) end
   end
   return counts
 end

@@ -57,22 +57,49 @@ function M.add(groups, value, count)
   groups[key] = (groups[key] or 0) + count
 end
 
--- Every value that a path leads to from a row, a list or not.
-local function value_at(row, name)
-  local at, last = row, name:match "[^.]+$"
-  for part in name:sub(1, -#last - 1):gmatch "[^.]+" do at = at ~= nil and at[part] or nil end
-  if at == nil then return nil end
-  return own_names[last] and at[last] or at:get(last)
+-- A table without a metatable is a list of values; a map has names in it.
+local function is_list(v)
+  return type(v) == "table" and getmetatable(v) == nil and (v[1] ~= nil or next(v) == nil)
 end
 
---- Counts the values of a row: of a list each.
+local walk
+
+local function follow(ts, field, id, path, see)
+  local to = type(id) == "string" and field.to and ts.state.registry:state_of(field.to)
+  local record = to and to.object:get(id)
+  if record then walk(to, record, path, see) end
+end
+
+-- Every value that a path leads to, with the field that it ends in: see(value, field).
+function walk(ts, row, path, see)
+  local name, rest = path:match "^([^.]+)%.?(.*)$"
+  local field = ts.fields[name]
+  if not field and own_names[name] then return see(row[name], {}) end
+  local value = row:get(name)
+  if value == nil then return end
+  if field.kind == "many" then
+    local of = ts.state.registry:state_of(field.type)
+    for t in value:each() do walk(of, t, rest, see) end
+    return
+  end
+  for _, v in ipairs(is_list(value) and value or { value }) do
+    if rest == "" then see(v, field) else follow(ts, field, v, rest, see) end
+  end
+end
+
+--- Counts the values of a row as the engine does: of a list each, else each once.
 ---@param groups table
+---@param ts table  of the row
 ---@param row prophet.Record
----@param name string  of a field, or a path
-function M.add_row(groups, row, name)
-  local value = value_at(row, name)
-  local many = type(value) == "table" and getmetatable(value) == nil and #value > 0
-  for _, v in ipairs(many and value or { value == nil and core.unset or value }) do M.add(groups, v, 1) end
+---@param path string  a field, or along references
+function M.add_row(groups, ts, row, path)
+  local seen = {}
+  walk(ts, row, path, function(value, field)
+    local key = key_of(value)
+    if not seen[key] or field.kind == "list" then M.add(groups, value, 1) end
+    seen[key] = true
+  end)
+  if next(seen) == nil then M.add(groups, core.unset, 1) end
 end
 
 return M

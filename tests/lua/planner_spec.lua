@@ -210,6 +210,23 @@ describe("a plan", function()
     assert.equal(8, task:find({}):scan():group("list.name").home)
   end)
 
+  it("groups what a function chose as it groups all", function()
+    db:define(f.record "box" {
+      f.set "of" { of = "ref", to = "list" }, f.set "sizes" { of = "float" }, f.list "words" { of = "string" }, f.ref "up" { to = "box" },
+      f.many "inner" { type = "box", by = "up" },
+    })
+    local box, other = db.types.box, db.types.list:create { name = "away" }
+    local up = box:create { sizes = { 1, 1.0, 2.5 }, words = { "a", "a" }, of = { list, other } }
+    box:create { words = {}, up = up }
+    box:create { words = { "b" }, up = up, of = { other } }
+    for _, path in ipairs { "of", "sizes", "words", "up", "up.sizes", "of.name", "inner.words", "inner.n", "n", "up.up.n" } do
+      local want, got = {}, {}
+      for value, count in pairs(box:find({}):group(path)) do want[#want + 1] = tostring(value) .. "=" .. count end
+      for value, count in pairs(box:find({ q.fn(function() return true end) }):group(path)) do got[#got + 1] = tostring(value) .. "=" .. count end
+      assert.same(want, got, path)
+    end
+  end)
+
   it("compares lists of references and times as wholes, and goes on behind them", function()
     db:define(f.record "tour" { f.list "stops" { of = "ref", to = "list" }, f.list "days" { of = "time" } })
     local tour, stops = db.types.tour, {}
