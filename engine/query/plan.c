@@ -300,6 +300,12 @@ static uint64_t all_of(const candidates *l)
     return l->conjuncts == 64 ? UINT64_MAX : (UINT64_C(1) << l->conjuncts) - 1;
 }
 
+/* Does it answer every condition? When the list is full there may be more than are in it. */
+static bool answers_all(const access *a, const candidates *l)
+{
+    return a->exact && l->conjuncts < PLAN_CONDITIONS && (a->covers | ~all_of(l)) == UINT64_MAX;
+}
+
 prophet_code ph_plan_condition(planner *p, uint32_t type, const node *n, access **out,
                                prophet_error *err)
 {
@@ -313,7 +319,7 @@ prophet_code ph_plan_condition(planner *p, uint32_t type, const node *n, access 
     if ((rc = find_candidates(p, type, n, false, l, err)) < 0 ||
         (rc = choose(p, type, l, out, &records, err)) < 0 || !*out)
         return rc;
-    (*out)->exact = (*out)->exact && ((*out)->covers | ~all_of(l)) == UINT64_MAX;
+    (*out)->exact = answers_all(*out, l);
     return rc;
 }
 
@@ -458,7 +464,6 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
         return q->force ? forced_fails(q, err) : no_index(&p, out, err);
     out->access = best;
     out->ordered = in_order(q, best, &out->order);
-    out->exact =
-        best->exact && l->conjuncts < PLAN_CONDITIONS && (best->covers | ~all_of(l)) == UINT64_MAX;
+    out->exact = answers_all(best, l);
     return PROPHET_OK;
 }

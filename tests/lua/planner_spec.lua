@@ -247,6 +247,15 @@ describe("a plan", function()
     end
   end)
 
+  it("tests all of more conditions than it looks at, inside a choice too", function()
+    local many = {}
+    for i = 1, 64 do many[i] = { severity = q.ge(0) } end
+    many[65] = { name = "task 007" }
+    local query = task:find({ q.any { q.all(many), { name = "none", severity = 1 } } })
+    assert.equal(1, query:scan():count())
+    assert.equal(1, #query:scan():all())
+  end)
+
   it("counts from the keys of an index, without a row", function()
     for _, case in ipairs {
       { { status = "open" }, 100 }, { { status = { "open", "new" } }, 400 }, { { severity = q.between(1, 3) }, 240 },
