@@ -138,6 +138,8 @@ prophet_code api_unknown_field(const ph_schema *s, prophet_slice field, prophet_
 
 /* Appends canonical CBOR; EUSAGE names what is wrong. A nil is not allowed. */
 prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err);
+/* Conditions and their values, which no record holds: as many as a caller has, and deeper. */
+prophet_code api_encode_query(ph_buf *out, const prophet_value *v, prophet_error *err);
 /* Into the arena, whose slices stay those of `value` (or of the arena). Empty: nil. */
 prophet_code api_decode(prophet_slice value, ph_arena *a, prophet_value *out, prophet_error *err);
 prophet_code api_decode_item(const ph_item *item, ph_arena *a, prophet_value *out,

@@ -175,7 +175,7 @@ static prophet_code encode_text(const prophet_value *spec, prophet_slice text, p
     prophet_slice type;
     prophet_code rc = api_spec_text(spec, "type", &type, err);
     if (rc >= 0 && params)
-        rc = api_encode(&list, params, err);
+        rc = api_encode_query(&list, params, err);
     if (rc >= 0)
         rc = ph_query_parse(type, text, ph_buf_slice(&list), &parsed, err);
     if (rc >= 0 && ph_value_open(ph_buf_slice(&parsed), &map)) {
@@ -186,7 +186,7 @@ static prophet_code encode_text(const prophet_value *spec, prophet_slice text, p
             if (ph_slice_eq(key.s, ph_slice_str("where")))
                 ph_buf_put(where, value.raw.data, value.raw.len);
         if (also)
-            rc = api_encode(where, also, err);
+            rc = api_encode_query(where, also, err);
     }
     ph_buf_clear(&list);
     ph_buf_clear(&parsed);
@@ -232,13 +232,13 @@ static prophet_code encode_members(const prophet_value *spec, const ph_buf *wher
     if (rc >= 0 && where) {
         ph_buf rest = PH_BUF_INIT;
         prophet_value map = prophet_map(at, kept);
-        rc = api_encode(&rest, &map, err);
+        rc = api_encode_query(&rest, &map, err);
         if (rc >= 0)
             rc = splice_where(&rest, where, out, err);
         ph_buf_clear(&rest);
     } else if (rc >= 0) {
         prophet_value map = prophet_map(at, kept);
-        rc = api_encode(out, &map, err);
+        rc = api_encode_query(out, &map, err);
     }
     ph_arena_clear(&a);
     return rc;
@@ -292,7 +292,7 @@ prophet_code prophet_parse(prophet_db *db, prophet_value spec, prophet_doc **out
     const prophet_value *params = api_member(&spec, "params");
     if ((rc = api_spec_text(&spec, "type", &type, err)) < 0 ||
         (rc = api_spec_text(&spec, "text", &text, err)) < 0 ||
-        (params && (rc = api_encode(&list, params, err)) < 0) ||
+        (params && (rc = api_encode_query(&list, params, err)) < 0) ||
         (rc = ph_query_parse(type, text, ph_buf_slice(&list), &parsed, err)) < 0)
         goto done;
     asking ctx = { db, rd.v };

@@ -6,8 +6,18 @@
 
 /* ---- to bytes ------------------------------------------------------------------------------------------------ */
 
+typedef struct limits { /* of all that is inside */
+    size_t elements;
+    unsigned depth;
+    const char *what;
+} limits;
+static const limits of_values = { PH_ELEMENTS_MAX, PH_DEPTH_MAX, "value" };
+static const limits of_queries = { 1 << 20, 100,
+                                   "query" }; /* its nesting is judged by the compiler */
+
 typedef struct encoding {
     ph_buf *out;
+    const limits *most;
     size_t elements;
     prophet_error *err;
 } encoding;
@@ -28,13 +38,20 @@ static prophet_code put_text(encoding *e, prophet_slice s)
     return PROPHET_OK;
 }
 
+static prophet_code room_for(encoding *e, size_t more)
+{
+    e->elements += more;
+    return e->elements > e->most->elements
+               ? ph_fail(e->err, PROPHET_EVALIDATION, "a %s has at most %zu elements",
+                         e->most->what, e->most->elements)
+               : PROPHET_OK;
+}
+
 static prophet_code put_list(encoding *e, const prophet_value *v, unsigned depth)
 {
-    prophet_code rc = PROPHET_OK;
-    e->elements += v->as.list.count;
-    if (e->elements > PH_ELEMENTS_MAX)
-        return ph_fail(e->err, PROPHET_EVALIDATION, "a value has at most %d elements",
-                       PH_ELEMENTS_MAX);
+    prophet_code rc = room_for(e, v->as.list.count);
+    if (rc < 0)
+        return rc;
     ph_put_list(e->out, v->as.list.count);
     for (size_t i = 0; i < v->as.list.count && rc >= 0; i++)
         rc = put(e, &v->as.list.items[i], depth + 1);
@@ -70,16 +87,15 @@ static prophet_code put_map(encoding *e, const prophet_value *v, unsigned depth)
 {
     const prophet_field *few[32], **at = few;
     size_t n = 0, count = v->as.map.count;
-    e->elements += count;
-    if (e->elements > PH_ELEMENTS_MAX)
-        return ph_fail(e->err, PROPHET_EVALIDATION, "a value has at most %d elements",
-                       PH_ELEMENTS_MAX);
+    prophet_code rc = room_for(e, count);
+    if (rc < 0)
+        return rc;
     if (count > 32 && !(at = ph_alloc(count * sizeof *at)))
         return ph_nomem(e->err);
     for (size_t i = 0; i < count; i++)
         if (v->as.map.items[i].value.kind != PROPHET_NIL) /* absent is absent */
             at[n++] = &v->as.map.items[i];
-    prophet_code rc = put_sorted(e, at, n, depth);
+    rc = put_sorted(e, at, n, depth);
     if (at != few)
         ph_free(at);
     return rc;
@@ -100,8 +116,9 @@ static prophet_code put_blob(encoding *e, const prophet_blob *b)
 static prophet_code put(encoding *e, const prophet_value *v, unsigned depth)
 {
     ph_uuid id;
-    if (depth > PH_DEPTH_MAX)
-        return ph_fail(e->err, PROPHET_EVALIDATION, "a value nests at most %d deep", PH_DEPTH_MAX);
+    if (depth > e->most->depth)
+        return ph_fail(e->err, PROPHET_EVALIDATION, "a %s nests at most %u deep", e->most->what,
+                       e->most->depth);
     switch (v->kind) {
     case PROPHET_BOOL: ph_put_bool(e->out, v->as.boolean); return PROPHET_OK;
     case PROPHET_INT: ph_put_int(e->out, v->as.integer); return PROPHET_OK;
@@ -131,11 +148,22 @@ static prophet_code put(encoding *e, const prophet_value *v, unsigned depth)
     return ph_fail(e->err, PROPHET_EUSAGE, "nil has no place inside a value");
 }
 
-prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err)
+static prophet_code encode(ph_buf *out, const prophet_value *v, const limits *most,
+                           prophet_error *err)
 {
-    encoding e = { out, 0, err };
+    encoding e = { out, most, 0, err };
     prophet_code rc = put(&e, v, 1);
     return rc < 0 ? rc : out->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err)
+{
+    return encode(out, v, &of_values, err);
+}
+
+prophet_code api_encode_query(ph_buf *out, const prophet_value *v, prophet_error *err)
+{
+    return encode(out, v, &of_queries, err);
 }
 
 /* ---- and back ------------------------------------------------------------------------------------------------- */

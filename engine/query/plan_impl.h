@@ -8,7 +8,7 @@
 #define PLAN_RACE  8192u   /* keys counted at most to tell candidates apart */
 #define PLAN_JOIN  4096u   /* records of another type that a join may be turned into values by */
 #define FEWEST      64u    /* records fetched without a thought */
-#define PLAN_RANGES 1024u  /* of one index */
+#define PLAN_RANGES 16384u /* of one index */
 #define PLAN_CONDITIONS 64 /* joined by "and" that are looked at */
 
 typedef struct key_range { /* keys of table ix: low <= key < high */

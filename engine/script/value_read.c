@@ -16,7 +16,8 @@ int script_kind_parse(const char *name)
     return -1;
 }
 
-#define DEPTH_MAX 16 /* of values, as the format has it */
+#define DEPTH_MAX  16  /* of values, as the format has it */
+#define NESTED_MAX 100 /* of what is no value of a field, as conditions are */
 
 typedef struct reading {
     lua_State *L;
@@ -86,8 +87,10 @@ static prophet_value read_table(reading *r, int idx, int kind)
     prophet_value v;
 
     luaL_checkstack(r->L, 8, "a value that is nested");
-    if (++r->depth > DEPTH_MAX)
-        refuse(r, NULL, "a value nested more than 16 deep", "");
+    if (++r->depth > (r->place ? DEPTH_MAX : NESTED_MAX))
+        refuse(r, NULL,
+               r->place ? "a value nested more than 16 deep" : "a table nested more than 100 deep",
+               "");
     if (length == keys && main != SCRIPT_MAP) {
         v = read_list(r, idx, length,
                       main == SCRIPT_LIST || main == SCRIPT_SET ? kind >> 8 : SCRIPT_ANY);

@@ -82,12 +82,20 @@ end
 
 -- ---- building --------------------------------------------------------------------------------------------
 
+-- Side by side, however often that is done.
+local function both(a, b)
+  if a[1] ~= "and" then return { "and", a, b } end
+  local list = table.move(a, 1, #a, 1, {})
+  list[#list + 1] = b
+  return list
+end
+
 --- Also these conditions.
 function methods.where(query, conditions)
   local q = own(query)
   local post = table.move(q.post, 1, #q.post, 1, {})
   local more = where.compile(q.ts, conditions, post)
-  local copy = changed(query, "where", { "and", q.where, more })
+  local copy = changed(query, "where", both(q.where, more))
   copy.post = post
   return make(copy)
 end

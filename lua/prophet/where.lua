@@ -223,14 +223,17 @@ function of_field.has(c, x)
   return { "has", c.path, value(c, x.value) }
 end
 
-local function has_each(name)
-  return function(c, x)
-    local list = {}
-    for i, v in ipairs(x.list) do list[i] = of_field.has(c, { value = v }) end
-    return all_of(name, list)
-  end
+function of_field.has_any(c, x)
+  local list = {}
+  for i, v in ipairs(x.list) do list[i] = of_field.has(c, { value = v })[3] end
+  return #list == 0 and { "or" } or { "has_any", c.path, list }
 end
-of_field.has_any, of_field.has_all = has_each "or", has_each "and"
+
+function of_field.has_all(c, x)
+  local list = {}
+  for i, v in ipairs(x.list) do list[i] = of_field.has(c, { value = v }) end
+  return all_of("and", list)
+end
 
 -- prefix and contains look into texts; of a set prefix into each.
 local function check_text(c, op)

@@ -247,6 +247,20 @@ describe("a plan", function()
     end
   end)
 
+  it("takes more values and deeper conditions than a record does", function()
+    local tags = {}
+    for i = 1, 5000 do tags[i] = "t" .. i + 4 end
+    local some = task:find({ tags = tags })
+    assert.equal("tags", some:explain().index)
+    assert.equal(200, some:count())
+    local query, nested = task:find({ status = "open" }), { severity = 1 }
+    for i = 1, 40 do query = query:where { severity = q.ge(i - 40) } end
+    assert.equal(100, query:count())
+    for i = 1, 10 do nested = q.any { q.all { nested, { status = "open" } }, { name = "none " .. i } } end
+    assert.equal(20, task:find({ nested }):scan():count())
+    raises("validation", function() return db.types.list:create { name = { { {} } } } end)
+  end)
+
   it("tests all of more conditions than it looks at, inside a choice too", function()
     local many = {}
     for i = 1, 64 do many[i] = { severity = q.ge(0) } end
