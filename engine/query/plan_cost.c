@@ -105,6 +105,12 @@ static prophet_code fits_all(planner *p, uint64_t covers, const conjunct *c, siz
     return rc;
 }
 
+/* One number of each step, at no regular distance: what was made in turns (one for ann, one for bob) would all look alike. */
+static uint64_t sampled(uint64_t k, uint64_t step)
+{
+    return k * step + 1 + (k + 1) * UINT64_C(0x9e3779b97f4a7c15) / 65536 % step;
+}
+
 prophet_code ph_plan_sample(planner *p, uint32_t type, access **list, size_t count,
                             const conjunct *c, size_t conjuncts, uint64_t *records,
                             prophet_error *err)
@@ -114,10 +120,13 @@ prophet_code ph_plan_sample(planner *p, uint32_t type, access **list, size_t cou
     uint64_t step = last / SAMPLE + 1;
 
     count = count < PLAN_CONDITIONS ? count : PLAN_CONDITIONS;
-    for (uint64_t n = step / 2 + 1; n <= last && rc >= 0; n += step) {
+    for (uint64_t k = 0; k * step < last && rc >= 0; k++) {
+        uint64_t n = sampled(k, step);
         uint32_t its_type;
         ph_uuid uuid;
         ph_row row;
+        if (n > last) /* of the last step */
+            break;
         seen++;
         p->r->stats.keys++;
         rc = ph_numbers_get(p->r->t, n, &its_type, &uuid, err);
