@@ -350,7 +350,8 @@ static void prefer_ordered(const ph_query *q, const candidates *l, access **best
     }
 }
 
-/* Is it cheaper to walk an index in order and test, until the limit is reached? */
+/* Is it cheaper to walk an index in order and test, until the limit is reached? Conditions may keep each other out, so run.c turns back
+ * when the walk took as long as the other way would have. */
 static prophet_code walk_instead(planner *p, const candidates *l, access **best, plan *out,
                                  prophet_error *err)
 {
@@ -378,6 +379,8 @@ static prophet_code walk_instead(planner *p, const candidates *l, access **best,
         return rc;
     uint64_t matches = (*best)->keys ? (*best)->keys : 1;
     if (out->records / matches * q->limit < matches / 2) {
+        out->instead = *best;
+        out->instead_exact = answers_all(*best, l);
         *best = walk;
         out->scans = true;
     }

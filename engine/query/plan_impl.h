@@ -69,6 +69,8 @@ typedef struct plan {
     bool       reads_scores; /* no postings tell them: rank_read.c */
     bool       scans;   /* reads more than its conditions ask for: against options.reads */
     uint64_t   records; /* of the type, about; 0: not asked */
+    access    *instead; /* of an order that is walked: what is taken when too few rows fit; NULL: nothing */
+    bool       instead_exact;
 } plan;
 
 typedef struct planner {

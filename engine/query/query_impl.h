@@ -156,6 +156,8 @@ typedef struct query_run {
     const prophet_slice *after; /* q->after, with the score of that record */
     struct rank_read *reading; /* scores are read from the records; NULL: they are not */
     const char     *plan_text; /* said when too much is read */
+    uint64_t        patience;  /* so many candidates are tested before another plan is taken; 0: whatever it takes */
+    bool            gave_up;
 } query_run;
 
 prophet_code ph_query_run_begin(query_run *r, const ph_query *q, ph_txn *t, const ph_query_options *o, prophet_error *err);

@@ -135,6 +135,9 @@ prophet_code ph_source_fit(query_run *r, access_source *s, const plan *p, ph_row
     prophet_code rc;
 
     while ((rc = ph_source_next(s, &hit, err)) == PROPHET_OK) {
+        r->gave_up = r->patience && r->stats.tested == r->patience;
+        if (r->gave_up)
+            return PROPHET_DONE;
         r->stats.tested++;
         r->score = hit.score;
         if ((rc = row_of(r, &hit, row, err)) == PROPHET_DONE)
@@ -241,6 +244,17 @@ static prophet_code collect(ph_query_iter *it, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+/* How long an order is walked while there is another plan: no longer than that would take, and within what may be read. */
+static uint64_t patience_of(const query_run *r, const plan *p)
+{
+    uint64_t most = r->o.reads / 4;
+
+    if (!p->instead)
+        return 0;
+    most = most && most < p->instead->keys ? most : p->instead->keys;
+    return most > FEWEST ? most : FEWEST;
+}
+
 static prophet_code begin(ph_query_iter *it, prophet_error *err)
 {
     const ph_query *q = it->run.q;
@@ -251,6 +265,7 @@ static prophet_code begin(ph_query_iter *it, prophet_error *err)
     if ((rc = open_plan(&it->run, &it->plan_arena, &it->plan, &it->source, err)) < 0)
         return rc;
     it->streams = it->plan.ordered;
+    it->run.patience = patience_of(&it->run, &it->plan);
     it->behind = !q->has_after;
     return it->streams ? PROPHET_OK : collect(it, err);
 }
@@ -290,6 +305,20 @@ static prophet_code read_the_rest(ph_query_iter *it, prophet_error *err)
     return rc < 0 ? rc : collect(it, err);
 }
 
+/* Too few rows fit on the way: all that do are found and sorted. Those given already come first among them. */
+static prophet_code take_other_plan(ph_query_iter *it, prophet_error *err)
+{
+    it->plan.access = it->plan.instead;
+    it->plan.exact = it->plan.instead_exact;
+    it->plan.ordered = it->streams = it->run.scans = it->run.gave_up = false;
+    it->plan.order = ORDER_SORT;
+    it->run.patience = 0;
+    it->at = (size_t)it->given;
+    ph_source_close(&it->source);
+    prophet_code rc = ph_source_open(&it->run, it->plan.access, ORDER_SORT, &it->source, err);
+    return rc < 0 ? rc : collect(it, err);
+}
+
 static prophet_code next_streamed(ph_query_iter *it, prophet_error *err)
 {
     const ph_query *q = it->run.q;
@@ -304,6 +333,8 @@ static prophet_code next_streamed(ph_query_iter *it, prophet_error *err)
     }
     if (q->limited && it->given == q->limit)
         return PROPHET_DONE;
+    if (rc == PROPHET_DONE && it->run.gave_up)
+        return take_other_plan(it, err);
     if (rc == PROPHET_DONE && it->plan.access->kind == ACCESS_NUMBERS &&
         ((number_source *)it->source.state)->gave_up)
         return read_the_rest(it, err);

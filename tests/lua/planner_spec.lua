@@ -80,6 +80,24 @@ describe("a plan", function()
     assert.equal("top", plan(task:find({ status = "open" }):order("name"):limit(5)).order)
   end)
 
+  it("turns back from walking an order when too few rows fit on the way", function()
+    db:define(f.record "part" { f.int "kind" { index = true }, f.int "place" { index = true }, f.int "weight" })
+    local part = db.types.part
+    db:change(function()
+      for i = 1, 6000 do part:create { kind = i % 10, place = 6001 - i, weight = i <= 20 and 1 or i >= 5960 and 2 or 0 } end
+    end)
+    local none = part:find({ kind = 3, weight = 9 }):order("place"):limit(5)
+    assert.equal("place", none:explain().index)
+    assert.is_true(plan(none).keys < 3000, tostring(plan(none)))
+    local places = {}
+    for t in part:find({ kind = 3, weight = q.gt(0) }):order("place"):limit(5):each() do places[#places + 1] = t.place end
+    assert.same({ 8, 18, 28, 38, 5988 }, places) -- some on the way, the others behind
+    local query = part:find({ kind = 3, weight = q.gt(0) }):order("place"):limit(3)
+    places = {}
+    for t in query:after(query:all()[3]):each() do places[#places + 1] = t.place end
+    assert.same({ 38, 5988, 5998 }, places)
+  end)
+
   it("goes on behind a row without reading what comes before", function()
     local small = task:find({ severity = q.present() }):order("severity", "name"):limit(10)
     local last = small:all()[10]
