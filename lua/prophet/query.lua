@@ -374,15 +374,24 @@ local function size_of(v)
   return n
 end
 
+-- What failed did not take back the batches before it: that is said.
+local function say_written(err, written, all, changesets)
+  local said = ("%d of %d rows are written already, in %d changeset%s: db:revert takes one back"):format(written, all, changesets,
+    changesets == 1 and "" or "s")
+  if not e.is(err) then return type(err) == "string" and ("%s (%s)"):format(err, said) or err end
+  err.hint = err.hint and err.hint .. "; " .. said or said
+  return err
+end
+
 -- All rows are found first, then written: what is written may change what fits. `write` gives the bytes that it wrote, about.
 local function each_batch(query, write)
   local q = own(query)
   local db = q.ts.state.db
   local found = rows.gather(changed(query, "select", nil), q.limit)
-  local changesets, at = 0, 1
+  local changesets, at, inside = 0, 1, q.ts[HANDLE]:depth() > 0
   while at <= #found do
     local upto
-    db:change(function()
+    local ok, err = pcall(db.change, db, function()
       local bytes = 0
       upto = at
       repeat
@@ -390,6 +399,7 @@ local function each_batch(query, write)
         upto = upto + 1
       until upto > #found or upto - at == BATCH or bytes >= BATCH_BYTES
     end)
+    if not ok then error(changesets > 0 and not inside and say_written(err, at - 1, #found, changesets) or err, 0) end
     changesets, at = changesets + 1, upto
   end
   return #found, changesets
