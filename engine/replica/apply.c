@@ -23,8 +23,8 @@ prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_change
     return PROPHET_OK;
 }
 
-prophet_code ph_session_changeset_in(ph_session *s, uint64_t version, ph_arena *a,
-                                     const ph_changeset **out, prophet_error *err)
+prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
+                                  prophet_error *err)
 {
     const ph_new_changeset *n = in_session(s, version);
     if (n && n->cs) {
@@ -32,19 +32,26 @@ prophet_code ph_session_changeset_in(ph_session *s, uint64_t version, ph_arena *
         return PROPHET_OK;
     }
     ph_view view = { .replica = s->r, .txn = s->txn, .state = s->state, .names = s->r->names };
-    ph_changeset *cs = ph_arena_alloc(a, sizeof *cs);
+    ph_changeset *cs = ph_arena_alloc(&s->arena, sizeof *cs);
     ph_changeset_row row;
     if (!cs)
         return ph_nomem(err);
-    prophet_code rc = ph_view_changeset(&view, version, a, cs, &row, err);
+    prophet_code rc = ph_view_changeset(&view, version, &s->arena, cs, &row, err);
     *out = cs;
     return rc;
 }
 
-prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
-                                  prophet_error *err)
+prophet_code ph_session_look(ph_session *s, uint64_t version, ph_arena *scratch, ph_changeset *out,
+                             prophet_error *err)
 {
-    return ph_session_changeset_in(s, version, &s->arena, out, err);
+    const ph_new_changeset *n = in_session(s, version);
+    if (n && n->cs) {
+        *out = *n->cs;
+        return PROPHET_OK;
+    }
+    ph_view view = { .replica = s->r, .txn = s->txn, .state = s->state, .names = s->r->names };
+    ph_changeset_row row;
+    return ph_kept_changeset(&view, version, scratch, out, &row, err);
 }
 
 static prophet_code find_version(ph_session *s, const ph_id *id, uint64_t *version,
@@ -90,6 +97,22 @@ prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *ver
             return rc;
         }
     }
+    return PROPHET_OK;
+}
+
+prophet_code ph_apply_names_of(ph_session *s, const ph_changeset *cs, const ph_change *ch,
+                               uint64_t *versions, ph_id *missing, prophet_error *err)
+{
+    for (size_t i = 0; i < ch->op_count; i++)
+        for (uint32_t k = 0; k < ch->ops[i].over.count; k++) {
+            uint32_t pos = ch->ops[i].over.pos[k];
+            const ph_id *id = ph_changeset_name(&cs->header, pos);
+            prophet_code rc = find_version(s, id, &versions[pos], err);
+            if (rc != PROPHET_OK) {
+                *missing = *id;
+                return rc;
+            }
+        }
     return PROPHET_OK;
 }
 

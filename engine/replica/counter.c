@@ -83,23 +83,21 @@ static prophet_code note_version(ph_session *s, const ph_work_record *wr, uint64
                                  ph_counter_story *story, ph_arena *scratch, prophet_error *err)
 {
     prophet_slice type = ph_names_get(s->r->names, wr->rec.type);
-    const ph_changeset *cs;
+    ph_changeset cs;
     ph_id missing;
     ph_arena_reset(scratch);
-    prophet_code rc = ph_session_changeset_in(s, version, scratch, &cs, err);
-    if (rc != PROPHET_OK || !cs->has_body)
+    prophet_code rc = ph_session_look(s, version, scratch, &cs, err);
+    const ph_change *ch =
+        rc == PROPHET_OK && cs.has_body ? ph_changeset_change(&cs, type, &wr->rec.uuid) : NULL;
+    if (!ch)
         return rc < 0 ? rc : PROPHET_OK;
     uint64_t *versions =
-        ph_arena_alloc(scratch, (ph_changeset_names(&cs->header) + 1) * sizeof *versions);
+        ph_arena_alloc(scratch, (ph_changeset_names(&cs.header) + 1) * sizeof *versions);
     if (!versions)
         return ph_nomem(err);
-    if ((rc = ph_apply_names(s, cs, versions, &missing, err)) != PROPHET_OK)
+    if ((rc = ph_apply_names_of(s, &cs, ch, versions, &missing, err)) != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
-    for (size_t i = 0; i < cs->body.change_count && rc >= 0; i++)
-        if (ph_slice_eq(cs->body.changes[i].type, type) &&
-            ph_uuid_eq(&cs->body.changes[i].record, &wr->rec.uuid))
-            rc = ph_counter_note(story, s->r->names, &cs->body.changes[i], versions, version, err);
-    return rc;
+    return ph_counter_note(story, s->r->names, ch, versions, version, err);
 }
 
 /* Lowers *from to the earliest changeset that an integer was removed from, among what was noted since `done`. */

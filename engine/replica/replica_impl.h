@@ -242,6 +242,9 @@ prophet_code ph_apply_find(ph_session *s, const ph_changeset *cs, uint64_t *vers
 /* PROPHET_DONE: *missing is not here yet, nothing was changed. */
 prophet_code ph_apply_names(ph_session *s, const ph_changeset *cs, uint64_t *versions,
                             ph_id *missing, prophet_error *err);
+/* The versions of those names alone that its operations go over; the others are left as they are. */
+prophet_code ph_apply_names_of(ph_session *s, const ph_changeset *cs, const ph_change *ch,
+                               uint64_t *versions, ph_id *missing, prophet_error *err);
 prophet_code ph_apply_changeset(ph_session *s, const ph_changeset *cs, const uint64_t *names,
                                 size_t payload_offset, ph_position position,
                                 prophet_error *err);
@@ -271,8 +274,9 @@ prophet_code ph_session_changeset_row(ph_session *s, uint64_t version, ph_change
 /* The decoded changeset of a version: of this session, or read from the log into the session's arena. */
 prophet_code ph_session_changeset(ph_session *s, uint64_t version, const ph_changeset **out,
                                   prophet_error *err);
-prophet_code ph_session_changeset_in(ph_session *s, uint64_t version, ph_arena *a,
-                                     const ph_changeset **out, prophet_error *err);
+/* The same for what is asked of one changeset many times; it lives until the next one is looked at. PROPHET_DONE: not here. */
+prophet_code ph_session_look(ph_session *s, uint64_t version, ph_arena *scratch,
+                             ph_changeset *out, prophet_error *err);
 
 /* mend.c: damage in the log, and what is appended again. A replay that meets damage puts what was mended in its place. */
 /* Local frames of kinds 4 and 5: remembered, to be done at the commit. position 0: appended by this session at payload_offset. */
@@ -384,6 +388,15 @@ prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *
                                    ph_cell_question *out, ph_stored_ballot **ballots,
                                    prophet_error *err);
 
+/* kept.c: the last large changesets that were read back, decoded. Both take NULL. */
+typedef struct ph_kept ph_kept;
+void ph_kept_free(ph_kept *k);
+void ph_kept_trim(ph_kept *k); /* lets go of what takes much memory */
+/* As ph_view_changeset, for what is asked of one changeset many times: *cs lives until the next one is asked for, in the scratch or among
+ * those kept. PROPHET_DONE: not here. */
+prophet_code ph_kept_changeset(ph_view *v, uint64_t version, ph_arena *scratch, ph_changeset *cs,
+                               ph_changeset_row *row, prophet_error *err);
+
 /* story.c: all writes and votes a cell ever had, from the log */
 typedef struct ph_cell_story {
     ph_cell_write *writes;
@@ -392,8 +405,6 @@ typedef struct ph_cell_story {
     ph_conflict_vote *votes; /* the same ones, for showing */
     size_t ballot_count;
 } ph_cell_story;
-typedef struct ph_kept ph_kept;
-void         ph_kept_free(ph_kept *k); /* NULL is fine */
 prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type,
                            prophet_slice field, ph_arena *a, ph_cell_story *out,
                            prophet_error *err);

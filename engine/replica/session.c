@@ -56,6 +56,8 @@ static bool is_small(const ph_session *s)
 
 void ph_session_free(ph_session *s)
 {
+    if (s)
+        ph_kept_trim(s->r->kept);
     if (!s || s->r->spare || !is_small(s)) {
         ph_session_drop(s);
         return;

@@ -33,79 +33,6 @@ typedef struct reading {
     ph_cell_story *out;
 } reading;
 
-/* ---- the last large changesets are kept ------------------------------------------------------------------------------ */
-
-/* Many records come from one changeset (an import), many votes lie in one: to decode it for each of their conflicts would cost its size each time. */
-enum {
-    KEPT = 4,
-    KEPT_PARTS = 16,       /* what has fewer is decoded soon enough */
-    KEPT_BYTES = 512 << 10 /* what is larger takes too much memory */
-};
-
-struct ph_kept {
-    struct {
-        ph_arena arena;
-        ph_changeset cs; /* its id names its content, so it is never out of date */
-        uint64_t used;
-    } at[KEPT];
-    uint64_t clock;
-};
-
-void ph_kept_free(ph_kept *k)
-{
-    for (size_t i = 0; k && i < KEPT; i++)
-        ph_arena_clear(&k->at[i].arena);
-    ph_free(k);
-}
-
-static bool is_kept(ph_kept *k, const ph_id *id, ph_changeset *cs)
-{
-    for (size_t i = 0; k && i < KEPT; i++)
-        if (k->at[i].used && ph_id_eq(&k->at[i].cs.id, id)) {
-            k->at[i].used = ++k->clock;
-            *cs = k->at[i].cs;
-            return true;
-        }
-    return false;
-}
-
-/* What lies in the scratch is kept, and the memory of the one that was not used for longest becomes the scratch. Not keeping it is no fault. */
-static void keep(reading *r, const ph_changeset *cs)
-{
-    ph_kept *k = r->v->replica->kept;
-    size_t least = 0;
-    if (!k && !(k = r->v->replica->kept = ph_zalloc(sizeof *k)))
-        return;
-    for (size_t i = 1; i < KEPT; i++)
-        if (k->at[i].used < k->at[least].used)
-            least = i;
-    ph_arena was = k->at[least].arena;
-    k->at[least].arena = r->scratch;
-    k->at[least].cs = *cs;
-    k->at[least].used = ++k->clock;
-    r->scratch = was;
-}
-
-/* PROPHET_DONE: not here. *cs lives until the next one is opened. */
-static prophet_code open_changeset(reading *r, uint64_t version, ph_changeset *cs,
-                                   ph_changeset_row *row, prophet_error *err)
-{
-    prophet_code rc;
-    if (!ph_view_has(r->v, version))
-        return PROPHET_DONE;
-    if ((rc = ph_changesets_get(r->v->txn, version, row, err)) != PROPHET_OK)
-        return rc;
-    if (!(row->flags & (PH_CS_LOST | PH_CS_NO_BODY | PH_CS_PARKED)) &&
-        is_kept(r->v->replica->kept, &row->id, cs))
-        return PROPHET_OK;
-    ph_arena_reset(&r->scratch);
-    if ((rc = ph_view_changeset(r->v, version, &r->scratch, cs, row, err)) == PROPHET_OK &&
-        cs->has_body && cs->body.change_count + cs->body.vote_count > KEPT_PARTS &&
-        row->size <= KEPT_BYTES)
-        keep(r, cs);
-    return rc;
-}
-
 /* ---- its part in the story ------------------------------------------------------------------------------------------ */
 
 static prophet_code copy(reading *r, prophet_slice *s, prophet_error *err)
@@ -191,7 +118,8 @@ static prophet_code read_one(reading *r, uint64_t version, prophet_error *err)
     ph_changeset_row row;
     uint64_t *names;
     prophet_code rc;
-    if ((rc = open_changeset(r, version, &cs, &row, err)) != PROPHET_OK || !cs.has_body)
+    if ((rc = ph_kept_changeset(r->v, version, &r->scratch, &cs, &row, err)) != PROPHET_OK ||
+        !cs.has_body)
         return rc < 0 ? rc : PROPHET_OK;
     if ((rc = ph_view_names(r->v, &cs, r->a, &names, err)) < 0 ||
         (rc = add_write(r, &cs, &row, version, names, err)) < 0)

@@ -48,8 +48,10 @@ bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uui
 static prophet_code seen_value(ph_session *s, const ph_vote *v, const ph_cell *c, uint64_t version,
                                bool *of_cell, prophet_slice *value, prophet_error *err)
 {
-    const ph_changeset *cs;
+    ph_arena scratch = PH_ARENA_INIT;
+    ph_changeset cs;
     ph_over over;
+    bool ok = true;
     *of_cell = true;
     for (uint32_t i = 0; c && i < c->head_count; i++) {
         if (c->heads[i].version == version) {
@@ -57,11 +59,13 @@ static prophet_code seen_value(ph_session *s, const ph_vote *v, const ph_cell *c
             return PROPHET_OK;
         }
     }
-    prophet_code rc = ph_session_changeset(s, version, &cs, err);
-    if (rc < 0)
-        return rc;
-    *of_cell = ph_changeset_wrote(cs, v->type, &v->record, v->field, value, &over);
-    return PROPHET_OK;
+    prophet_code rc = ph_session_look(s, version, &scratch, &cs, err);
+    *of_cell =
+        rc == PROPHET_OK && ph_changeset_wrote(&cs, v->type, &v->record, v->field, value, &over);
+    if (*of_cell)
+        *value = ph_arena_copy(&s->arena, *value, &ok);
+    ph_arena_clear(&scratch);
+    return rc < 0 ? rc : ok ? PROPHET_OK : ph_nomem(err);
 }
 
 static prophet_slice resolver_label(ph_session *s, const ph_vote *v)
