@@ -62,8 +62,10 @@ static bool is_redirect(const ph_http_request *r)
 
 static prophet_code next_hop(ph_http *h, const http_call *c, char url[2048], prophet_error *err)
 {
-    char shown[160];
-    ph_net_show(c->redirect, shown, sizeof shown);
+    char shown[160], told[sizeof c->redirect];
+    memcpy(told, c->redirect, sizeof told);
+    http_scrub(told, h->options.token);
+    ph_net_show(told, shown, sizeof shown);
     if (!c->redirect[0])
         return ph_fail(err, PROPHET_EREMOTE, "it redirects to nowhere");
     if (!http_may_redirect(h->curl, url, c->redirect))

@@ -381,6 +381,7 @@ static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_err
         words[0] = (char)(words[0] | 0x20);
     drop_time(words);
     drop_library(words);
+    http_scrub(words, h->options.token); /* of a redirect: the host it names */
     c->temporary = v && v->temporary;
     prophet_code rc = ph_fail(err, v ? v->to : PROPHET_ENETWORK, "%s", words);
     if (v && v->hint)
@@ -391,7 +392,7 @@ static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_err
 }
 
 /* A server that repeats what it was sent must not bring a secret into a message: not the token, nor what follows a word by which one is sent. */
-static void scrub(char *text, const char *secret)
+void http_scrub(char *text, const char *secret)
 {
     static const char *const words[] = { "Bearer ", "Basic ", "Signature=" };
     size_t len = secret ? strlen(secret) : 0;
@@ -410,7 +411,7 @@ static prophet_code judge(ph_http *h, turn *t, CURLcode code, prophet_error *err
 
     r->status = t->answered ? (int)status_of(h) : 0;
     r->message[t->message] = 0;
-    scrub(r->message, h->options.token);
+    http_scrub(r->message, h->options.token);
     if (t->rc < 0)
         return t->rc;
     if (code == CURLE_OUT_OF_MEMORY && t->answered) /* what libcurl calls a line without an end */

@@ -298,6 +298,12 @@ TEST(no_message_holds_the_token)
     CHECK_CODE(get("http://bob:s3cret-token@127.0.0.1:1/x?key=s3cret-token", &o, &r, &b),
                PROPHET_EUSAGE, &err);
     CHECK(!strstr(err.message, "s3cret") && !strstr(err.hint, "s3cret"));
+    CHECK_CODE(get(at("redirect/302?ftp://127.0.0.1/s3cret-token"), &o, &r, &b), PROPHET_EREMOTE,
+               &err);
+    CHECK_HAS(err.message, "ftp://127.0.0.1/****");
+    CHECK(!strstr(err.message, "s3cret"));
+    CHECK(get(at("redirect/302?http://s3cret-token.invalid/"), &o, &r, &b) < 0);
+    CHECK(!strstr(err.message, "s3cret"));
     o.token = "two\r\nX-Evil: 1";
     ph_http *h;
     CHECK_CODE(ph_http_open(&o, &h, &err), PROPHET_EUSAGE, &err);
