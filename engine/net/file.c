@@ -25,6 +25,8 @@ typedef struct file_place {
     const prophet_net_options *options;
     ph_hasher *hasher;
     bool tidied;
+    bool met; /* the directory was there, on this device */
+    dev_t device;
 } file_place;
 
 static void file_close(void *place)
@@ -119,14 +121,35 @@ static prophet_code enter(int dir, const char *name, int follow, bool make, int 
     return rc;
 }
 
+static prophet_code is_gone(prophet_error *err)
+{
+    prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "the directory is gone");
+    ph_hint(err, "was it a stick? put it back and try again");
+    return rc;
+}
+
+/* The directory itself. A stick that is pulled out in the middle is not gone on with in the directory where it was. */
+static prophet_code enter_root(file_place *p, bool make, int *out, prophet_error *err)
+{
+    struct stat st = { 0 };
+    prophet_code rc = enter(AT_FDCWD, p->root, 0, make && !p->met, out, err);
+    if (rc == PROPHET_OK && fstat(*out, &st) < 0)
+        return ph_fail_sys(err, errno, "stat");
+    if (rc == PROPHET_OK && !p->met) {
+        p->met = true;
+        p->device = st.st_dev;
+    }
+    return !make || rc < 0 || (rc == PROPHET_OK && st.st_dev == p->device) ? rc : is_gone(err);
+}
+
 /* The folder that holds `name`, and the rest of the name; PROPHET_DONE: there is no such folder. */
-static prophet_code find_folder(const file_place *p, const char *name, bool make, int *out,
+static prophet_code find_folder(file_place *p, const char *name, bool make, int *out,
                                 const char **leaf, prophet_error *err)
 {
     char part[NET_NAME_MAX + 1];
     const char *slash;
     int dir = -1, next;
-    prophet_code rc = enter(AT_FDCWD, p->root, 0, make, &dir, err);
+    prophet_code rc = enter_root(p, make, &dir, err);
 
     while (rc == PROPHET_OK && (slash = strchr(name, '/')) != NULL) {
         size_t len = (size_t)(slash - name);
@@ -225,7 +248,7 @@ static prophet_code copy_out(const file_place *p, int fd, prophet_net_get *g, pr
 
 static prophet_code file_get(void *place, const char *name, prophet_net_get *g, prophet_error *err)
 {
-    const file_place *p = place;
+    file_place *p = place;
     int dir = -1, fd = -1;
     struct stat st = { 0 };
     const char *leaf;
@@ -399,12 +422,12 @@ static prophet_code file_put(void *place, const char *name, prophet_net_put *put
     if (temp[0])
         (void)unlinkat(dir, temp, 0); /* the first error is the one to tell */
     close_fd(dir);
-    return rc;
+    return rc == PROPHET_EIO && !ph_path_exists(p->root) ? is_gone(err) : rc;
 }
 
 static prophet_code file_remove(void *place, const char *name, prophet_error *err)
 {
-    const file_place *p = place;
+    file_place *p = place;
     const char *leaf;
     int dir = -1;
     prophet_code rc = find_folder(p, name, false, &dir, &leaf, err);

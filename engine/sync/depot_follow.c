@@ -19,7 +19,7 @@ struct sync_depot_way {
     const ph_sync_options *o;
     ph_net *net;
     const char *url;
-    bool met;    /* there was a root */
+    bool met;    /* there was a root, now or when this place was met before */
     ph_buf root; /* its bytes, as they were read last */
     char etag[PROPHET_ETAG_MAX];
     uint64_t every_us, look_us, list_us;
@@ -30,6 +30,16 @@ static prophet_code on_the_way(void *ctx, const char *stage, uint64_t done, uint
                                prophet_error *err)
 {
     return sync_progress(ctx, stage, done, total == PROPHET_WHOLE ? 0 : total, err);
+}
+
+static prophet_code was_met(sync_depot_way *w, prophet_error *err)
+{
+    depot d;
+    prophet_code rc = depot_open(w->r, w->url, w->o, &d, err);
+    if (rc >= 0)
+        rc = depot_noted(&d, &w->met, err);
+    depot_close(&d);
+    return rc;
 }
 
 prophet_code sync_depot_way_open(ph_replica *r, const char *url, const ph_sync_options *o,
@@ -47,7 +57,7 @@ prophet_code sync_depot_way_open(ph_replica *r, const char *url, const ph_sync_o
     w->o = o;
     w->url = url;
     prophet_code rc = ph_net_open(url, &how, &w->net, err);
-    if (rc < 0)
+    if (rc < 0 || (rc = was_met(w, err)) < 0)
         sync_depot_way_close(w);
     else
         *out = w;
@@ -198,7 +208,7 @@ prophet_code sync_depot_way_push(sync_depot_way *w, ph_sync_report *rep, prophet
     prophet_code rc = sync_version(w->r, &version, err);
     if (rc < 0 || (version == w->published && w->met) || (rc = check_there(w, err)) < 0)
         return rc;
-    if ((rc = sync_depot_publish(w->r, w->url, w->o, rep, err)) >= 0)
+    if ((rc = sync_depot_publish(w->r, w->url, w->met, w->o, rep, err)) >= 0)
         w->published = version;
     look_soon(w);
     return rc;

@@ -108,6 +108,7 @@ typedef struct depot {
     prophet_code
         failed; /* the first manifest or segment that was refused; the others are used all the same */
     prophet_error why;
+    bool again; /* it was there before: one that is gone is not begun anew */
     char warning[400];
 } depot;
 

@@ -403,9 +403,19 @@ static prophet_code lacks_own(depot *d, bool *yes, prophet_error *err)
 static prophet_code agree_on_salt(depot *d, prophet_error *err)
 {
     prophet_code rc = depot_look(d, true, err);
-    if (rc < 0 || d->has_root || d->opened || !d->seal.passphrase[0] || (d->o && d->o->dry_run))
+    if (rc < 0 || d->has_root || d->opened || d->again || !d->seal.passphrase[0] ||
+        (d->o && d->o->dry_run))
         return rc;
     return (rc = depot_root_write(d, err)) < 0 ? rc : depot_look(d, true, err);
+}
+
+static prophet_code check_there(const depot *d, prophet_error *err)
+{
+    if (!d->again || d->has_root)
+        return PROPHET_OK;
+    prophet_code rc = ph_fail(err, PROPHET_ENOTFOUND, "the depot %s is gone", ph_net_shown(d->net));
+    ph_hint(err, "put it back; prophet publish begins a new one");
+    return rc;
 }
 
 /* Looks, and brings what the own manifest names but is not here. */
@@ -415,7 +425,7 @@ static prophet_code look_at_own(depot *d, bool dry, ph_sync_report *rep, prophet
     bool lacks;
     prophet_code rc;
     if ((!dry && (rc = ph_replica_sign(d->r, err)) < 0) || (rc = agree_on_salt(d, err)) < 0 ||
-        (rc = lacks_own(d, &lacks, err)) < 0 || !lacks || dry)
+        (rc = check_there(d, err)) < 0 || (rc = lacks_own(d, &lacks, err)) < 0 || !lacks || dry)
         return rc;
     rc = depot_take(d, &came, err);
     if (came.notice[0])
@@ -477,8 +487,8 @@ static prophet_code lock(ph_replica *r, int *fd, prophet_error *err)
     return PROPHET_OK;
 }
 
-prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
-                                ph_sync_report *rep, prophet_error *err)
+prophet_code sync_depot_publish(ph_replica *r, const char *url, bool again,
+                                const ph_sync_options *o, ph_sync_report *rep, prophet_error *err)
 {
     uint64_t start = ph_monotonic_us();
     depot d;
@@ -491,6 +501,7 @@ prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_op
     if ((rc = lock(r, &fd, err)) < 0)
         return rc;
     if ((rc = depot_open(r, url, o, &d, err)) >= 0) {
+        d.again = again;
         if (!ph_net_can_write(d.net))
             rc = ph_fail(err, PROPHET_EREADONLY, "%s cannot be written to", ph_net_shown(d.net));
         else

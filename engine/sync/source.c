@@ -113,7 +113,7 @@ static prophet_code push_url(ph_replica *r, const char *url, const ph_sync_optio
     sync_live *l = NULL;
     prophet_code rc = sync_source_live(url, r, o, &l, err);
     if (rc == PROPHET_DONE)
-        return sync_depot_publish(r, url, o, rep, err);
+        return sync_depot_publish(r, url, false, o, rep, err);
     if (rc >= 0)
         rc = sync_live_push(l, r, rep, err);
     sync_live_close(l);
@@ -220,7 +220,7 @@ prophet_code ph_sync_publish(ph_replica *r, const char *place, const ph_sync_opt
         ph_hint(err, "a depot is a directory of its own; push takes replicas, bundle writes files");
         return rc;
     }
-    prophet_code rc = sync_depot_publish(r, place, o, rep, err);
+    prophet_code rc = sync_depot_publish(r, place, false, o, rep, err);
     if (rc >= 0)
         saw(r, place, o);
     return rc;

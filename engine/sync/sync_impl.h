@@ -84,8 +84,9 @@ prophet_code sync_depot_pull_known(ph_replica *r, const char *url, const ph_sync
                                    ph_sync_report *rep, prophet_error *err);
 prophet_code sync_depot_database(const char *url, const ph_sync_options *o, ph_uuid *out,
                                  prophet_error *err);
-prophet_code sync_depot_publish(ph_replica *r, const char *url, const ph_sync_options *o,
-                                ph_sync_report *rep, prophet_error *err);
+/* again: it was there before; ENOTFOUND: it is gone. Else it may begin. */
+prophet_code sync_depot_publish(ph_replica *r, const char *url, bool again,
+                                const ph_sync_options *o, ph_sync_report *rep, prophet_error *err);
 
 /* follow.c: how far r has come. */
 prophet_code sync_version(ph_replica *r, uint64_t *out, prophet_error *err);

@@ -155,6 +155,10 @@ describe("a live sync", function()
     assert(os.rename(depot, place.path "away"))
     add(bob, "while it is away")
     told(bob, his, "the depot .-bugs%.depot is gone")
+    os.execute "sleep 1" -- it is tried again, more than once
+    assert.is_nil(cli.read(depot .. "/prophet-depot"))
+    local _, _, again = os.execute(("timeout 20 '%s/prophet' --db '%s' sync --live '%s' 2>/dev/null"):format(cli.build, bob.path, depot))
+    assert.equal(3, again) -- nor by who only knows it from before
     assert.is_nil(cli.read(depot .. "/prophet-depot"))
     assert(os.rename(place.path "away", depot))
     await(ann, "what was written meanwhile is there", function()

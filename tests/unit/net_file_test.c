@@ -45,6 +45,23 @@ TEST(urls_of_other_machines_and_odd_ones_are_refused)
     CHECK_HAS(err.hint, "file");
 }
 
+/* A stick that is pulled out between two steps: what follows must not begin anew where it was. */
+TEST(a_directory_that_goes_away_is_not_made_again)
+{
+    prophet_net_put put = PROPHET_NET_PUT_INIT;
+    ph_net *n = open_ok(test_path("stick"));
+    CHECK_OK(ph_net_put_bytes(n, "a", ph_slice_str("one"), &put, &err), &err);
+    REQUIRE(rename(test_path("stick"), test_path("away")) == 0);
+    put = (prophet_net_put)PROPHET_NET_PUT_INIT;
+    CHECK_CODE(ph_net_put_bytes(n, "a", ph_slice_str("two"), &put, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_HAS(err.message, "the directory is gone");
+    CHECK(!ph_path_exists(test_path("stick")));
+    REQUIRE(rename(test_path("away"), test_path("stick")) == 0);
+    put = (prophet_net_put)PROPHET_NET_PUT_INIT;
+    CHECK_OK(ph_net_put_bytes(n, "b/c", ph_slice_str("two"), &put, &err), &err);
+    ph_net_close(n);
+}
+
 TEST(links_below_the_root_are_not_followed)
 {
     ph_buf b = PH_BUF_INIT;
