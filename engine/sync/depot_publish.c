@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 enum { AGAIN = 5 }; /* times, because of a copy */
+/* Nobody signs the root: what it tells lifts the count only as far as leaves room for all that is published after. */
+#define TOLD_MOST (INT64_MAX / 2)
 
 typedef struct publish {
     depot *d;
@@ -244,9 +246,9 @@ static uint64_t next_generation(const publish *p)
     const depot_publisher *self = depot_find(p->d, ph_replica_key(p->d->r));
     if (self && self->best > g)
         g = self->best;
-    if (self && self->told && self->told->generation > g && self->told->generation < INT64_MAX)
+    if (self && self->told && self->told->generation > g && self->told->generation < TOLD_MOST)
         g = self->told->generation;
-    return g + 1;
+    return g < INT64_MAX ? g + 1 : g; /* more could not be read */
 }
 
 /* It must not have changed since it was read. */
