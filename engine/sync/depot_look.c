@@ -216,19 +216,46 @@ static prophet_code check_database(depot *d, const ph_uuid *id, prophet_error *e
     return PROPHET_OK;
 }
 
-/* A damaged root is only a hint less. */
+typedef struct root_sink {
+    ph_buf *out;
+    bool swollen;
+} root_sink;
+
+static prophet_code to_root(void *ctx, prophet_slice chunk, prophet_error *err)
+{
+    root_sink *s = ctx;
+    s->swollen = chunk.len > DEPOT_FILE_MAX - s->out->len;
+    return s->swollen ? ph_fail(err, PROPHET_EREMOTE, "longer than a root can be")
+                      : append(s->out, chunk, err);
+}
+
+static bool decode_root(depot *d, prophet_code *rc)
+{
+    prophet_error ignored;
+    *rc = depot_root_decode(ph_buf_slice(&d->root_bytes), &d->arena, &d->root, &ignored);
+    return *rc >= 0 && d->root.count <= PUBLISHERS_MAX;
+}
+
+/* A damaged root is only a hint less, and so is one that tells of more than any depot holds. */
 static prophet_code read_root(depot *d, prophet_error *err)
 {
     prophet_net_get g = PROPHET_NET_GET_INIT;
-    prophet_error ignored;
+    root_sink sink = { .out = &d->root_bytes };
     ph_buf_reset(&d->root_bytes);
     d->has_root = d->root_good = false;
     d->root.count = 0;
     d->root_etag[0] = 0;
-    prophet_code rc = ph_net_get_bytes(d->net, DEPOT_ROOT, DEPOT_FILE_MAX, &g, &d->root_bytes, err);
-    if (rc != PROPHET_OK)
+    g.sink = to_root;
+    g.ctx = &sink;
+    prophet_code rc = ph_net_get(d->net, DEPOT_ROOT, &g, err);
+    if (rc != PROPHET_OK && !sink.swollen)
         return rc < 0 ? rc : PROPHET_OK;
     memcpy(d->root_etag, g.etag, sizeof d->root_etag);
+    if (sink.swollen) {
+        ph_buf_reset(&d->root_bytes);
+        d->has_root = true;
+        return PROPHET_OK;
+    }
     d->bytes += d->root_bytes.len;
     d->has_root = true;
     rc = unseal(d, &d->root_bytes, err);
@@ -238,7 +265,7 @@ static prophet_code read_root(depot *d, prophet_error *err)
     }
     if (rc < 0)
         return rc;
-    if ((rc = depot_root_decode(ph_buf_slice(&d->root_bytes), &d->arena, &d->root, &ignored)) < 0) {
+    if (!decode_root(d, &rc)) {
         d->root.count = 0;
         return rc == PROPHET_EMEMORY ? ph_nomem(err) : PROPHET_OK;
     }
@@ -320,7 +347,8 @@ static bool keeps_one_out(const depot *d, const depot_publisher *p, prophet_code
 {
     return rc == PROPHET_ECORRUPT || rc == PROPHET_EUNTRUSTED || rc == PROPHET_EVERSION ||
            (rc == PROPHET_EUNRELATED && d->root_good) ||
-           (rc == PROPHET_EIO && !(d->r && p->known && ph_id_eq(&p->key, ph_replica_key(d->r))));
+           ((rc == PROPHET_EIO || rc == PROPHET_EREMOTE) &&
+            !(d->r && p->known && ph_id_eq(&p->key, ph_replica_key(d->r))));
 }
 
 static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *err)
