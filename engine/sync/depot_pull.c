@@ -184,16 +184,17 @@ static prophet_code pull(depot *d, bool known, ph_sync_report *rep, prophet_erro
     prophet_code rc = depot_look(d, false, err);
     if (rc < 0)
         return rc;
-    size_t read = 0, there = d->has_root || d->failed;
+    size_t read = 0, there = d->root_good || d->failed;
     for (size_t i = 0; i < d->publishers.count; i++) {
         read += d->publishers.at[i].read || d->publishers.at[i].best;
         there += d->publishers.at[i].read;
     }
     if (known && !there)
         return PROPHET_DONE;
-    if (!d->has_root && read == 0 && !d->failed) {
-        rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is neither a replica nor a depot",
-                     ph_net_shown(d->net));
+    if (!d->root_good && read == 0 && !d->failed) { /* a page for everything is no root */
+        rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is neither a replica nor a depot%s",
+                     ph_net_shown(d->net),
+                     d->has_root ? ": its " DEPOT_ROOT " is something else" : "");
         ph_hint(err, "prophet publish makes a depot");
         return rc;
     }

@@ -103,3 +103,19 @@ TEST(a_swollen_manifest_keeps_no_other_out)
     ph_replica_close(a);
     ph_replica_close(b);
 }
+
+/* A server that has a page for everything; a portal of a hotel. */
+TEST(a_page_where_the_root_should_be_is_no_depot)
+{
+    ph_replica *a = fresh("a", NULL);
+    ph_sync_report rep;
+    REQUIRE(mkdir(place("d"), 0755) == 0);
+    REQUIRE_OK(ph_file_replace(place("d/prophet-depot"), ph_slice_str("<html>"), 0644, &err), &err);
+    CHECK_CODE(ph_sync_pull(a, place("d"), NULL, &rep, &err), PROPHET_ENOTFOUND, &err);
+    CHECK_HAS(err.message, "its prophet-depot is something else");
+    ph_sync_report_clear(&rep);
+    write_some(a, 1);
+    CHECK_EQ_UINT(publish(a, "d"), 1);
+    CHECK_EQ_UINT(told(), 1);
+    ph_replica_close(a);
+}
