@@ -429,7 +429,9 @@ prophet_code depot_look(depot *d, bool all, prophet_error *err)
     d->opened = d->unopened = 0;
     ph_arena_reset(&d->arena);
     if ((rc = sync_progress(d->o, "look", 0, 0, err)) < 0 || (rc = read_root(d, err)) < 0 ||
-        (rc = ph_net_list(d->net, "", note_name, d, err)) < 0)
+        (!d->r && d->root_good)) /* a clone asks which database it is: that is told */
+        return rc;
+    if ((rc = ph_net_list(d->net, "", note_name, d, err)) < 0)
         return rc;
     d->listed = rc == PROPHET_OK;
     if (d->files.count)

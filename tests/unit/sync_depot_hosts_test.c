@@ -179,6 +179,26 @@ TEST(where_nobody_can_list_a_check_finds_what_is_lost)
     ph_replica_close(b);
 }
 
+/* Which database it is the root tells: the manifest is not asked for that. */
+TEST(a_clone_asks_for_no_more_than_it_takes)
+{
+    ph_replica *a = fresh("a", NULL);
+    lister l = { .asked = 0 };
+    prophet_transport t = { .ctx = &l };
+    ph_sync_report rep;
+    char to[4200];
+    write_some(a, 2);
+    (void)publish(a, "d");
+    begin(&t);
+    (void)snprintf(to, sizeof to, "%s", place("clone"));
+    CHECK_OK(ph_sync_clone("lister://d", to, NULL, &rep, &err), &err);
+    CHECK_EQ_UINT(rep.changesets, 2);
+    CHECK_EQ_UINT(l.asked, 4); /* the root twice, manifest, segment */
+    ph_sync_report_clear(&rep);
+    end();
+    ph_replica_close(a);
+}
+
 /* Of one publisher. What the other has comes, and the reason is told. */
 TEST(a_file_that_a_host_cannot_read_keeps_no_other_from_coming)
 {
