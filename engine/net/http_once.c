@@ -362,6 +362,17 @@ static void drop_library(char *words)
     memcpy(words, what, n);
 }
 
+/* What stands before the last "@" of a proxy's URL, which libcurl repeats where it is none. */
+static void scrub_proxy(char *words)
+{
+    char *at = strrchr(words, '@'), *quote = strchr(words, '\'');
+    if (!at || !quote || quote > at || !strstr(words, "proxy"))
+        return;
+    char *slashes = strstr(quote, "://");
+    char *from = slashes && slashes < at ? slashes + 3 : quote + 1;
+    memset(from, '*', (size_t)(at - from));
+}
+
 /* libcurl's own words, as one of ours: printable, without a capital, the same each time. */
 static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_error *err)
 {
@@ -382,6 +393,7 @@ static prophet_code explain(ph_http *h, CURLcode code, http_call *c, prophet_err
     drop_time(words);
     drop_library(words);
     http_scrub(words, h->options.token); /* of a redirect: the host it names */
+    scrub_proxy(words);
     c->temporary = v && v->temporary;
     prophet_code rc = ph_fail(err, v ? v->to : PROPHET_ENETWORK, "%s", words);
     if (v && v->hint)

@@ -24,11 +24,18 @@ function remote_mt.__newindex(remote, name)
     hint = ("assign all of it: db.remotes.%s = { url = \"..\" }"):format(remote[REMOTE].name) }
 end
 
+-- A proxy's URL may hold a user and a password.
+local function without_user(url)
+  local scheme, rest = url:match "^(%a[%w+.-]*://)(.*)$"
+  return (scheme or "") .. (rest or url):gsub("^.*@", "")
+end
+
 -- What may be seen: whether there is a token, not which.
 local function public(r)
   local out = {}
   for _, name in ipairs(shown) do out[name] = r[name] end
   out.url = r.place
+  out.proxy = r.proxy and without_user(r.proxy)
   out.token = r.token and true or nil
   return out
 end

@@ -89,7 +89,8 @@ describe("remotes", function()
   end)
 
   it("keep secrets in a file of their owner, which is never shown or replicated", function()
-    bob.remotes.web = { url = "https://example.org/bugs?key=" .. SECRET, token = SECRET }
+    bob.remotes.web = { url = "https://example.org/bugs?key=" .. SECRET, token = SECRET, proxy = "http://ann:" .. SECRET .. "@proxy.invalid:1" }
+    assert.truthy(run("remote", "show", "web").out:find("proxy http://proxy.invalid:1", 1, true))
     assert.equal("600", mode_of(bob.path .. "/remotes"))
     assert.is_nil(tostring(bob.remotes.web):find(SECRET, 1, true))
     assert.is_nil(tostring(bob.remotes):find(SECRET, 1, true))

@@ -304,6 +304,13 @@ TEST(no_message_holds_the_token)
     CHECK(!strstr(err.message, "s3cret"));
     CHECK(get(at("redirect/302?http://s3cret-token.invalid/"), &o, &r, &b) < 0);
     CHECK(!strstr(err.message, "s3cret"));
+    o.proxy = "http://ann:s3cret word@127.0.0.1:1";
+    CHECK(get("http://127.0.0.1:1/x", &o, &r, &b) < 0);
+    CHECK(!strstr(err.message, "s3cret"));
+    o.proxy = "odd://ann:s3cret@127.0.0.1:1";
+    CHECK(get("http://127.0.0.1:1/x", &o, &r, &b) < 0);
+    CHECK(!strstr(err.message, "s3cret"));
+    o.proxy = NULL;
     o.token = "two\r\nX-Evil: 1";
     ph_http *h;
     CHECK_CODE(ph_http_open(&o, &h, &err), PROPHET_EUSAGE, &err);
