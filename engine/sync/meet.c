@@ -2,10 +2,14 @@
  * it says something new:
  *
  *   {"path": text, "seen": time, "heads": bytes, "beyond": bytes, "digest": bytes32}
+ *   {"path": text, "seen": time, "digest": bytes32, "version": int}
  *
  * path is the place where it was met (a URL without secrets, or a directory), heads the ids of its chains' heads that are known here, 32 bytes each, beyond
- * those that are not: replica 32, seq 8, id 32 bytes each. Depots have notes of their own (depot_note.c). Called by local.c, live.c, visits.c, base.c and peers.c. */
+ * those that are not: replica 32, seq 8, id 32 bytes each. version: it had what is here up to that one, and nothing else; so the note of each exchange does
+ * not grow with the number of writers. Depots have notes of their own (depot_note.c). Called by local.c, live.c, visits.c, base.c and peers.c. */
 #include "sync/meet_impl.h"
+#include "sync/pick_impl.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PEER_KEY = 5 + 64, PEER_NAME = PEER_KEY + 1 + 16 };
@@ -90,44 +94,71 @@ static void put_bytes(ph_buf *out, const char *name, prophet_slice bytes)
     ph_put_bytes(out, bytes);
 }
 
-/* *news: the old note does not say this. */
-static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name, int64_t now,
-                             ph_buf *out, prophet_error *err)
+static prophet_code is_equal(ph_view *v, const sync_meeting *m, bool *yes, prophet_error *err)
 {
-    ph_buf heads = PH_BUF_INIT, beyond = PH_BUF_INIT;
+    uint8_t own[32];
+    prophet_code rc = ph_view_digest(v, own, err);
+    *yes = rc >= 0 && memcmp(own, m->digest, sizeof own) == 0;
+    return rc;
+}
+
+/* The heads it has: those that are here, and others. */
+static prophet_code sort_out(ph_view *v, const sync_meeting *m, ph_buf *heads, ph_buf *beyond,
+                             prophet_error *err)
+{
     prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < m->count + m->more_count && rc >= 0; i++) {
         const ph_chain_head *h = i < m->count ? &m->has[i] : &m->more[i - m->count];
         uint64_t version;
         if ((rc = ph_view_version_of(v, &h->id, &version, err)) == PROPHET_OK) {
-            ph_buf_put(&heads, h->id.b, 32);
+            ph_buf_put(heads, h->id.b, 32);
         } else if (rc == PROPHET_DONE) {
-            ph_buf_put(&beyond, h->replica.b, 32);
-            ph_buf_u64be(&beyond, h->seq);
-            ph_buf_put(&beyond, h->id.b, 32);
+            ph_buf_put(beyond, h->replica.b, 32);
+            ph_buf_u64be(beyond, h->seq);
+            ph_buf_put(beyond, h->id.b, 32);
         }
     }
+    return rc < 0 ? rc : heads->failed || beyond->failed ? ph_nomem(err) : PROPHET_OK;
+}
+
+static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name, int64_t now,
+                             ph_buf *out, prophet_error *err)
+{
+    ph_buf heads = PH_BUF_INIT, beyond = PH_BUF_INIT;
+    bool equal;
+    prophet_code rc = sort_out(v, m, &heads, &beyond, err);
+    if (rc < 0 || (rc = is_equal(v, m, &equal, err)) < 0)
+        goto done;
+    equal = equal && beyond.len == 0;
     ph_put_map(out, beyond.len ? 5 : 4);
     ph_put_text(out, ph_slice_str("path"));
     ph_put_text(out, ph_slice_str(name));
     ph_put_text(out, ph_slice_str("seen"));
     ph_put_time(out, now);
-    put_bytes(out, "heads", ph_buf_slice(&heads));
+    if (!equal)
+        put_bytes(out, "heads", ph_buf_slice(&heads));
     if (beyond.len)
         put_bytes(out, "beyond", ph_buf_slice(&beyond));
     put_bytes(out, "digest", ph_slice(m->digest, 32));
-    out->failed = out->failed || heads.failed || beyond.failed;
+    if (equal) {
+        ph_put_text(out, ph_slice_str("version"));
+        ph_put_uint(out, v->state.version);
+    }
+    rc = out->failed ? ph_nomem(err) : PROPHET_OK;
+
+done:
     ph_buf_clear(&heads);
     ph_buf_clear(&beyond);
-    return rc < 0 ? rc : out->failed ? ph_nomem(err) : PROPHET_OK;
+    return rc;
 }
 
-/* The time alone is no news. */
+/* The time alone is no news; nor what is here beyond a version, where the peer has what it had. */
 static bool says_more(prophet_slice old, prophet_slice new)
 {
-    static const char *const members[] = { "path", "heads", "beyond", "digest" };
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        ph_item a, b;
+    static const char *const members[] = { "path", "digest", "beyond", "heads" };
+    ph_item a, b;
+    size_t count = sizeof members / sizeof *members - sync_member(old, "version", &a);
+    for (size_t i = 0; i < count; i++) {
         bool had = sync_member(old, members[i], &a), has = sync_member(new, members[i], &b);
         if (had != has || (had && !ph_slice_eq(a.s, b.s)))
             return true;
@@ -264,7 +295,30 @@ prophet_code sync_each_note(ph_view *v, const char *kind, sync_note_fn fn, void 
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+prophet_code sync_note_heads(ph_view *v, prophet_slice note, ph_arena *a, prophet_slice *out,
+                             prophet_error *err)
+{
+    char since[24];
+    ph_item item;
+    ph_id *ids;
+    size_t count;
+    bool ok = true;
+    if (sync_member(note, "heads", &item) && item.kind == PH_BYTES) {
+        *out = ph_arena_copy(a, item.s, &ok);
+        return ok ? PROPHET_OK : ph_nomem(err);
+    }
+    if (!sync_member(note, "version", &item) || item.kind != PH_INT || item.i < 0 ||
+        (uint64_t)item.i > v->state.version)
+        return PROPHET_DONE;
+    (void)snprintf(since, sizeof since, "%lld", (long long)item.i);
+    prophet_code rc = sync_base_of(v, since, a, &ids, &count, err);
+    if (rc >= 0)
+        *out = ph_slice(ids, count * sizeof *ids);
+    return rc;
+}
+
 typedef struct recall {
+    ph_view *v;       /* NULL: the heads are not asked for */
     const char *name; /* of the place */
     ph_arena *a;
     prophet_slice heads;
@@ -277,23 +331,24 @@ static prophet_code recall_one(void *ctx, prophet_slice name, prophet_slice note
                                prophet_error *err)
 {
     recall *r = ctx;
-    ph_item path, ids;
+    ph_item path;
     int64_t written = sync_written_at(note);
-    bool ok = true;
-    if (!sync_member(note, "path", &path) || !sync_member(note, "heads", &ids) ||
-        !is_place(path.s, r->name) || (r->found && written < r->written))
-        return PROPHET_OK;              /* of another place, or of who was there before */
+    prophet_code rc = PROPHET_OK;
+    if (!sync_member(note, "path", &path) || !is_place(path.s, r->name) ||
+        (r->found && written < r->written))
+        return PROPHET_OK; /* of another place, or of who was there before */
+    if (r->v && (rc = sync_note_heads(r->v, note, r->a, &r->heads, err)) != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
     (void)sync_peer_of(name, &r->peer); /* of a depot: nobody */
-    r->heads = ph_arena_copy(r->a, ids.s, &ok);
     r->written = written;
     r->found = true;
-    return ok ? PROPHET_OK : ph_nomem(err);
+    return PROPHET_OK;
 }
 
 prophet_code sync_recall(ph_view *v, const char *place, prophet_slice *heads, prophet_error *err)
 {
     char name[PH_PATH_MAX];
-    recall r = { .name = name, .a = &v->arena };
+    recall r = { .v = v, .name = name, .a = &v->arena };
     sync_place_name(place, name);
     prophet_code rc = sync_each_note(v, NOTE_PEER, recall_one, &r, err);
     if (rc >= 0 && !r.found)

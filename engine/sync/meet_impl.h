@@ -17,6 +17,9 @@ prophet_code sync_each_note(ph_view *v, const char *kind, sync_note_fn fn, void 
                             prophet_error *err);
 bool sync_peer_of(prophet_slice name, ph_id *out); /* whose note it is; false: a depot's */
 int64_t sync_written_at(prophet_slice note);       /* 0: it does not say */
+/* The heads of chains that a note tells, 32 bytes each; in the arena. PROPHET_DONE: it tells none that could be read. */
+prophet_code sync_note_heads(ph_view *v, prophet_slice note, ph_arena *a, prophet_slice *out,
+                             prophet_error *err);
 /* The heads beyond what was here, in the note of a peer at a place: rows of NOTE_ROW bytes. PROPHET_DONE: there is no such note. */
 prophet_code sync_beyond_of(ph_view *v, const ph_id *peer, const char *place, prophet_slice *out,
                             prophet_error *err);

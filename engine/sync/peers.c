@@ -134,12 +134,14 @@ static prophet_code add_note(void *ctx, prophet_slice name, prophet_slice note, 
     listing *l = ctx;
     ph_sync_known k = { .met = true };
     prophet_slice beyond = ph_slice(NULL, 0);
-    ph_item path, heads, more;
+    ph_item path, more;
+    prophet_slice heads;
     char place[PH_PATH_MAX];
     prophet_code rc;
-    if (!sync_member(note, "path", &path) || !sync_member(note, "heads", &heads) ||
-        path.kind != PH_TEXT || path.s.len >= sizeof place || heads.kind != PH_BYTES)
+    if (!sync_member(note, "path", &path) || path.kind != PH_TEXT || path.s.len >= sizeof place)
         return PROPHET_OK; /* of a later version */
+    if ((rc = sync_note_heads(l->v, note, l->a, &heads, err)) != PROPHET_OK)
+        return rc < 0 ? rc : PROPHET_OK;
     memcpy(place, path.s.data, path.s.len);
     place[path.s.len] = 0;
     char real[PH_PATH_MAX];
@@ -153,7 +155,7 @@ static prophet_code add_note(void *ctx, prophet_slice name, prophet_slice note, 
         return ph_nomem(err);
     if (sync_member(note, "beyond", &more) && more.kind == PH_BYTES)
         beyond = more.s;
-    if ((rc = count_ahead(l->v, heads.s, beyond, &k.ahead, err)) < 0 ||
+    if ((rc = count_ahead(l->v, heads, beyond, &k.ahead, err)) < 0 ||
         (rc = count_behind(l->v, beyond, &k.behind, err)) < 0)
         return rc;
     k.seen = sync_seen_at(l->seen, real);

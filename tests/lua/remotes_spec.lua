@@ -436,6 +436,34 @@ describe("peers", function()
     assert.truthy(p.last_seen >= seen)
   end)
 
+  -- What an exchange costs follows what is new, and not how many have ever written.
+  it("are remembered in a few bytes, however many have written", function()
+    for i = 1, 60 do
+      local other <close> = prophet.clone(ann.path, place.path("writer" .. i), { durability = "relaxed" })
+      other.types.ticket:create { summary = "by another" }
+      other:push(ann.path)
+    end
+    bob:pull(ann.path)
+    local function grows(fn)
+      local before = bob:stats()
+      fn()
+      local after = bob:stats()
+      return (after.log_bytes - after.log_unused) - (before.log_bytes - before.log_unused)
+    end
+    ann.types.ticket:create { summary = "ann's" }
+    local bytes = grows(function() bob:pull(ann.path) end)
+    assert.truthy(bytes < 1000, bytes)
+    bytes = grows(function()
+      bob.types.ticket:create { summary = "bob's" }
+      bob:sync(ann.path)
+    end)
+    assert.truthy(bytes < 1500, bytes)
+    bob.types.ticket:create { summary = "bob's second" }
+    local p = list(bob:peers())[1]
+    assert.same({ "origin", 1, 0 }, { p.name, p.ahead, p.behind })
+    assert.equal(1, bob:bundle(place.path "since.prophet-bundle", { since = "origin" }).changesets)
+  end)
+
   -- Anybody may claim to be anybody: that must not fill the log.
   it("that nobody knows are kept up to a hundred", function()
     local server <close> = ann:serve { listen = "127.0.0.1:0", background = true }
