@@ -274,7 +274,8 @@ typedef struct prophet_options {
 #define PROPHET_OPTIONS_INIT { sizeof(prophet_options), false, false, PROPHET_FULL, PROPHET_LAZY, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, false }
 
 /* Opens the replica in the directory `path`; options NULL: all defaults. ENOTFOUND (no replica there, and not create), EBUSY, ECORRUPT, EVERSION,
- * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. */
+ * EREADONLY, EUSAGE. Replays or rebuilds its index when needed. Descriptors 0 to 2 that are closed are opened on /dev/null first, so that no file of the replica
+ * gets the number of a standard stream. */
 PROPHET_API prophet_code prophet_open(const char *path, const prophet_options *o, prophet_db **out, prophet_error *err);
 /* Makes `path` (must not exist: EEXISTS) a new replica with all that `source` has, and opens it. On failure nothing is left there.
  * report (NULL is fine): as prophet_pull. */

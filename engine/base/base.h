@@ -202,6 +202,9 @@ prophet_code ph_dir_remove(const char *path, prophet_error *err);  /* recursivel
 /* PH_DEV builds: the nth write or sync from now on fails with errno `sys` (0: none). Used by tests/fault. */
 void         ph_file_fail_at(uint64_t nth, int sys);
 bool         ph_path_exists(const char *path);
+/* Standard streams that are closed become /dev/null, the wrong way round: reading and writing fail as before, and no file that is opened
+ * later gets their number, where whatever is printed would be written into it. */
+void         ph_std_hold(void);
 /* "dir/name" into a buffer of the caller; EUSAGE if it does not fit. */
 prophet_code ph_path_join(char *out, size_t size, const char *dir, const char *name, prophet_error *err);
 #define PH_PATH_MAX 4096

@@ -324,6 +324,17 @@ prophet_code ph_dir_remove(const char *path, prophet_error *err)
     return sys ? ph_fail_sys(err, sys, "remove %s", name) : PROPHET_OK;
 }
 
+/* ---- standard streams ------------------------------------------------------------------------------ */
+
+void ph_std_hold(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == STDIN_FILENO
+                                        ? O_WRONLY
+                                        : O_RDONLY); /* gets the number fd: the least */
+}
+
 /* ---- paths --------------------------------------------------------------------------------------- */
 
 bool ph_path_exists(const char *path)

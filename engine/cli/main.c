@@ -253,6 +253,7 @@ static bool find_lua(char **args, int count)
 
 int main(int argc, char **argv)
 {
+    ph_std_hold();
     if (argc > 0 && ends_with(argv[0], "prophet-lua"))
         return run_lua(argv, argc);
     if (find_lua(argv, argc))

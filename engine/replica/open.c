@@ -181,6 +181,7 @@ prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_re
     prophet_code rc;
     if (!r)
         return ph_nomem(err);
+    ph_std_hold(); /* in a host, which may have closed them */
     if (o)
         r->options = *o;
     rc = ph_replica_set_user(r, o && o->user ? o->user : "", err);

@@ -102,6 +102,27 @@ describe("prophet-lua", function()
     interrupted [[local db = prophet.open("d", { create = true }) db:change(function() while true do db:version() end end)]]
   end)
 
+  it("leaves a database alone whose files would take the numbers of closed standard streams", function()
+    local words = cli.build .. "/prophet --db %s search note"
+    for _, streams in ipairs { ">&-", "<&- >&-", "<&- >&- 2>&-", "2>&-" } do
+      local at = dir .. "/d" .. #streams
+      assert.equal(0, run({ "-e", ([[local f = require "prophet.fields"
+        local db <close> = prophet.open(%q, { create = true })
+        db:define(f.record "note" { f.string "text" })
+        db:change(function() for i = 1, 500 do db.types.note:create { text = ("x"):rep(40) } end end)]]):format(at) }).status)
+      local function kept()
+        local said = cli.run(dir, "prophet", { "--db", at, "check" })
+        return cli.read(at .. "/log/00000001.log"), cli.read(at .. "/lock"):sub(1, 16), said.status, said.err
+      end
+      local log, lock, status, err = kept()
+      assert.same({ 0, "" }, { status, err })
+      os.execute(words:format(at) .. " " .. streams .. (streams:find "2" and "" or " 2>/dev/null"))
+      os.execute(("%s/prophet-lua --db %s -e 'local n = db:version() for i = 1, 500 do print((\"x\"):rep(40)) io.stderr:write \"complaint\" end' %s")
+        :format(cli.build, at, streams .. (streams:find "2" and "" or " 2>/dev/null")))
+      assert.same({ log, lock, 0, "" }, { kept() })
+    end
+  end)
+
   it("keeps limits", function()
     local loop = "while true do pcall(function() while true do end end) end"
     fails(8, "budget: 100000 instructions", { "--max-instructions", "100000", "-e", loop })
