@@ -200,6 +200,13 @@ describe("the command line", function()
     assert.equal("#1\n", ok("search", "ticket", "--sort", "summary", "--limit", "1", "--format", "#{n}"))
     assert.equal("", fails(1, "search", "ticket", "status=closed").out)
 
+    local before = ok("digest")
+    assert.truthy(fails(2, "create", "ticket", "summary=Third", "--format", "{n").err:find("without its }", 1, true))
+    assert.truthy(fails(3, "create", "ticket", "summary=Third", "--format", "{nmae}").err:find('no field "nmae"', 1, true))
+    assert.truthy(fails(3, "update", "#2", "summary=Third", "--format", "{nmae}").err:find('no field "nmae"', 1, true))
+    assert.equal("", fails(3, "delete", "#2", "#99").out)
+    assert.equal(before, ok("digest"))
+
     ok("delete", "#2")
     assert.equal("1\n", ok("search", "ticket", "--count"))
     local history = ok("history", "#1")

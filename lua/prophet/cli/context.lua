@@ -27,6 +27,7 @@ local M = {}
 function M.new(command, options, args, streams)
   return setmetatable({
     command = command, options = options, args = args, prophet = require "prophet",
+    template = options.format and format.parse(options.format) or nil, -- one that is none is told before anything is written
     stdout = streams.stdout, stderr = streams.stderr, stdin = streams.stdin, getenv = streams.getenv,
   }, Context)
 end
@@ -209,7 +210,6 @@ function Context:result(value, text, get)
   end
   if self.options.format then
     if not get and type(value) == "function" then value = value() end
-    self.template = self.template or format.parse(self.options.format)
     if get then return self:print(format.render(self.template, get)) end
     self.filled = self.filled or {}
     return self:print(format.render(self.template, function(name)
@@ -220,6 +220,12 @@ function Context:result(value, text, get)
   end
   if type(text) == "function" then text = text() end
   if text then self:print(text) end
+end
+
+--- Inside a change, of what it makes: a name that --format has and the record has not is told before it is written.
+---@param get fun(name: string): any
+function Context:try_format(get)
+  if self.template and not self.options.json then format.render(self.template, get) end
 end
 
 --- What a dry run, or a command without a result of its own, has to say: an object with --json, with the command's arguments in it; else a remark.

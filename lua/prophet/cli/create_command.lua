@@ -21,7 +21,6 @@ return {
       if fields[name] ~= nil then e.raise { code = "usage", message = ("field %q is given twice"):format(name), field = name } end
       fields[name] = by_name[name] and values.read(text, by_name[name], ctx, db) or text
     end
-    local record = ctx:change(db, ctx.options.message, function() return type:create(fields) end)
-    records.line(ctx, record, "create")
+    records.write(ctx, db, "create", function() return type:create(fields) end)
   end,
 }

@@ -8,14 +8,18 @@ return {
   options = { { name = "message", short = "m", value = "TEXT", doc = "why" } },
   run = function(ctx)
     local db = ctx:open()
+    local deleted = {} -- told when all are: one that is not there leaves the others, too
     ctx:change(db, ctx.options.message, function()
-      for _, name in ipairs(ctx.args) do
+      for i, name in ipairs(ctx.args) do
         local record = lookup.record(db, nil, name)
-        local line = tostring(record)
+        deleted[i] = { record, tostring(record) }
         record:delete()
-        ctx:told({ type = record.type, record = record.id, n = record.n, deleted = true },
-          (ctx.options.dry_run and "would delete " or "deleted ") .. line)
       end
     end)
+    for _, pair in ipairs(deleted) do
+      local record, line = table.unpack(pair)
+      ctx:told({ type = record.type, record = record.id, n = record.n, deleted = true },
+        (ctx.options.dry_run and "would delete " or "deleted ") .. line)
+    end
   end,
 }

@@ -26,6 +26,19 @@ function M.getter(record)
   end
 end
 
+--- Makes or changes a record in one change, and shows it in one line; what cannot be shown as --format wants it is not written.
+---@param ctx table
+---@param db table
+---@param verb string  what is done to it
+---@param write fun(): table  gives the record
+function M.write(ctx, db, verb, write)
+  M.line(ctx, ctx:change(db, ctx.options.message, function()
+    local record = write()
+    ctx:try_format(M.getter(record))
+    return record
+  end), verb)
+end
+
 --- One line of a record: as its type's summary says.
 ---@param ctx table
 ---@param record table

@@ -38,12 +38,11 @@ return {
   },
   run = function(ctx)
     local db = ctx:open()
-    local record = ctx:change(db, ctx.options.message, function()
+    records.write(ctx, db, "update", function()
       local now = lookup.record(db, nil, ctx.args[1])
       local by_name = values.fields(db.types[now.type])
       for i = 2, #ctx.args do now = apply(now, ctx, db, by_name, ctx.args[i]) end
       return now
     end)
-    records.line(ctx, record, "update")
   end,
 }
