@@ -5,7 +5,7 @@ local plain = require "prophet.cli.conflict_plain"
 
 return {
   name = "conflicts", past = true, summary = "what replicas disagree about",
-  about = "Ends with 1 when there is none, and with 5 when there are open ones and --strict is given.",
+  about = "Ends with 1 when there is none. With --strict it ends with 5 when there are open ones, else with 0.",
   options = {
     { name = "type", value = "TYPE", doc = "of records of this type" },
     { name = "status", value = "STATUS", choices = { "open", "closed" }, doc = "open (as without it) or closed" },

@@ -3,9 +3,9 @@
 local settle = require "prophet.cli.settle"
 
 return {
-  name = "resolve", args = "CONFLICT VALUE", min = 2, max = 2, summary = "end a conflict by writing a value",
+  name = "resolve", args = "CONFLICT VALUE", min = 1, max = 2, summary = "end a conflict by writing a value",
   about = settle.about,
-  options = { { name = "unset", doc = "VALUE is not looked at: the field shall be empty" } },
+  options = { { name = "unset", doc = "without VALUE: the field shall be empty" } },
   run = function(ctx)
     return settle.run(ctx, "write", function(c, value) c:resolve(value) end)
   end,

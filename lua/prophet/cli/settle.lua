@@ -1,5 +1,6 @@
 --- settle: what vote and resolve have in common: a conflict and a value for it.
 
+local e = require "prophet.error"
 local lookup = require "prophet.cli.lookup"
 local plain = require "prophet.cli.conflict_plain"
 local values = require "prophet.cli.values"
@@ -13,8 +14,12 @@ alive and dead.]]
 
 local function value_of(ctx, db, c, text)
   if ctx.options.unset then return ctx.prophet.unset end
-  local number = math.tointeger(tonumber(text:match "^@(%d+)$"))
-  if number and c.candidates[number] then return c.candidates[number] end
+  local number = text:match "^@(%d+)$"
+  if number then
+    return c.candidates[math.tointeger(tonumber(number))] or e.raise { code = "usage", value = text,
+      message = ("there is no %s: %d candidates are shown"):format(text, #c.candidates),
+      hint = "prophet conflicts shows them; a script votes for a text that looks so" }
+  end
   if c.field == "life" then return text end
   local field = values.fields(db.types[c.type])[c.field]
   return field and values.read(text, field, ctx, db) or text
@@ -26,6 +31,10 @@ end
 ---@param act fun(c: table, value: any)
 function M.run(ctx, verb, act)
   local db = ctx:open()
+  if not ctx.args[2] and not ctx.options.unset then
+    e.raise { code = "usage", message = ("%s wants %s"):format(ctx.command.name, ctx.command.args),
+      hint = ("prophet %s %s"):format(ctx.command.name, ctx.command.args) }
+  end
   local c = lookup.conflict(db, ctx.args[1])
   local value = value_of(ctx, db, c, ctx.args[2])
   ctx:change(db, nil, function() act(c, value) end)
