@@ -53,7 +53,7 @@ static void put_steps(api_map *m, const ph_record_step *step)
     for (size_t i = 0; i < step->step_count; i++) {
         const ph_field_step *s = &step->steps[i];
         api_map f = api_map_in(m->a);
-        if (s->field.len == 0 &&
+        if (s->field.len == 0 && step->action != PH_DELETE && /* a delete that lost is a step */
             (ph_slice_eq(s->before, s->after) || s->before.len == 0)) /* alive as before, or new */
             continue;
         if (is_mark(step, s))

@@ -13,10 +13,19 @@ local function short(v)
   return text
 end
 
--- What it was and what it is: of long texts the part that differs.
-local function both(old, new)
-  if type(old) ~= "string" or type(new) ~= "string" then return ("%s -> %s"):format(short(old), short(new)) end
-  return ("%q -> %q"):format(table.unpack(format.apart({ format.plain(old), format.plain(new) }, MOST)))
+-- Two values with something between them: of long texts the part that differs.
+local function both(old, new, between)
+  between = between or " -> "
+  if type(old) ~= "string" or type(new) ~= "string" then return short(old) .. between .. short(new) end
+  local texts = format.apart({ format.plain(old), format.plain(new) }, MOST)
+  return ("%q%s%q"):format(texts[1], between, texts[2])
+end
+
+-- Is another value shown than was written, beside others in conflict? Then old and new do not tell what was written.
+local function lost(step)
+  if step.op == "unset" then return step.new ~= nil end
+  if step.op ~= "set" or step.value == nil or step.value == step.new then return false end
+  return type(step.value) == "string" and type(step.new) == "string" or format.plain(step.value) ~= format.plain(step.new)
 end
 
 --- The first line of a changeset: its version, when, who, why.
@@ -37,6 +46,9 @@ function M.step(step)
   if step.op == "add" then return ("%s + %s"):format(name, short(step.value ~= nil and step.value or step.new)) end
   if step.op == "remove" then return ("%s - %s"):format(name, short(step.value ~= nil and step.value or step.old)) end
   if step.op == "incr" or step.op == "inc" then return ("%s by %s"):format(name, short(step.value ~= nil and step.value or step.new)) end
+  if lost(step) then
+    return ("%s: %s"):format(name, step.op == "set" and both(step.value, step.new, " written, shown ") or "unset, shown " .. short(step.new))
+  end
   if step.op == "unset" then return ("%s unset, was %s"):format(name, short(step.old)) end
   if step.old == nil then return ("%s: %s"):format(name, short(step.new)) end
   return ("%s: %s"):format(name, both(step.old, step.new))

@@ -316,4 +316,20 @@ describe("a record", function()
     assert.equal(db.replica, blame.status.replica)
     assert.equal(steps[1].id, blame.summary.changeset)
   end)
+
+  it("has in its history what was written and lost", function()
+    local t = ticket:create { summary = "x", status = "new", body = "b", steps = { "a" } }
+    local other = place.clone(db, "bob")
+    other.types.ticket:must(t.id):set { status = "closed", body = "theirs", steps = { "z" } }
+    t = t:set { status = "new" }:set { cost = 1 }:set { status = "open", body = "ours", steps = { "b" } }
+    other.types.ticket:must(t.id):delete()
+    for _ = 1, 3 do t = t:set { cost = (t.cost or 0) + 1.5 } end
+    db:pull(place.path "bob")
+    local text = ""
+    for v in ticket:must(t.id):history() do text = text .. tostring(v) .. "\n" end
+    for _, line in ipairs { [[status: "closed" written, shown "open"]], [[body: "theirs" written, shown "ours"]], "steps: z written, shown b",
+      [[record: "dead" written, shown "alive"]] } do
+      assert.truthy(text:find(line, 1, true), text)
+    end
+  end)
 end)
