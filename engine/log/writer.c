@@ -21,7 +21,9 @@ static void be_polite(ph_log *log)
 
 static prophet_code busy(const ph_log *log, prophet_error *err)
 {
-    prophet_code rc = ph_fail(err, PROPHET_EBUSY, "another process is writing to %s", log->dir);
+    prophet_code rc =
+        ph_fail(err, PROPHET_EBUSY,
+                "another process, or another handle of this one, is writing to %s", log->dir);
 
     ph_hint(err, "wait for it, or end it: its lock goes with it, and what it had not committed");
     return rc;

@@ -97,6 +97,8 @@ static prophet_value read_table(reading *r, int idx, int kind)
     } else {
         if (main == SCRIPT_LIST || main == SCRIPT_SET)
             refuse(r, "write { a, b }", "a table with keys is no list", "");
+        if (length == keys && length > 0)
+            refuse(r, "write { x = a }", "a list where a map belongs", "");
         if (length > 0)
             refuse(r, "either { a, b } or { x = a, y = b }",
                    "a table that is neither a plain list nor a map", "");
@@ -152,6 +154,9 @@ static prophet_value read_text(reading *r, int idx, int kind)
 
 static prophet_value read_number(reading *r, int idx, int kind)
 {
+    if ((kind & 0xff) == SCRIPT_TIME_K)
+        refuse(r, "write \"2026-01-31T10:00:00Z\", or prophet.time(milliseconds)",
+               "a number where a time belongs", "");
     if ((kind & 0xff) == SCRIPT_FLOAT)
         return prophet_float(lua_tonumber(r->L, idx));
     if (lua_isinteger(r->L, idx))

@@ -38,6 +38,10 @@ function mt.__index(db, name)
   if method then return method end
   local property = properties[name]
   if property then return property(state_of(db)) end
+  local known = rawget(db, STATE) and properties.types(rawget(db, STATE))
+  if known and type(name) == "string" and e.try(function() return known[name] end) then
+    e.raise { code = "usage", message = ("a database has no %q"):format(name), value = name, hint = ("types are in db.types: db.types.%s"):format(name) }
+  end
   return strict.unknown("a database", name, { methods, properties })
 end
 

@@ -182,6 +182,7 @@ end
 return setmetatable(M, {
   __index = function(_, kind)
     e.raise { code = "schema", value = kind, message = ("no field kind %q"):format(tostring(kind)),
-      hint = e.suggest(tostring(kind), options.kinds) }
+      hint = e.closest(tostring(kind), options.kinds) and e.suggest(tostring(kind), options.kinds)
+        or "there are: " .. table.concat(options.kinds, ", ") }
   end,
 })

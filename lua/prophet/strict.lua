@@ -65,7 +65,7 @@ local function guarded(fn, call, most, taken, hint)
     if select("#", ...) > most then
       local stray = select(most + 1, ...)
       if stray ~= nil then
-        e.raise { code = "usage", message = ("%s takes %s, and there is %s too many"):format(call, taken, shown(stray)), hint = hint }
+        e.raise { code = "usage", message = ("%s takes %s: %s is too many"):format(call, taken, shown(stray)), hint = hint }
       end
     end
     return fn(...)

@@ -20,7 +20,7 @@ TEST(one_writer_at_a_time_and_the_wait_ends)
     start = ph_monotonic_us();
     CHECK_CODE(ph_log_lock(b, 30, &err), PROPHET_EBUSY, &err);
     CHECK(ph_monotonic_us() - start >= 30000);
-    CHECK_HAS(err.message, "another process is writing");
+    CHECK_HAS(err.message, "another process, or another handle of this one, is writing");
     ph_log_unlock(a);
     CHECK_OK(ph_log_lock(b, 0, &err), &err);
     ph_log_close(b); /* closing lets go */
