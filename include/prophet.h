@@ -2,7 +2,8 @@
  *
  * Every call that can fail takes `err` last (NULL is fine) and returns a code: 0 done, > 0 a normal
  * outcome without a value, < 0 failed and *out untouched. `T **out` is yours to free; `const T *`
- * is borrowed. Handles belong to one thread at a time. */
+ * is borrowed. Handles belong to one thread at a time. A function of yours that is called back fills the err it is given, where it fails;
+ * that may be NULL, if you gave NULL to the call it runs in. */
 #ifndef PROPHET_H
 #define PROPHET_H
 #include <stdbool.h>
@@ -286,7 +287,8 @@ PROPHET_API void prophet_close(prophet_db *db);
 /* What a person should be told about this open ("this directory is a copy: .."), or "". Lives as long as db. */
 PROPHET_API const char *prophet_notice(const prophet_db *db);
 PROPHET_API prophet_code prophet_set_user(prophet_db *db, const char *user, prophet_error *err);
-/* The one call allowed from another thread (also from a signal handler): what the handle is doing now, or does next if nothing, ends soon with EINTERRUPTED. */
+/* The one call allowed from another thread (also from a signal handler): what the handle is doing now, or does next if nothing, ends soon with EINTERRUPTED;
+ * what is done in a moment may still end well, and leaves it to what comes next. */
 PROPHET_API void prophet_interrupt(prophet_db *db);
 
 /* ---- upkeep ------------------------------------------------------------------------------------- */
@@ -337,7 +339,7 @@ PROPHET_API prophet_code prophet_natural_id(prophet_db *db, const char *type, co
 /* One change at a time a handle; while it is open, everything read through the handle sees what it wrote. It holds the write lock: no
  * network, no waiting for people inside. EREADONLY, EBUSY, EFULL, EFORKED; EUSAGE: one is open already. message NULL: none. */
 PROPHET_API prophet_code prophet_txn_begin(prophet_db *db, const char *message, prophet_txn **out, prophet_error *err);
-/* Writes one changeset and ends the change, whatever is returned. PROPHET_DONE: there was nothing to write. id, version may be NULL.
+/* Writes one changeset and ends the change, whatever is returned. PROPHET_DONE: there was nothing to write. EUSAGE: a savepoint is open; nothing is written. id, version may be NULL.
  * EIO with "unknown" in its message: the disk failed so that nobody can tell whether it was written. */
 PROPHET_API prophet_code prophet_txn_commit(prophet_txn *t, prophet_hash *id, uint64_t *version, prophet_error *err);
 PROPHET_API void prophet_txn_abort(prophet_txn *t); /* NULL is fine */
@@ -385,7 +387,7 @@ PROPHET_API prophet_code prophet_txn_restore(prophet_txn *t, const char *type, c
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
-/* Between begin and end (they nest) all reads of the handle see one snapshot. Not inside a change. Do not wait for anything meanwhile. */
+/* Between begin and end (they nest) all reads of the handle see one snapshot, but those of a change that is made meanwhile. Not inside a change. Do not wait for anything meanwhile. */
 PROPHET_API prophet_code prophet_view_begin(prophet_db *db, prophet_error *err);
 PROPHET_API void prophet_view_end(prophet_db *db);
 
