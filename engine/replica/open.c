@@ -153,6 +153,16 @@ static prophet_code open_readonly(ph_replica *r, prophet_error *err)
     return ph_index_open(r, false, err);
 }
 
+bool ph_replica_hint(const char *dir, prophet_error *err)
+{
+    char inner[PH_PATH_MAX], log[PH_PATH_MAX];
+    if (ph_path_join(inner, sizeof inner, dir, ".prophet", NULL) < 0 ||
+        ph_path_join(log, sizeof log, inner, "log", NULL) < 0 || !ph_path_exists(log))
+        return false;
+    ph_hint(err, "%s is one", inner);
+    return true;
+}
+
 static prophet_code start_up(ph_replica *r, const char *dir, prophet_error *err)
 {
     char log[PH_PATH_MAX];
@@ -163,7 +173,8 @@ static prophet_code start_up(ph_replica *r, const char *dir, prophet_error *err)
         if (errno != ENOENT && errno != ENOTDIR) /* it may well be one */
             return ph_fail_sys(err, errno, "open %s", dir);
         rc = ph_fail(err, PROPHET_ENOTFOUND, "%s is not a replica", dir);
-        ph_hint(err, "make one with create = true, prophet init or prophet clone");
+        if (!ph_replica_hint(dir, err))
+            ph_hint(err, "make one with create = true, prophet init or prophet clone");
         return rc;
     }
     if (!(r->path = ph_strdup(dir)))

@@ -21,6 +21,8 @@ typedef struct ph_replica_options {
 
 /* Makes DIR (must not exist) with a new key. database NULL: a new database. Everything is synced. */
 prophet_code ph_replica_create(const char *dir, const ph_uuid *database, prophet_error *err);
+/* Hints at the replica in DIR/.prophet, for who named the directory above it; false: there is none. */
+bool ph_replica_hint(const char *dir, prophet_error *err);
 /* ENOTFOUND, EBUSY, ECORRUPT, EVERSION, EREADONLY. Rebuilds or replays the index when it has to. */
 prophet_code ph_replica_open(const char *dir, const ph_replica_options *o, ph_replica **out,
                              prophet_error *err);

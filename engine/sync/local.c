@@ -15,9 +15,11 @@ prophet_code sync_open(const char *dir, bool write, ph_replica **out, prophet_er
     if (!ph_path_exists(log)) {
         rc = ph_fail(err, PROPHET_ENOTFOUND, "%s %s", dir,
                      ph_path_exists(dir) ? "is no replica" : "does not exist");
-        ph_hint(err, "the other side is the directory of a replica or of a depot (publish makes "
-                     "one), a bundle, a URL, "
-                     "or the name of a remote");
+        if (!ph_replica_hint(dir, err))
+            ph_hint(err,
+                    "the other side is the directory of a replica or of a depot (publish makes "
+                    "one), a bundle, a URL, "
+                    "or the name of a remote");
         return rc;
     }
     bool writable = access(dir, W_OK) == 0 && access(log, W_OK) == 0;

@@ -49,6 +49,8 @@ describe("among wrong places", function()
   before_each(function()
     dir = cli.scratch()
     prophet "init a"
+    shell "mkdir project"
+    prophet "init project/.prophet"
     shell "mkdir empty other && echo hello >file && echo x >other/x && ln -s nowhere dangling && ln -s loop loop && ln -s a link && ln -s file filelink"
     cli.write(dir .. "/letter", "dear ann, this is a letter and no bundle")
     prophet "--db a settings colours red"
@@ -65,6 +67,8 @@ describe("among wrong places", function()
       { 3, "clone nowhere x", "nowhere does not exist", found }, { 3, "clone dangling x", "dangling does not exist", found },
       { 3, "clone loop x", "loop does not exist", found }, { 3, "clone empty x", "empty is no replica", found },
       { 3, "clone other x", "other is no replica", found }, { 3, "clone . x", ". is no replica", found },
+      { 3, "clone project x", "project is no replica", "project/.prophet is one" },
+      { 3, "--db project info", "project is not a replica", "project/.prophet is one" },
       { 12, "clone file x", "file: it is cut short", "is it a bundle" }, { 12, "clone letter x", "letter: it does not begin", "is it a bundle" },
       { 12, "clone filelink x", "filelink", "is it a bundle" },
       { 4, "clone a --db b", "b exists already" },
