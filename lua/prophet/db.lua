@@ -109,20 +109,24 @@ local function set_up(handle, path, options)
   end
   if options.schemas then schema.load(s, options.schemas) end
   if options.resolvers then
-    for _, one in ipairs(resolvers.expand(options.resolvers)) do resolvers.add(s, one) end
+    for _, one in ipairs(options.resolvers) do resolvers.add(s, one) end
     if #s.resolvers > 0 and not s.readonly then s.asked = handle:poll() end
   end
   guard.handle = nil
   return db
 end
 
+-- The options, with schemas and resolvers read: what is wrong with them is told before a directory is made.
 local function open_options(what, options)
   options = strict.options(what, options, what == "clone" and clone_options or known_options)
-  local given = {}
+  local all, given = {}, {}
   for name, v in pairs(options) do
+    all[name] = v
     if name ~= "schemas" and name ~= "resolvers" then given[name] = v end
   end
-  return options, given
+  all.schemas = options.schemas and schema.gather(options.schemas)
+  all.resolvers = options.resolvers and resolvers.known(resolvers.expand(options.resolvers))
+  return all, given
 end
 
 local function check_path(path, what, hint)
@@ -205,7 +209,7 @@ end
 function methods.schema(db, name)
   local s = state_of(db)
   if type(name) == "string" and not name:find "[/.]" then return s.handle:schema(name) end
-  if name ~= nil then return schema.load(s, name) end
+  if name ~= nil then return schema.load(s, schema.gather(name)) end
   local all = {}
   for descriptor in s.handle:types() do all[descriptor.name] = descriptor end
   return all

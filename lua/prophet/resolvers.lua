@@ -52,6 +52,14 @@ local function source_of(what)
   e.raise { code = "not_found", message = ("no resolver %q"):format(what), value = what, hint = e.suggest(what, shipped_names()) }
 end
 
+--- Are they there, and resolvers? Needs no database yet.
+---@param list string[]  of expand
+---@return string[] list
+function M.known(list)
+  for _, one in ipairs(list) do core.resolver_load(source_of(one)) end
+  return list
+end
+
 --- Loads one resolver; replaces the one of that name. options.on: what it is for, in place of what it says itself.
 ---@param s table
 ---@param what string

@@ -172,11 +172,10 @@ function M.from_file(path, fn, ...)
   return inside(path, fn, ...)
 end
 
---- Loads the schema files of a directory, or a list of files, and defines their types in one change.
----@param s table
+--- Reads the schema files of a directory, or a list of files: record types, and the file of each. Needs no database yet.
 ---@param where string|string[]
----@return table[] record_types
-function M.load(s, where)
+---@return { all: table[], from: string[] }
+function M.gather(where)
   local all, from = {}, {}
   for _, path in ipairs(files_of(where)) do
     for _, record_type in ipairs(M.read(path)) do
@@ -184,6 +183,15 @@ function M.load(s, where)
       from[#all] = path
     end
   end
+  return { all = all, from = from }
+end
+
+--- Defines in one change what was gathered.
+---@param s table
+---@param gathered { all: table[], from: string[] }
+---@return table[] record_types
+function M.load(s, gathered)
+  local all, from = gathered.all, gathered.from
   local function define_all()
     for i, record_type in ipairs(all) do inside(from[i], M.define, s, record_type) end
   end

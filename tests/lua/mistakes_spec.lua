@@ -28,6 +28,17 @@ describe("a mistake in Lua", function()
     says("not_found", function() return prophet.open(place.path "other") end, "is not a replica", "create = true")
   end)
 
+  it("in a schema or a resolver makes no database and no clone", function()
+    cli.write(place.path "broken.lua", "return {")
+    local nope, broken = place.path "nope", place.path "broken.lua"
+    for _, given in ipairs { { schemas = nope }, { schemas = broken }, { resolvers = { "nope" } }, { resolvers = { broken } } } do
+      assert.is_false(pcall(prophet.clone, db.path, place.path "copy", given))
+      given.create = true
+      assert.is_false(pcall(prophet.open, place.path "copy", given))
+    end
+    assert.is_nil(core.path_kind(place.path "copy"))
+  end)
+
   it("names the field, the place and the way out", function()
     local all = ticket:find {}
     says("usage", function() return all:order "-tags" end, "tags orders nothing: it is a set field")
