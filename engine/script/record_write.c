@@ -90,8 +90,8 @@ static void refuse_stray(lua_State *L, const char *verb, const char *usage)
     const char *stray = lua_type(L, 4) == LUA_TNUMBER
                             ? luaL_tolstring(L, 4, NULL)
                             : lua_pushfstring(L, "a %s", luaL_typename(L, 4));
-    script_fail(L, PROPHET_EUSAGE, usage, "record:%s takes 2 arguments, and there is %s too many",
-                verb, stray);
+    script_fail(L, PROPHET_EUSAGE, usage, "record:%s takes 2 arguments: %s is too many", verb,
+                stray);
 }
 
 static bool forced(lua_State *L, int idx)

@@ -2,11 +2,11 @@
  * it says something new:
  *
  *   {"path": text, "seen": time, "heads": bytes, "beyond": bytes, "digest": bytes32}
- *   {"path": text, "seen": time, "digest": bytes32, "version": int}
+ *   {"last": bytes32, "path": text, "seen": time, "digest": bytes32, "version": int}
  *
  * path is the place where it was met (a URL without secrets, or a directory), heads the ids of its chains' heads that are known here, 32 bytes each, beyond
- * those that are not: replica 32, seq 8, id 32 bytes each. version: it had what is here up to that one, and nothing else; so the note of each exchange does
- * not grow with the number of writers. Depots have notes of their own (depot_note.c). Called by local.c, live.c, visits.c, base.c and peers.c. */
+ * those that are not: replica 32, seq 8, id 32 bytes each. version: it had what is here up to that one, whose id is
+ * last, and nothing else; so the note of each exchange does not grow with the number of writers. Depots have notes of their own (depot_note.c). Called by local.c, live.c, visits.c, base.c and peers.c. */
 #include "sync/meet_impl.h"
 #include "sync/pick_impl.h"
 #include <stdio.h>
@@ -121,16 +121,23 @@ static prophet_code sort_out(ph_view *v, const sync_meeting *m, ph_buf *heads, p
     return rc < 0 ? rc : heads->failed || beyond->failed ? ph_nomem(err) : PROPHET_OK;
 }
 
+/* The note as it would be written now. */
 static prophet_code describe(ph_view *v, const sync_meeting *m, const char *name, int64_t now,
                              ph_buf *out, prophet_error *err)
 {
     ph_buf heads = PH_BUF_INIT, beyond = PH_BUF_INIT;
+    ph_changeset_row last;
     bool equal;
     prophet_code rc = sort_out(v, m, &heads, &beyond, err);
     if (rc < 0 || (rc = is_equal(v, m, &equal, err)) < 0)
         goto done;
-    equal = equal && beyond.len == 0;
-    ph_put_map(out, beyond.len ? 5 : 4);
+    equal = equal && beyond.len == 0 && v->state.version > 0;
+    if (equal && (rc = ph_changesets_get(v->txn, v->state.version, &last, err)) < 0)
+        goto done;
+    equal = equal && rc == PROPHET_OK;
+    ph_put_map(out, equal || beyond.len ? 5 : 4);
+    if (equal)
+        put_bytes(out, "last", ph_slice(last.id.b, sizeof last.id.b));
     ph_put_text(out, ph_slice_str("path"));
     ph_put_text(out, ph_slice_str(name));
     ph_put_text(out, ph_slice_str("seen"));
@@ -299,7 +306,8 @@ prophet_code sync_note_heads(ph_view *v, prophet_slice note, ph_arena *a, prophe
                              prophet_error *err)
 {
     char since[24];
-    ph_item item;
+    ph_item item, last;
+    ph_changeset_row row;
     ph_id *ids;
     size_t count;
     bool ok = true;
@@ -307,11 +315,15 @@ prophet_code sync_note_heads(ph_view *v, prophet_slice note, ph_arena *a, prophe
         *out = ph_arena_copy(a, item.s, &ok);
         return ok ? PROPHET_OK : ph_nomem(err);
     }
-    if (!sync_member(note, "version", &item) || item.kind != PH_INT || item.i < 0 ||
+    if (!sync_member(note, "version", &item) || item.kind != PH_INT || item.i < 1 ||
         (uint64_t)item.i > v->state.version)
         return PROPHET_DONE;
+    prophet_code rc = ph_changesets_get(v->txn, (uint64_t)item.i, &row, err);
+    if (rc != PROPHET_OK || !sync_member(note, "last", &last) || last.s.len != sizeof row.id.b ||
+        memcmp(last.s.data, row.id.b, sizeof row.id.b) != 0)
+        return rc < 0 ? rc : PROPHET_DONE; /* versions are others since the log was damaged */
     (void)snprintf(since, sizeof since, "%lld", (long long)item.i);
-    prophet_code rc = sync_base_of(v, since, a, &ids, &count, err);
+    rc = sync_base_of(v, since, a, &ids, &count, err);
     if (rc >= 0)
         *out = ph_slice(ids, count * sizeof *ids);
     return rc;
