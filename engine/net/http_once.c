@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define HEADERS_MAX 65536u
+#define ANSWERS_MAX 32 /* status lines of one request: what a proxy says, "continue", the answer */
 #define WAKE_MS     500
 #define SLOWEST     64u /* bytes a second of an answer, over the time that nothing may move */
 
@@ -20,7 +21,7 @@ typedef struct turn {
     curl_off_t moved;  /* bytes, both ways */
     uint64_t slow_us;  /* since when it is watched whether an answer comes too slowly, */
     curl_off_t slow_down, slow_up; /* .. and what had moved then */
-    size_t header_bytes;
+    size_t header_bytes, answers;
     uint64_t sent;
     size_t message;
 } turn;
@@ -72,6 +73,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
         memcmp(line, "HTTP/", 5) == 0) { /* of a 100, of a proxy: what came before does not count */
         t->answered = true;
         t->slow_us = t->moved_us;
+        if (++t->answers > ANSWERS_MAX) { /* "continue", and "continue", .. */
+            t->rc = ph_fail(t->err, PROPHET_EREMOTE, "it says to go on, and never answers");
+            return 0;
+        }
         for (size_t i = 0; i < r->wanted_count; i++)
             r->wanted[i].value[0] = 0;
         t->c->after_s = 0;

@@ -187,6 +187,13 @@ class Hostile(BaseHTTPRequestHandler):
         except OSError:
             self.close_connection = True
 
+    def do_continues(self, name, n):
+        try:
+            while True:
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        except OSError:
+            self.close_connection = True
+
     def do_stalls(self, name, n):
         self.head(200, 200000, ETag='"v1"')
         self.wfile.write(b"x" * 1000)

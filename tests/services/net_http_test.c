@@ -197,6 +197,8 @@ TEST(answers_that_are_none_are_errors)
     CHECK_CODE(ask(&o, &r, &b), PROPHET_EREMOTE, &err);
     CHECK_HAS(err.message, "more than 1000000 bytes");
     CHECK(b.len <= 1000000);
+    CHECK_CODE(get(at("continues/a"), &o, &r, &b), PROPHET_EREMOTE, &err);
+    CHECK_HAS(err.message, "it says to go on, and never answers");
     /* Bytes that the sink has cannot be taken back, so it is not tried again. */
     CHECK_CODE(get(at("cut/peer"), &o, &r, &b), PROPHET_ENETWORK, &err);
     CHECK_EQ_UINT(b.len, 70000);
