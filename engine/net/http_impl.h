@@ -49,6 +49,8 @@ static inline bool http_temporary(int status)
 }
 /* An error for a status that nobody can do anything with: "answers 403: .." */
 prophet_code http_refused(const ph_http_request *r, prophet_error *err);
+/* An error for what libcurl says; *c learns whether trying again may help. */
+prophet_code http_explain(ph_http *h, CURLcode code, http_call *c, prophet_error *err);
 /* Stars the secret (NULL: none) out, and what follows a word by which one is sent. */
 void http_scrub(char *text, const char *secret);
 
