@@ -6,8 +6,8 @@
  *      are O(log n), and each changeset is written O(log n) times
  *   3. the manifest is replaced only if it is still the one that was read: else a copy of this replica, under the same key, was here, and all
  *      begins again; what the copy published is pulled
- * Called by source.c; calls depot_look.c, depot_gap.c, depot_root.c. */
-#include "sync/depot_impl.h"
+ * Called by source.c; calls depot_look.c, depot_gap.c, depot_publish_segment.c, depot_publish_manifest.c, depot_root.c. */
+#include "sync/depot_publish_impl.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,24 +16,6 @@
 #include <unistd.h>
 
 enum { AGAIN = 5 }; /* times, because of a copy */
-/* Nobody signs the root: what it tells lifts the count only as far as leaves room for all that is published after. */
-#define TOLD_MOST (INT64_MAX / 2)
-
-typedef struct publish {
-    depot *d;
-    ph_view *v;
-    ph_arena a;
-    ph_id folder;
-    const depot_publisher *own; /* or NULL */
-    PH_LIST(depot_segment) live;
-    PH_LIST(depot_retired) retired, gone;
-    ph_sync_spans spans; /* versions of the new segment */
-    uint64_t fresh, left;
-    size_t lost; /* own segments that are not there, or not of their length */
-    bool changed;
-    sync_made made;
-    ph_sync_report *rep;
-} publish;
 
 /* ---- what is mine there ------------------------------------------------------------------------------------------------- */
 
@@ -71,7 +53,7 @@ static bool is_named(const publish *p, const ph_id *file)
     return false;
 }
 
-static prophet_code retire(publish *p, const depot_segment *s, prophet_error *err)
+prophet_code depot_retire(publish *p, const depot_segment *s, prophet_error *err)
 {
     depot_retired one = { .since = (uint64_t)ph_replica_now(p->d->r), .file = s->file };
     memcpy(one.name, s->name, SEGMENT_SUM);
@@ -90,7 +72,7 @@ static prophet_code retire_strays(publish *p, prophet_error *err)
             continue;
         memcpy(stray.name, f->name.b, SEGMENT_SUM);
         if (!p->d->seal.on)
-            rc = retire(p, &stray, err);
+            rc = depot_retire(p, &stray, err);
         else if (!PH_PUSH(p->gone, gone))
             rc = ph_nomem(err);
     }
@@ -120,177 +102,6 @@ static prophet_code let_go(publish *p, prophet_error *err)
     return PROPHET_OK;
 }
 
-/* ---- the new segment ------------------------------------------------------------------------------------------------------ */
-
-static prophet_code merge(publish *p, prophet_error *err)
-{
-    uint64_t size = p->fresh;
-    prophet_code rc = PROPHET_OK;
-    while (p->live.count && p->live.at[p->live.count - 1].changesets < 2 * size && rc >= 0) {
-        const depot_segment s = p->live.at[--p->live.count];
-        size += s.changesets;
-        for (size_t i = 0; i < s.run_count && rc >= 0; i++)
-            rc = depot_run_versions(p->v, &s.runs[i], &p->spans, err);
-        if (rc >= 0)
-            rc = retire(p, &s, err);
-    }
-    return rc;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    return ph_id_cmp(a, b);
-}
-
-typedef struct out_file {
-    int fd;
-    uint64_t at;
-} out_file;
-
-static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
-{
-    out_file *f = ctx;
-    prophet_code rc = ph_file_write(f->fd, bytes.data, bytes.len, f->at, err);
-    f->at += bytes.len;
-    return rc;
-}
-
-static prophet_code write_segment(publish *p, const char *tmp, prophet_error *err)
-{
-    out_file f = { open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
-                   0 }; /* under the lock: nobody else's */
-    prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp) : PROPHET_OK;
-    const sync_pick pick = { p->spans.at, p->spans.count, NULL, 0 };
-    sync_sealer w = { .begun = false };
-    if (rc >= 0 && (rc = sync_sealer_begin(&w, &p->d->seal, to_file, &f, err)) >= 0 &&
-        (rc = sync_segment_write(p->v, &pick, &p->a, sync_sealer_put, &w, &p->made, err)) >= 0)
-        rc = sync_sealer_end(&w, err);
-    sync_sealer_clear(&w);
-    if (f.fd >= 0)
-        close(f.fd);
-    return rc;
-}
-
-static prophet_code put_segment(publish *p, prophet_error *err)
-{
-    char tmp[PH_PATH_MAX], name[DEPOT_NAME_SIZE];
-    prophet_code rc = ph_path_join(tmp, sizeof tmp, ph_replica_path(p->d->r), "publish.tmp", err);
-    if (rc < 0)
-        return rc;
-    if ((rc = write_segment(p, tmp, err)) >= 0) {
-        depot_segment one = { .size = p->made.size,
-                              .changesets = p->made.head.changesets,
-                              .runs = p->made.head.runs,
-                              .run_count = p->made.head.run_count };
-        memcpy(one.name, p->made.name, SEGMENT_SUM);
-        if ((rc = sync_seal_name(&p->d->seal, p->d->hasher, one.name, one.file.b, err)) >= 0)
-            depot_segment_name(&p->folder, &one.file, name);
-        if (rc >= 0 && (rc = ph_net_put_file(p->d->net, name, tmp, NULL, err)) >= 0 &&
-            !PH_PUSH(p->live, one))
-            rc = ph_nomem(err);
-    }
-    (void)unlink(tmp); /* whatever became of it */
-    return rc;
-}
-
-/* ---- the manifest ------------------------------------------------------------------------------------------------------------ */
-
-/* All that is here and signed. Behind a writer that never rests that is not the frontier, but the heads of all chains. */
-static prophet_code heads_of(publish *p, const ph_id **out, size_t *count, prophet_error *err)
-{
-    ph_chain_head *heads;
-    ph_id *ids;
-    uint64_t at[2];
-    size_t n;
-    ph_changeset_row row;
-    uint32_t ridx;
-    if (p->left == 0) {
-        prophet_code rc = ph_view_heads(p->v, &p->a, &ids, count, err);
-        *out = ids;
-        return rc;
-    }
-    prophet_code rc = ph_view_chains(p->v, &p->a, &heads, &n, err);
-    ids = rc < 0 ? NULL : ph_arena_alloc(&p->a, (n + 1) * sizeof *ids);
-    if (!ids)
-        return rc < 0 ? rc : ph_nomem(err);
-    *count = 0;
-    for (size_t i = 0; i < n && rc >= 0; i++) {
-        ids[*count] = heads[i].id;
-        bool forked = (i > 0 && ph_id_eq(&heads[i].replica, &heads[i - 1].replica)) ||
-                      (i + 1 < n && ph_id_eq(&heads[i].replica, &heads[i + 1].replica));
-        if (heads[i].seq > heads[i].signed_seq && !forked) {
-            size_t found = 0;
-            if ((rc = ph_replicas_find(p->v->txn, &heads[i].replica, &ridx, err)) == PROPHET_OK)
-                rc = ph_chains_at(p->v->txn, ridx, heads[i].signed_seq, at, 2, &found, err);
-            if (rc < 0 || found == 0)
-                continue;
-            if ((rc = ph_changesets_get(p->v->txn, at[0], &row, err)) >= 0)
-                ids[*count] = row.id;
-        }
-        ++*count;
-    }
-    if (*count)
-        qsort(ids, *count, sizeof *ids, by_id);
-    size_t kept = 0;
-    for (size_t i = 0; i < *count; i++)
-        if (kept == 0 || !ph_id_eq(&ids[kept - 1], &ids[i]))
-            ids[kept++] = ids[i];
-    *count = kept;
-    *out = ids;
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-static uint64_t next_generation(const publish *p)
-{
-    uint64_t g = p->own ? p->own->m.generation : 0;
-    const depot_publisher *self = depot_find(p->d, ph_replica_key(p->d->r));
-    if (self && self->best > g)
-        g = self->best;
-    if (self && self->told && self->told->generation > g && self->told->generation < TOLD_MOST)
-        g = self->told->generation;
-    return g < INT64_MAX ? g + 1 : g; /* more could not be read */
-}
-
-/* It must not have changed since it was read. */
-static void only_if_same(const publish *p, prophet_net_put *put)
-{
-    const depot_publisher *self = depot_find(p->d, ph_replica_key(p->d->r));
-    put->only_if_absent = self && !self->there;
-    put->only_if_etag = self && self->there && self->etag[0] ? self->etag : NULL;
-}
-
-static prophet_code put_manifest(publish *p, prophet_error *err)
-{
-    depot_manifest m = { .database = *ph_replica_database(p->d->r),
-                         .replica = *ph_replica_key(p->d->r),
-                         .generation = next_generation(p),
-                         .segments = p->live.at,
-                         .segment_count = p->live.count,
-                         .retired = p->retired.at,
-                         .retired_count = p->retired.count };
-    prophet_net_put put = PROPHET_NET_PUT_INIT;
-    ph_buf bytes = PH_BUF_INIT, message = PH_BUF_INIT;
-    char name[DEPOT_NAME_SIZE];
-    uint8_t sig[64];
-    prophet_code rc;
-    if ((rc = heads_of(p, &m.heads, &m.head_count, err)) >= 0 &&
-        (rc = depot_manifest_encode(&m, &bytes, err)) >= 0) {
-        depot_manifest_message(ph_buf_slice(&bytes), &message);
-        rc = message.failed ? ph_nomem(err)
-                            : ph_replica_prove(p->d->r, ph_buf_slice(&message), sig, err);
-    }
-    if (rc >= 0) {
-        ph_buf_put(&bytes, sig, sizeof sig);
-        depot_manifest_name(&p->folder, name);
-        only_if_same(p, &put);
-        rc = bytes.failed ? ph_nomem(err) : depot_put(p->d, name, ph_buf_slice(&bytes), &put, err);
-    }
-    p->rep->bytes += bytes.len;
-    ph_buf_clear(&bytes);
-    ph_buf_clear(&message);
-    return rc;
-}
-
 static prophet_code remove_gone(publish *p, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
@@ -303,6 +114,11 @@ static prophet_code remove_gone(publish *p, prophet_error *err)
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------------------------- */
+
+static int by_id(const void *a, const void *b)
+{
+    return ph_id_cmp(a, b);
+}
 
 /* Who wrote what is published for the first time. */
 static prophet_code note_fresh(publish *p, prophet_error *err)
@@ -346,15 +162,15 @@ static prophet_code write_all(publish *p, prophet_error *err)
     if ((rc = note_fresh(p, err)) < 0 || dry || !p->changed)
         return rc;
     if (p->fresh) {
-        if ((rc = merge(p, err)) < 0)
+        if ((rc = depot_merge(p, err)) < 0)
             return rc;
         (void)ph_sync_spans_settle(&p->spans);
-        if ((rc = put_segment(p, err)) < 0)
+        if ((rc = depot_put_segment(p, err)) < 0)
             return rc;
         p->rep->bytes += p->made.size;
     }
     if ((rc = retire_strays(p, err)) < 0 || (rc = let_go(p, err)) < 0 ||
-        (rc = put_manifest(p, err)) < 0)
+        (rc = depot_put_manifest(p, err)) < 0)
         return rc;
     return remove_gone(p, err);
 }
