@@ -75,6 +75,7 @@ typedef struct depot_publisher {
     ph_id key;
     const depot_entry *told; /* by the root, or NULL */
     uint64_t best;           /* generation seen before, 0: none */
+    uint64_t noted;          /* .. as its own note tells it */
     bool there, read;        /* its manifest is there; and good */
     depot_manifest m;
     uint8_t hash[32];
@@ -138,6 +139,31 @@ prophet_code depot_noted(depot *d, bool *yes,
 prophet_code depot_note_read(
     depot *d, prophet_error *err); /* fills best; warns of generations that went back */
 prophet_code depot_note_write(depot *d, prophet_error *err);
+
+/* ---- what of ours it has (depot_extent.c) ---------------------------------------------------------------------------------- */
+
+typedef struct depot_head {
+    uint32_t ridx;
+    uint64_t seq, version;
+    ph_id id;
+    bool partial; /* its writer has more here */
+} depot_head;
+
+typedef struct depot_extent {
+    PH_LIST(depot_head) heads; /* of chains: it has these, and all before them */
+    PH_LIST(ph_id) except;     /* writers who have more here */
+    size_t partial;            /* heads of theirs */
+} depot_extent; /* begins as zeros */
+/* What is not here is passed over. */
+prophet_code depot_extent_add(ph_view *v, depot_extent *e, const ph_id *id, prophet_error *err);
+prophet_code depot_extent_add_all(ph_view *v, depot_extent *e, prophet_slice ids, prophet_error *err);
+/* When all were added. */
+prophet_code depot_extent_settle(ph_view *v, depot_extent *e, prophet_error *err);
+bool depot_extent_same(const depot_extent *a, const depot_extent *b);
+/* As a note of the depot at this place. */
+prophet_code depot_extent_put(ph_view *v, const depot_extent *e, const char *url, ph_buf *out,
+                              prophet_error *err);
+void depot_extent_clear(depot_extent *e);
 
 /* ---- runs and versions (depot_gap.c) --------------------------------------------------------------------------------------- */
 

@@ -1,24 +1,30 @@
-/* What a replica remembers of a depot: the best generation of each publisher that it saw there, and the heads of what the depot held. Kept as a
- * local note under "depot <hash of the place>", which sync_recall finds by its path. Called by depot_look.c, depot_pull.c and depot_publish.c. */
+/* What a replica remembers of a depot: what of all that is here the depot held (depot_extent.c), as the local note "depot <hash of the place>", which sync_recall
+ * finds by its path; and the best generation of each publisher that it saw there, as a note each, "depot <hash of the place> <key>", so that what is written follows
+ * what changed. Earlier versions kept these in "publishers" of the first note. Called by depot_look.c, depot_pull.c and depot_publish.c. */
 #include "sync/depot_impl.h"
+#include "sync/meet_impl.h"
 #include <stdio.h>
 
-enum { ROW = 32 + 8 };
+enum {
+    ROW = 32 + 8,             /* of "publishers" */
+    NAME = 6 + 32,            /* of the note of a depot, */
+    PUBLISHER = NAME + 1 + 64 /* and of one of its publishers */
+};
 
-static prophet_code name_of(depot *d, char out[6 + 32 + 1], prophet_error *err)
+static prophet_code name_of(depot *d, char out[NAME + 1], prophet_error *err)
 {
     uint8_t hash[32];
     prophet_slice url = ph_slice_str(d->url);
     char hex[33];
     prophet_code rc = ph_hash_sha256(d->hasher, &url, 1, hash, err);
     ph_hex(hash, 16, hex);
-    (void)snprintf(out, 6 + 32 + 1, "depot %s", hex);
+    (void)snprintf(out, NAME + 1, NOTE_DEPOT "%s", hex);
     return rc;
 }
 
 prophet_code depot_noted(depot *d, bool *yes, prophet_error *err)
 {
-    char name[6 + 32 + 1];
+    char name[NAME + 1];
     prophet_slice value;
     ph_view *v;
     prophet_code rc;
@@ -30,9 +36,44 @@ prophet_code depot_noted(depot *d, bool *yes, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+/* ---- reading --------------------------------------------------------------------------------------------------------- */
+
+/* As earlier versions kept them. */
+static prophet_code read_rows(depot *d, prophet_slice rows, prophet_error *err)
+{
+    const uint8_t *at = rows.data;
+    prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; i + ROW <= rows.len && rc >= 0; i += ROW) {
+        depot_publisher *p;
+        ph_id key;
+        memcpy(key.b, at + i, 32);
+        if ((rc = depot_know(d, &key, &p, err)) >= 0)
+            p->best = ph_u64be(at + i + 32);
+    }
+    return rc;
+}
+
+static prophet_code read_publisher(void *ctx, prophet_slice name, prophet_slice note,
+                                   prophet_error *err)
+{
+    depot *d = ctx;
+    depot_publisher *p;
+    ph_id key;
+    ph_item n;
+    if (name.len != PUBLISHER || !ph_unhex((const char *)name.data + NAME + 1, 64, key.b, 32) ||
+        !sync_member(note, "generation", &n) || n.kind != PH_INT || n.i < 1)
+        return PROPHET_OK; /* of a later version */
+    prophet_code rc = depot_know(d, &key, &p, err);
+    if (rc < 0)
+        return rc;
+    p->noted = (uint64_t)n.i;
+    p->best = p->best > p->noted ? p->best : p->noted;
+    return PROPHET_OK;
+}
+
 prophet_code depot_note_read(depot *d, prophet_error *err)
 {
-    char name[6 + 32 + 1];
+    char name[NAME + 2];
     prophet_slice value;
     ph_item rows;
     ph_view *v;
@@ -42,19 +83,17 @@ prophet_code depot_note_read(depot *d, prophet_error *err)
     if ((rc = name_of(d, name, err)) < 0 || (rc = ph_view_begin(d->r, &v, err)) < 0)
         return rc;
     rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &value, err);
-    if (rc == PROPHET_OK && sync_member(value, "publishers", &rows) && rows.kind == PH_BYTES) {
-        const uint8_t *at = rows.s.data;
-        for (size_t i = 0; i + ROW <= rows.s.len && rc >= 0; i += ROW) {
-            depot_publisher *p;
-            ph_id key;
-            memcpy(key.b, at + i, 32);
-            if ((rc = depot_know(d, &key, &p, err)) >= 0)
-                p->best = ph_u64be(at + i + 32);
-        }
-    }
+    if (rc == PROPHET_OK && sync_member(value, "publishers", &rows) && rows.kind == PH_BYTES)
+        rc = read_rows(d, rows.s, err);
+    name[NAME] = ' ';
+    name[NAME + 1] = 0;
+    if (rc >= 0)
+        rc = sync_each_note(v, name, read_publisher, d, err);
     ph_view_end(v);
     return rc < 0 ? rc : PROPHET_OK;
 }
+
+/* ---- writing --------------------------------------------------------------------------------------------------------- */
 
 static void warn_rollbacks(depot *d)
 {
@@ -71,61 +110,135 @@ static void warn_rollbacks(depot *d)
     }
 }
 
-/* {path, heads, publishers} */
-static void describe(depot *d, ph_view *v, ph_buf *out)
+static uint64_t best_of(const depot_publisher *p)
 {
-    ph_buf heads = PH_BUF_INIT, rows = PH_BUF_INIT;
-    uint64_t version;
-    prophet_error ignored;
+    return p->read && p->m.generation > p->best ? p->m.generation : p->best;
+}
+
+static bool any_went_on(const depot *d)
+{
+    bool any = false;
+    for (size_t i = 0; i < d->publishers.count && !any; i++)
+        any = best_of(&d->publishers.at[i]) != d->publishers.at[i].best;
+    return any;
+}
+
+/* As the manifests that were read tell it. */
+static prophet_code measure(const depot *d, ph_view *v, depot_extent *out, prophet_error *err)
+{
+    prophet_code rc = PROPHET_OK;
     for (size_t i = 0; i < d->publishers.count; i++) {
         const depot_publisher *p = &d->publishers.at[i];
-        uint64_t best = p->read && p->m.generation > p->best ? p->m.generation : p->best;
-        if (best) {
-            ph_buf_put(&rows, p->key.b, 32);
-            ph_buf_u64be(&rows, best);
-        }
         for (size_t k = 0; p->read && k < p->m.segment_count; k++)
             for (size_t n = 0; n < p->m.segments[k].run_count; n++)
-                if (ph_view_version_of(v, &p->m.segments[k].runs[n].id, &version, &ignored) ==
-                    PROPHET_OK)
-                    ph_buf_put(&heads, p->m.segments[k].runs[n].id.b, 32);
+                if ((rc = depot_extent_add(v, out, &p->m.segments[k].runs[n].id, err)) < 0)
+                    return rc;
     }
-    ph_put_map(out, 3);
-    ph_put_text(out, ph_slice_str("path"));
-    ph_put_text(out, ph_slice_str(d->url));
-    ph_put_text(out, ph_slice_str("heads"));
-    ph_put_bytes(out, ph_buf_slice(&heads));
-    ph_put_text(out, ph_slice_str("publishers"));
-    ph_put_bytes(out, ph_buf_slice(&rows));
-    out->failed = out->failed || heads.failed || rows.failed;
-    ph_buf_clear(&heads);
-    ph_buf_clear(&rows);
+    return depot_extent_settle(v, out, err);
+}
+
+/* PROPHET_DONE: it says nothing that could be read. */
+static prophet_code measure_old(ph_view *v, prophet_slice note, depot_extent *out,
+                                prophet_error *err)
+{
+    ph_arena a = PH_ARENA_INIT;
+    prophet_slice heads;
+    prophet_code rc = sync_note_heads(v, note, &a, &heads, err);
+    if (rc == PROPHET_OK && (rc = depot_extent_add_all(v, out, heads, err)) >= 0)
+        rc = depot_extent_settle(v, out, err);
+    ph_arena_clear(&a);
+    return rc;
+}
+
+typedef struct noting {
+    char name[NAME + 1];
+    ph_buf value;
+    bool news; /* value is other than what was written last */
+    bool
+        publishers; /* as they are written now; else an earlier version's note stays, which tells them */
+} noting;
+
+/* What is to be written now. */
+static prophet_code describe(depot *d, ph_view *v, noting *n, prophet_error *err)
+{
+    depot_extent now = { .partial = 0 }, before = { .partial = 0 };
+    prophet_slice old;
+    ph_item rows;
+    prophet_code rc = measure(d, v, &now, err);
+    if (rc < 0 || (rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(n->name), &old, err)) < 0)
+        goto done;
+    n->news = true;
+    bool earlier = rc == PROPHET_OK && sync_member(old, "publishers", &rows);
+    if (rc == PROPHET_OK && (rc = measure_old(v, old, &before, err)) == PROPHET_OK)
+        n->news = !depot_extent_same(&before, &now) || (earlier && any_went_on(d));
+    n->publishers = n->news || !earlier;
+    if (rc >= 0 && n->news)
+        rc = depot_extent_put(v, &now, d->url, &n->value, err);
+done:
+    depot_extent_clear(&now);
+    depot_extent_clear(&before);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
+static prophet_code put_publisher(ph_change_txn *c, const noting *n, const depot_publisher *p,
+                                  prophet_error *err)
+{
+    ph_buf value = PH_BUF_INIT;
+    char name[PUBLISHER + 1], hex[65];
+    ph_hex(p->key.b, 32, hex);
+    (void)snprintf(name, sizeof name, "%s %s", n->name, hex);
+    ph_put_map(&value, 1);
+    ph_put_text(&value, ph_slice_str("generation"));
+    ph_put_uint(&value, best_of(p));
+    prophet_code rc = value.failed
+                          ? ph_nomem(err)
+                          : ph_change_local(c, ph_slice_str(name), ph_buf_slice(&value), err);
+    ph_buf_clear(&value);
+    return rc;
+}
+
+static bool is_to_note(const noting *n, const depot_publisher *p)
+{
+    return n->publishers && p->known && best_of(p) != p->noted;
+}
+
+static prophet_code write_notes(depot *d, const noting *n, prophet_error *err)
+{
+    ph_change_txn *c;
+    bool any = n->news;
+    for (size_t i = 0; i < d->publishers.count && !any; i++)
+        any = is_to_note(n, &d->publishers.at[i]);
+    if (!any)
+        return PROPHET_OK;
+    prophet_code rc = ph_change_begin(d->r, ph_slice(NULL, 0), &c, err);
+    if (rc < 0)
+        return rc;
+    if (n->news)
+        rc = ph_change_local(c, ph_slice_str(n->name), ph_buf_slice(&n->value), err);
+    for (size_t i = 0; i < d->publishers.count && rc >= 0; i++)
+        if (is_to_note(n, &d->publishers.at[i]))
+            rc = put_publisher(c, n, &d->publishers.at[i], err);
+    if (rc < 0)
+        ph_change_abort(c);
+    else
+        rc = ph_change_commit(c, NULL, NULL, err);
+    return rc;
 }
 
 prophet_code depot_note_write(depot *d, prophet_error *err)
 {
-    char name[6 + 32 + 1];
-    ph_buf value = PH_BUF_INIT;
-    prophet_slice old;
-    ph_change_txn *c;
+    noting n = { .value = PH_BUF_INIT };
     ph_view *v;
     prophet_code rc;
     if (!d->r || d->current || ph_replica_readonly(d->r) || !ph_utf8_valid(d->url, strlen(d->url)))
         return PROPHET_OK;
     warn_rollbacks(d);
-    if ((rc = name_of(d, name, err)) < 0 || (rc = ph_view_begin(d->r, &v, err)) < 0)
+    if ((rc = name_of(d, n.name, err)) < 0 || (rc = ph_view_begin(d->r, &v, err)) < 0)
         return rc;
-    describe(d, v, &value);
-    rc = value.failed ? ph_nomem(err)
-                      : ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &old, err);
-    bool news = rc == PROPHET_DONE || (rc == PROPHET_OK && !ph_slice_eq(old, ph_buf_slice(&value)));
+    rc = describe(d, v, &n, err);
     ph_view_end(v);
-    if (rc >= 0 && news && (rc = ph_change_begin(d->r, ph_slice(NULL, 0), &c, err)) >= 0) {
-        if ((rc = ph_change_local(c, ph_slice_str(name), ph_buf_slice(&value), err)) < 0)
-            ph_change_abort(c);
-        else
-            rc = ph_change_commit(c, NULL, NULL, err);
-    }
-    ph_buf_clear(&value);
+    if (rc >= 0)
+        rc = write_notes(d, &n, err);
+    ph_buf_clear(&n.value);
     return rc < 0 ? rc : PROPHET_OK;
 }

@@ -5,7 +5,7 @@ enum { KEY_LEAST = 8 }; /* hex digits that name who came here */
 
 typedef struct found {
     prophet_slice name; /* of the note */
-    const char *place;
+    const char *place;  /* NULL: it belongs to the one before it */
 } found;
 
 typedef struct wanted {
@@ -22,12 +22,28 @@ static bool fits(const wanted *w, const char *place)
     return strcmp(place, w->place) == 0;
 }
 
+/* A depot's publishers have notes behind its own, which is what theirs begin with. */
+static bool belongs(const wanted *w, prophet_slice name)
+{
+    size_t i = w->all.count;
+    while (i > 0 && !w->all.at[i - 1].place)
+        i--;
+    const prophet_slice own = i ? w->all.at[i - 1].name : ph_slice(NULL, 0);
+    return own.len > strlen(NOTE_DEPOT) && name.len > own.len &&
+           memcmp(own.data, NOTE_DEPOT, strlen(NOTE_DEPOT)) == 0 &&
+           memcmp(name.data, own.data, own.len) == 0;
+}
+
 static prophet_code look(void *ctx, prophet_slice name, prophet_slice note, prophet_error *err)
 {
     wanted *w = ctx;
     char path[PH_PATH_MAX], place[PH_PATH_MAX];
     ph_item item;
     bool ok = true;
+    if (belongs(w, name)) {
+        const found f = { ph_arena_copy(w->a, name, &ok), NULL };
+        return ok && PH_PUSH(w->all, f) ? PROPHET_OK : ph_nomem(err);
+    }
     if (!sync_member(note, "path", &item) || item.kind != PH_TEXT || item.s.len >= sizeof path)
         return PROPHET_OK; /* of a later version */
     memcpy(path, item.s.data, item.s.len);
@@ -52,7 +68,8 @@ static prophet_code take_away(ph_replica *r, const wanted *w, prophet_error *err
     else
         rc = ph_change_commit(c, NULL, NULL, err);
     for (size_t i = 0; i < w->all.count && rc >= 0; i++)
-        sync_unsaw(r, w->all.at[i].place);
+        if (w->all.at[i].place)
+            sync_unsaw(r, w->all.at[i].place);
     return rc < 0 ? rc : PROPHET_OK;
 }
 

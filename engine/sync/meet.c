@@ -6,7 +6,7 @@
  *
  * path is the place where it was met (a URL without secrets, or a directory), heads the ids of its chains' heads that are known here, 32 bytes each, beyond
  * those that are not: replica 32, seq 8, id 32 bytes each. version: it had what is here up to that one, whose id is
- * last, and nothing else; so the note of each exchange does not grow with the number of writers. Depots have notes of their own (depot_note.c). Called by local.c, live.c, visits.c, base.c and peers.c. */
+ * last, and nothing else; so the note of each exchange does not grow with the number of writers. Depots have notes of their own (depot_note.c), where version may have exceptions. Called by local.c, live.c, visits.c, base.c and peers.c. */
 #include "sync/meet_impl.h"
 #include "sync/pick_impl.h"
 #include <stdio.h>
@@ -302,6 +302,40 @@ prophet_code sync_each_note(ph_view *v, const char *kind, sync_note_fn fn, void 
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+/* Takes out the heads of these writers, and adds those that are told of them. */
+static prophet_code make_exceptions(ph_view *v, prophet_slice note, const ph_id *ids, size_t count,
+                                    ph_arena *a, prophet_slice *out, prophet_error *err)
+{
+    ph_item except = { .kind = PH_BYTES }, heads = { .kind = PH_BYTES };
+    size_t kept = 0, more = 0;
+    if (sync_member(note, "heads", &heads) && heads.kind == PH_BYTES)
+        more = heads.s.len / 32;
+    ph_id *all = ph_arena_alloc(a, (count + more + 1) * sizeof *all);
+    bool *left_out = ph_arena_zalloc(a, (size_t)v->state.replicas + 1);
+    prophet_code rc = all && left_out ? PROPHET_OK : ph_nomem(err);
+    if (!sync_member(note, "except", &except) || except.kind != PH_BYTES)
+        except.s = ph_slice(NULL, 0);
+    for (size_t at = 0; at + 32 <= except.s.len && rc >= 0; at += 32) {
+        ph_id key;
+        uint32_t ridx;
+        memcpy(key.b, (const uint8_t *)except.s.data + at, 32);
+        if ((rc = ph_replicas_find(v->txn, &key, &ridx, err)) == PROPHET_OK)
+            left_out[ridx] = true;
+    }
+    for (size_t i = 0; i < count && rc >= 0; i++) {
+        ph_changeset_row row;
+        uint64_t version;
+        if ((rc = ph_view_version_of(v, &ids[i], &version, err)) == PROPHET_OK &&
+            (rc = ph_changesets_get(v->txn, version, &row, err)) == PROPHET_OK &&
+            !left_out[row.ridx])
+            all[kept++] = ids[i];
+    }
+    if (rc >= 0 && more)
+        memcpy(all + kept, heads.s.data, more * 32);
+    *out = ph_slice(all, (kept + more) * sizeof *all);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 prophet_code sync_note_heads(ph_view *v, prophet_slice note, ph_arena *a, prophet_slice *out,
                              prophet_error *err)
 {
@@ -311,22 +345,22 @@ prophet_code sync_note_heads(ph_view *v, prophet_slice note, ph_arena *a, prophe
     ph_id *ids;
     size_t count;
     bool ok = true;
-    if (sync_member(note, "heads", &item) && item.kind == PH_BYTES) {
+    if (!sync_member(note, "version", &item)) {
+        if (!sync_member(note, "heads", &item) || item.kind != PH_BYTES)
+            return PROPHET_DONE;
         *out = ph_arena_copy(a, item.s, &ok);
         return ok ? PROPHET_OK : ph_nomem(err);
     }
-    if (!sync_member(note, "version", &item) || item.kind != PH_INT || item.i < 1 ||
-        (uint64_t)item.i > v->state.version)
+    if (item.kind != PH_INT || item.i < 1 || (uint64_t)item.i > v->state.version)
         return PROPHET_DONE;
     prophet_code rc = ph_changesets_get(v->txn, (uint64_t)item.i, &row, err);
     if (rc != PROPHET_OK || !sync_member(note, "last", &last) || last.s.len != sizeof row.id.b ||
         memcmp(last.s.data, row.id.b, sizeof row.id.b) != 0)
         return rc < 0 ? rc : PROPHET_DONE; /* versions are others since the log was damaged */
     (void)snprintf(since, sizeof since, "%lld", (long long)item.i);
-    rc = sync_base_of(v, since, a, &ids, &count, err);
-    if (rc >= 0)
-        *out = ph_slice(ids, count * sizeof *ids);
-    return rc;
+    if ((rc = sync_base_of(v, since, a, &ids, &count, err)) < 0)
+        return rc;
+    return make_exceptions(v, note, ids, count, a, out, err);
 }
 
 typedef struct recall {

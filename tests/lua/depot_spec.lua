@@ -161,6 +161,52 @@ describe("a depot", function()
     bob:close()
   end)
 
+  --- Bytes of the log that this takes and keeps.
+  local function grows(db, fn)
+    local before = db:stats()
+    fn()
+    local after = db:stats()
+    return (after.log_bytes - after.log_unused) - (before.log_bytes - before.log_unused)
+  end
+
+  -- What is remembered of it follows what is new, and not how many have ever written there.
+  it("is remembered in a few bytes, however many publish there", function()
+    local function ahead(db)
+      local p = place.list(db:peers())[1]
+      return p.ahead, p.behind
+    end
+    ann:publish(depot)
+    for i = 1, 60 do
+      local other <close> = prophet.clone(ann.path, place.path("writer" .. i), { durability = "relaxed" })
+      other.types.ticket:create { summary = "by another" }
+      other:publish(depot)
+    end
+    local bob <close> = prophet.clone(depot, place.path "bob", { durability = "relaxed" })
+    ann.types.ticket:create { summary = "ann's" }
+    ann:publish(depot)
+    local bytes = grows(bob, function() assert.equal(1, bob:pull(depot).changesets) end)
+    assert.truthy(bytes < 1000, bytes)
+    bob.types.ticket:create { summary = "not published" } -- and so the depot has not all that is here
+    for i = 1, 2 do
+      ann.types.ticket:create { summary = "ann's" }
+      ann:publish(depot)
+      bytes = grows(bob, function() assert.equal(1, bob:pull(depot).changesets) end)
+      assert.truthy(bytes < 1000, bytes)
+      assert.same({ 1, 0 }, { ahead(bob) })
+      assert.equal(1, bob:bundle(place.path("since" .. i), { since = depot }).changesets)
+    end
+    bytes = grows(bob, function() bob:publish(depot) end)
+    assert.truthy(bytes < 1000, bytes)
+    assert.same({ 0, 0 }, { ahead(bob) })
+    bob.types.ticket:create { summary = "bob's second" }
+    assert.same({ 1, 0 }, { ahead(bob) })
+    assert.equal(1, bob:bundle(place.path "since", { since = depot }).changesets)
+    assert.equal(0, grows(bob, function() bob:pull(depot) end))
+    bob:forget_peer(depot)
+    assert.is_nil(ahead(bob))
+    bob:close()
+  end)
+
   it("refuses other databases, replicas and what is none", function()
     ann:publish(depot)
     local other = place.tracker "other"
