@@ -76,6 +76,7 @@ typedef struct depot_publisher {
     const depot_entry *told; /* by the root, or NULL */
     uint64_t best;           /* generation seen before, 0: none */
     uint64_t noted;          /* .. as its own note tells it */
+    bool quiet;              /* the root tells nothing new of it: its manifest was not read */
     bool there, read;        /* its manifest is there; and good */
     depot_manifest m;
     uint8_t hash[32];
@@ -96,6 +97,7 @@ typedef struct depot {
     ph_arena arena; /* of what was looked at; anew at each look */
     bool has_root, root_good, listed, has_database;
     bool current; /* what the root told was enough: all of it is here */
+    bool partial; /* .. of some publishers it was: they are quiet */
     ph_uuid database;
     ph_buf root_bytes;
     char root_etag[PROPHET_ETAG_MAX];
@@ -116,7 +118,7 @@ typedef struct depot {
 prophet_code depot_open(ph_replica *r, const char *url, const ph_sync_options *o, depot *d,
                         prophet_error *err);
 void depot_close(depot *d);
-/* Reads the root and the manifests. all false: a root that tells nothing new is enough, where nobody can list. ENOTFOUND: there is no depot. */
+/* Reads the root and the manifests. all false: where nobody can list, those of publishers of whom the root tells nothing new are not read. ENOTFOUND: there is no depot. */
 prophet_code depot_look(depot *d, bool all, prophet_error *err);
 depot_publisher *depot_find(depot *d, const ph_id *key);
 /* As far as a listing tells: is this segment there? At its length? */
@@ -132,12 +134,24 @@ void depot_segment_name(const ph_id *folder, const ph_id *file, char out[DEPOT_N
 prophet_code depot_put(depot *d, const char *name, prophet_slice bytes, prophet_net_put *put,
                        prophet_error *err);
 
+/* In place. The first sealed file that is read tells the salt. */
+prophet_code depot_unseal(depot *d, ph_buf *bytes, prophet_error *err);
+prophet_code depot_check_database(depot *d, const ph_uuid *id, prophet_error *err);
+
+/* ---- manifests (depot_read.c) -------------------------------------------------------------------------------------------- */
+
+prophet_code depot_read_manifests(depot *d, bool all, prophet_error *err);
+/* Is all here that the root and the manifests that were read name? */
+prophet_code depot_all_came(const depot *d, bool *all, prophet_error *err);
+
 /* ---- what is remembered (depot_note.c) ---------------------------------------------------------------------------------- */
 
 prophet_code depot_noted(depot *d, bool *yes,
                          prophet_error *err); /* was this place met as a depot? */
 prophet_code depot_note_read(
     depot *d, prophet_error *err); /* fills best; warns of generations that went back */
+/* Does it tell what the depot has? */
+prophet_code depot_note_tells(depot *d, bool *yes, prophet_error *err);
 prophet_code depot_note_write(depot *d, prophet_error *err);
 
 /* ---- what of ours it has (depot_extent.c) ---------------------------------------------------------------------------------- */

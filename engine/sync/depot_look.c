@@ -1,5 +1,5 @@
-/* What is in a depot: its root, a listing where the place can list, and the manifests of all publishers that either of them or our memory
- * names. A manifest that is refused does not keep others from being used: it is reported in the end. Called by depot_pull.c and depot_publish.c. */
+/* What is in a depot: its root, a listing where the place can list, and the manifests (depot_read.c) of publishers that either of them or our memory
+ * names. Called by depot_pull.c and depot_publish.c. */
 #include "sync/depot_impl.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,7 +96,7 @@ static prophet_code take_salt(depot *d, const uint8_t *salt, prophet_error *err)
 }
 
 /* In place. The first sealed file that is read tells the salt. */
-static prophet_code unseal(depot *d, ph_buf *bytes, prophet_error *err)
+prophet_code depot_unseal(depot *d, ph_buf *bytes, prophet_error *err)
 {
     ph_buf plain = PH_BUF_INIT;
     sync_sealer w;
@@ -204,7 +204,7 @@ bool depot_has(const depot *d, const ph_id *folder, const depot_segment *s)
 
 /* ---- root and listing ------------------------------------------------------------------------------------------------- */
 
-static prophet_code check_database(depot *d, const ph_uuid *id, prophet_error *err)
+prophet_code depot_check_database(depot *d, const ph_uuid *id, prophet_error *err)
 {
     if (d->r)
         return sync_check_related(d->r, id, ph_replica_path(d->r), ph_net_shown(d->net), err);
@@ -258,7 +258,7 @@ static prophet_code read_root(depot *d, prophet_error *err)
     }
     d->bytes += d->root_bytes.len;
     d->has_root = true;
-    rc = unseal(d, &d->root_bytes, err);
+    rc = depot_unseal(d, &d->root_bytes, err);
     if (rc == PROPHET_EUNTRUSTED && d->seal.on) { /* or another key: the manifests will tell */
         ph_buf_reset(&d->root_bytes);
         return PROPHET_OK;
@@ -269,7 +269,7 @@ static prophet_code read_root(depot *d, prophet_error *err)
         d->root.count = 0;
         return rc == PROPHET_EMEMORY ? ph_nomem(err) : PROPHET_OK;
     }
-    if ((rc = check_database(d, &d->root.database, err)) < 0)
+    if ((rc = depot_check_database(d, &d->root.database, err)) < 0)
         return rc;
     d->root_good = true;
     for (size_t i = 0; i < d->root.count; i++) {
@@ -297,109 +297,7 @@ static prophet_code note_name(void *ctx, const char *name, uint64_t size, prophe
     return PH_PUSH(d->files, f) ? PROPHET_OK : ph_nomem(err);
 }
 
-/* ---- manifests ------------------------------------------------------------------------------------------------------------ */
-
-static prophet_code read_bytes(depot *d, depot_publisher *p, ph_buf *bytes, prophet_error *err)
-{
-    prophet_net_get g = PROPHET_NET_GET_INIT;
-    char name[DEPOT_NAME_SIZE];
-    prophet_code rc;
-    depot_manifest_name(&p->folder, name);
-    if ((rc = ph_net_get_bytes(d->net, name, DEPOT_FILE_MAX, &g, bytes, err)) != PROPHET_OK)
-        return rc;
-    memcpy(p->etag, g.etag, sizeof p->etag);
-    p->there = true;
-    d->bytes += bytes->len;
-    if ((rc = unseal(d, bytes, err)) < 0)
-        return rc;
-    prophet_slice all = ph_buf_slice(bytes);
-    return ph_hash_sha256(d->hasher, &all, 1, p->hash, err);
-}
-
-static prophet_code name_files(depot *d, depot_manifest *m, prophet_error *err)
-{
-    prophet_code rc = PROPHET_OK;
-    for (size_t i = 0; i < m->segment_count && rc >= 0; i++)
-        rc = sync_seal_name(&d->seal, d->hasher, m->segments[i].name, m->segments[i].file.b, err);
-    for (size_t i = 0; i < m->retired_count && rc >= 0; i++)
-        rc = sync_seal_name(&d->seal, d->hasher, m->retired[i].name, m->retired[i].file.b, err);
-    return rc;
-}
-
-static prophet_code take_manifest(depot *d, depot_publisher *p, prophet_slice bytes,
-                                  prophet_error *err)
-{
-    ph_id folder;
-    prophet_code rc = depot_manifest_decode(bytes, &d->arena, &p->m, err);
-    if (rc < 0 || (rc = sync_seal_name(&d->seal, d->hasher, p->m.replica.b, folder.b, err)) < 0)
-        return rc;
-    if (!ph_id_eq(&folder, &p->folder))
-        return ph_fail(err, PROPHET_EUNTRUSTED, "a manifest of another publisher");
-    p->key = p->m.replica;
-    p->known = true;
-    rc = check_database(d, &p->m.database, err);
-    return rc < 0 ? rc : name_files(d, &p->m, err);
-}
-
-/* Where the root is of our database, a manifest of another one is its publisher's fault; without a root it may be that of the whole depot. One that cannot be read
- * is no harm either, but for who would have to replace it. */
-static bool keeps_one_out(const depot *d, const depot_publisher *p, prophet_code rc)
-{
-    return rc == PROPHET_ECORRUPT || rc == PROPHET_EUNTRUSTED || rc == PROPHET_EVERSION ||
-           (rc == PROPHET_EUNRELATED && d->root_good) ||
-           ((rc == PROPHET_EIO || rc == PROPHET_EREMOTE) &&
-            !(d->r && p->known && ph_id_eq(&p->key, ph_replica_key(d->r))));
-}
-
-static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *err)
-{
-    ph_buf bytes = PH_BUF_INIT;
-    char name[DEPOT_NAME_SIZE];
-    p->read = false;
-    prophet_code rc = read_bytes(d, p, &bytes, err);
-    if (rc == PROPHET_OK)
-        rc = take_manifest(d, p, ph_buf_slice(&bytes), err);
-    p->read = rc == PROPHET_OK;
-    if (keeps_one_out(d, p, rc)) {
-        depot_manifest_name(&p->folder, name);
-        ph_context(err, "%s %.8s..", ph_net_shown(d->net), name);
-        depot_refuse(d, rc, err);
-        rc = PROPHET_OK;
-    }
-    ph_buf_clear(&bytes);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
 /* ---- both ----------------------------------------------------------------------------------------------------------------- */
-
-static prophet_code is_here(depot *d, const ph_id *ids, size_t count, bool *all, prophet_error *err)
-{
-    ph_view *v;
-    uint64_t version;
-    prophet_code rc = ph_view_begin(d->r, &v, err);
-    if (rc < 0)
-        return rc;
-    for (size_t i = 0; i < count && *all && rc >= 0; i++)
-        if ((rc = ph_view_version_of(v, &ids[i], &version, err)) != PROPHET_OK)
-            *all = false;
-    ph_view_end(v);
-    return rc < 0 ? rc : PROPHET_OK;
-}
-
-/* Does the root alone show that there is nothing new? */
-static prophet_code is_current(depot *d, bool *yes, prophet_error *err)
-{
-    prophet_code rc = PROPHET_OK;
-    *yes = d->root_good && !d->listed && d->r;
-    for (size_t i = 0; i < d->publishers.count && *yes && rc >= 0; i++) {
-        const depot_publisher *p = &d->publishers.at[i];
-        if (!p->told || p->told->head_count == 0 || p->told->generation < p->best)
-            *yes = false;
-        else
-            rc = is_here(d, p->told->heads, p->told->head_count, yes, err);
-    }
-    return rc;
-}
 
 /* A passphrase becomes a key with the salt that is there already: of the root, else of any manifest, else a new one. */
 static prophet_code learn_salt(depot *d, prophet_error *err)
@@ -441,14 +339,10 @@ prophet_code depot_look(depot *d, bool all, prophet_error *err)
     depot_publisher *own; /* where nobody lists, a new one would not know of itself */
     if (all && d->r && (rc = depot_know(d, ph_replica_key(d->r), &own, err)) < 0)
         return rc;
-    if ((rc = depot_note_read(d, err)) < 0 || (rc = is_current(d, &d->current, err)) < 0)
+    if ((rc = depot_note_read(d, err)) < 0)
         return rc;
-    if (d->current && !all)
-        return PROPHET_OK;
-    d->current = false;
     ph_sort(d->publishers.at, d->publishers.count, sizeof *d->publishers.at, by_folder);
-    for (size_t i = 0; i < d->publishers.count && rc >= 0; i++)
-        rc = read_manifest(d, &d->publishers.at[i], err);
+    rc = depot_read_manifests(d, all, err);
     if (rc >= 0 && d->unopened && !d->opened)
         return d->failed ? (*err = d->why, d->failed)
                          : ph_fail(err, PROPHET_EUNTRUSTED,

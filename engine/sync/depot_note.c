@@ -93,6 +93,23 @@ prophet_code depot_note_read(depot *d, prophet_error *err)
     return rc < 0 ? rc : PROPHET_OK;
 }
 
+prophet_code depot_note_tells(depot *d, bool *yes, prophet_error *err)
+{
+    char name[NAME + 1];
+    prophet_slice note, heads;
+    ph_arena a = PH_ARENA_INIT;
+    ph_view *v;
+    prophet_code rc;
+    *yes = false;
+    if ((rc = name_of(d, name, err)) < 0 || (rc = ph_view_begin(d->r, &v, err)) < 0)
+        return rc;
+    if ((rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(name), &note, err)) == PROPHET_OK)
+        *yes = (rc = sync_note_heads(v, note, &a, &heads, err)) == PROPHET_OK;
+    ph_view_end(v);
+    ph_arena_clear(&a);
+    return rc < 0 ? rc : PROPHET_OK;
+}
+
 /* ---- writing --------------------------------------------------------------------------------------------------------- */
 
 static void warn_rollbacks(depot *d)
@@ -104,7 +121,7 @@ static void warn_rollbacks(depot *d)
         if (p->read && p->m.generation < p->best)
             depot_warn(d, "publisher %s went back there from generation %llu to %llu", hex,
                        (unsigned long long)p->best, (unsigned long long)p->m.generation);
-        else if (!p->read && p->best && !d->failed)
+        else if (!p->read && !p->quiet && p->best && !d->failed)
             depot_warn(d, "the manifest of publisher %s is gone, generation %llu was there", hex,
                        (unsigned long long)p->best);
     }
@@ -123,10 +140,14 @@ static bool any_went_on(const depot *d)
     return any;
 }
 
-/* As the manifests that were read tell it. */
-static prophet_code measure(const depot *d, ph_view *v, depot_extent *out, prophet_error *err)
+/* As the manifests that were read tell it; `known`, where others were not. */
+static prophet_code measure(const depot *d, ph_view *v, const depot_extent *known,
+                            depot_extent *out, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
+    for (size_t i = 0; d->partial && i < known->heads.count; i++)
+        if (!PH_PUSH(out->heads, known->heads.at[i]))
+            return ph_nomem(err);
     for (size_t i = 0; i < d->publishers.count; i++) {
         const depot_publisher *p = &d->publishers.at[i];
         for (size_t k = 0; p->read && k < p->m.segment_count; k++)
@@ -164,15 +185,17 @@ static prophet_code describe(depot *d, ph_view *v, noting *n, prophet_error *err
     depot_extent now = { .partial = 0 }, before = { .partial = 0 };
     prophet_slice old;
     ph_item rows;
-    prophet_code rc = measure(d, v, &now, err);
-    if (rc < 0 || (rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(n->name), &old, err)) < 0)
+    bool earlier, known;
+    prophet_code rc = ph_txn_get(v->txn, PH_T_LOCAL, ph_slice_str(n->name), &old, err);
+    earlier = rc == PROPHET_OK && sync_member(old, "publishers", &rows);
+    if (rc == PROPHET_OK)
+        rc = measure_old(v, old, &before, err);
+    known = rc == PROPHET_OK;
+    if (rc < 0 || (rc = measure(d, v, &before, &now, err)) < 0)
         goto done;
-    n->news = true;
-    bool earlier = rc == PROPHET_OK && sync_member(old, "publishers", &rows);
-    if (rc == PROPHET_OK && (rc = measure_old(v, old, &before, err)) == PROPHET_OK)
-        n->news = !depot_extent_same(&before, &now) || (earlier && any_went_on(d));
+    n->news = !known || !depot_extent_same(&before, &now) || (earlier && any_went_on(d));
     n->publishers = n->news || !earlier;
-    if (rc >= 0 && n->news)
+    if (n->news)
         rc = depot_extent_put(v, &now, d->url, &n->value, err);
 done:
     depot_extent_clear(&now);

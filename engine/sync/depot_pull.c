@@ -78,19 +78,39 @@ static prophet_code go_round(depot_intake *t, bool *all, bool *more, prophet_err
 }
 
 /* A segment that is gone: its publisher may have merged it meanwhile, or somebody else has what is in it. */
-static prophet_code rounds(depot_intake *t, prophet_error *err)
+static prophet_code go_rounds(depot_intake *t, bool *all, prophet_error *err)
 {
-    bool all = true, more = true;
+    bool more = true;
     prophet_code rc = PROPHET_OK;
-    for (int i = 0; i < ROUNDS && (!all || more) && rc >= 0;) {
-        if (!all && (rc = depot_look(t->d, true, err)) < 0)
+    *all = true;
+    for (int i = 0; i < ROUNDS && (!*all || more) && rc >= 0;) {
+        if (!*all && (rc = depot_look(t->d, true, err)) < 0)
             break;
         if (t->d->current || (rc = depot_choose(t, err)) < 0 || t->parts.count == 0)
             break;
-        rc = go_round(t, &all, &more, err);
+        rc = go_round(t, all, &more, err);
         i += !(t->dropped && more);
     }
-    if (rc >= 0 && (t->refused || t->missing) && !(t->d->o && t->d->o->dry_run)) {
+    return rc;
+}
+
+/* What is missing still may be with those who were not read: once. */
+static prophet_code rounds_with_all(depot_intake *t, bool *all, prophet_error *err)
+{
+    bool came = true;
+    prophet_code rc = depot_all_came(t->d, &came, err);
+    if (rc < 0 || came || (rc = depot_look(t->d, true, err)) < 0)
+        return rc;
+    return go_rounds(t, all, err);
+}
+
+static prophet_code rounds(depot_intake *t, prophet_error *err)
+{
+    bool dry = t->d->o && t->d->o->dry_run, all;
+    prophet_code rc = go_rounds(t, &all, err);
+    if (rc >= 0 && t->d->partial)
+        rc = rounds_with_all(t, &all, err);
+    if (rc >= 0 && (t->refused || t->missing) && !dry) {
         rc = depot_choose(t, err); /* what is missing still */
         all = t->parts.count == 0;
     }

@@ -260,6 +260,35 @@ describe("a depot", function()
       assert.equal(3, #reads)
     end)
 
+    for _, sealed in ipairs { false, true } do
+      it("costs what is new, however many publish there" .. (sealed and ", sealed" or ""), function()
+        local o = {}
+        if sealed then
+          o.seal = place.path "bugs.key"
+          prophet.new_key(o.seal)
+        end
+        ann:publish("shelf:bugs", o)
+        for i = 1, 20 do
+          local other <close> = prophet.clone(ann.path, place.path("writer" .. i), { durability = "relaxed" })
+          other.types.ticket:create { summary = "by another" }
+          other:publish("shelf:bugs", o)
+        end
+        local bob <close> = prophet.clone("shelf:bugs", place.path "bob", { durability = "relaxed", seal = o.seal })
+        for _ = 1, 3 do
+          ann.types.ticket:create { summary = "ann's" }
+          ann:publish("shelf:bugs", o)
+          reads = {}
+          assert.equal(1, bob:pull("shelf:bugs", o).changesets)
+          assert.equal(3, #reads) -- root, manifest, segment
+        end
+        local p = place.list(bob:peers())[1]
+        assert.same({ 0, 0 }, { p.ahead, p.behind }) -- the others have what they had
+        bob.types.ticket:create { summary = "bob's" }
+        assert.equal(1, bob:bundle(place.path "since", { since = "shelf:bugs" }).changesets)
+        bob:close()
+      end)
+    end
+
     it("has several publishers, and one that the root forgot is looked up by who saw it", function()
       ann:publish "shelf:bugs"
       local bob = place.clone({ path = "shelf:bugs" }, "bob")
