@@ -111,7 +111,8 @@ typedef struct depot {
     prophet_code
         failed; /* the first manifest or segment that was refused; the others are used all the same */
     prophet_error why;
-    bool again; /* it was there before: one that is gone is not begun anew */
+    bool again;   /* it was there before: one that is gone is not begun anew */
+    size_t large; /* bytes of manifests that are larger than their share */
     char warning[400];
 } depot;
 
@@ -167,10 +168,11 @@ typedef struct depot_extent {
     PH_LIST(depot_head) heads; /* of chains: it has these, and all before them */
     PH_LIST(ph_id) except;     /* writers who have more here */
     size_t partial;            /* heads of theirs */
-} depot_extent; /* begins as zeros */
+} depot_extent;                /* begins as zeros */
 /* What is not here is passed over. */
 prophet_code depot_extent_add(ph_view *v, depot_extent *e, const ph_id *id, prophet_error *err);
-prophet_code depot_extent_add_all(ph_view *v, depot_extent *e, prophet_slice ids, prophet_error *err);
+prophet_code depot_extent_add_all(ph_view *v, depot_extent *e, prophet_slice ids,
+                                  prophet_error *err);
 /* When all were added. */
 prophet_code depot_extent_settle(ph_view *v, depot_extent *e, prophet_error *err);
 bool depot_extent_same(const depot_extent *a, const depot_extent *b);

@@ -3,6 +3,21 @@
  * manifest that is refused does not keep others from being used: it is reported in the end. Called by depot_look.c. */
 #include "sync/depot_impl.h"
 
+#define MANIFESTS_MOST (64u << 20) /* bytes, see has_room */
+
+/* All are in memory at once. Each may have its share of MANIFESTS_MOST; what is larger comes out of as much again, for all of them. Without
+ * that who can write to a depot could have its readers run out of memory. */
+static bool has_room(depot *d, const depot_publisher *p, size_t size)
+{
+    bool own = d->r && p->known && ph_id_eq(&p->key, ph_replica_key(d->r));
+    if (own || size <= MANIFESTS_MOST / d->publishers.count)
+        return true;
+    if (size > MANIFESTS_MOST - d->large)
+        return false;
+    d->large += size;
+    return true;
+}
+
 static prophet_code read_bytes(depot *d, depot_publisher *p, ph_buf *bytes, prophet_error *err)
 {
     prophet_net_get g = PROPHET_NET_GET_INIT;
@@ -50,7 +65,7 @@ static prophet_code take_manifest(depot *d, depot_publisher *p, prophet_slice by
 static bool keeps_one_out(const depot *d, const depot_publisher *p, prophet_code rc)
 {
     return rc == PROPHET_ECORRUPT || rc == PROPHET_EUNTRUSTED || rc == PROPHET_EVERSION ||
-           (rc == PROPHET_EUNRELATED && d->root_good) ||
+           rc == PROPHET_EBUDGET || (rc == PROPHET_EUNRELATED && d->root_good) ||
            ((rc == PROPHET_EIO || rc == PROPHET_EREMOTE) &&
             !(d->r && p->known && ph_id_eq(&p->key, ph_replica_key(d->r))));
 }
@@ -61,6 +76,10 @@ static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *e
     char name[DEPOT_NAME_SIZE];
     p->read = false;
     prophet_code rc = read_bytes(d, p, &bytes, err);
+    if (rc == PROPHET_OK && !has_room(d, p, bytes.len))
+        rc =
+            ph_fail(err, PROPHET_EBUDGET, "manifests of more than %u MiB that are larger than most",
+                    MANIFESTS_MOST >> 20);
     if (rc == PROPHET_OK)
         rc = take_manifest(d, p, ph_buf_slice(&bytes), err);
     p->read = rc == PROPHET_OK;
@@ -122,12 +141,15 @@ prophet_code depot_read_manifests(depot *d, bool all, prophet_error *err)
         d->partial = false;
     if (d->partial && (rc = depot_note_tells(d, &d->partial, err)) < 0)
         return rc;
-    for (size_t i = 0; i < d->publishers.count && rc >= 0; i++) {
-        depot_publisher *p = &d->publishers.at[i];
-        p->quiet = p->quiet && d->partial;
-        if (!p->quiet)
-            rc = read_manifest(d, p, err);
-    }
+    d->large = 0;
+    for (int known = 1; known >= 0;
+         known--) /* who was met before comes first: there may not be room for all */
+        for (size_t i = 0; i < d->publishers.count && rc >= 0; i++) {
+            depot_publisher *p = &d->publishers.at[i];
+            p->quiet = p->quiet && d->partial;
+            if (!p->quiet && (p->best > 0) == (known > 0))
+                rc = read_manifest(d, p, err);
+        }
     return rc;
 }
 

@@ -102,11 +102,21 @@ static inline void craft_put(const char *where, const ph_id *folder, const char 
     REQUIRE_OK(ph_file_replace(path, bytes, 0644, &err), &err);
 }
 
-static inline void craft_manifest(crafter *w, const ph_uuid *database, depot_segment *one,
-                                  ph_buf *out)
+static inline void craft_signed(crafter *w, const depot_manifest *m, ph_buf *out)
 {
     ph_buf message = PH_BUF_INIT;
     uint8_t sig[64];
+    ph_buf_reset(out);
+    REQUIRE_OK(depot_manifest_encode(m, out, &err), &err);
+    depot_manifest_message(ph_buf_slice(out), &message);
+    REQUIRE_OK(ph_keypair_sign(w->keys, ph_buf_slice(&message), sig, &err), &err);
+    ph_buf_put(out, sig, sizeof sig);
+    ph_buf_clear(&message);
+}
+
+static inline void craft_manifest(crafter *w, const ph_uuid *database, depot_segment *one,
+                                  ph_buf *out)
+{
     const depot_manifest m = { .database = *database,
                                .replica = w->key,
                                .generation = ++w->generation,
@@ -114,12 +124,7 @@ static inline void craft_manifest(crafter *w, const ph_uuid *database, depot_seg
                                .head_count = 1,
                                .segments = one,
                                .segment_count = 1 };
-    ph_buf_reset(out);
-    REQUIRE_OK(depot_manifest_encode(&m, out, &err), &err);
-    depot_manifest_message(ph_buf_slice(out), &message);
-    REQUIRE_OK(ph_keypair_sign(w->keys, ph_buf_slice(&message), sig, &err), &err);
-    ph_buf_put(out, sig, sizeof sig);
-    ph_buf_clear(&message);
+    craft_signed(w, &m, out);
 }
 
 /* Bytes of the frames from `at` on that fit into a block. */

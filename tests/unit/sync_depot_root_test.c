@@ -1,6 +1,6 @@
 /* The root of a depot is a hint that nobody signs: whatever stands in it keeps nobody from reading and publishing what the manifests say. So it is with one file
  * that is larger than any of its kind. */
-#include "depot_place.h"
+#include "depot_craft.h"
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,4 +118,40 @@ TEST(a_page_where_the_root_should_be_is_no_depot)
     CHECK_EQ_UINT(publish(a, "d"), 1);
     CHECK_EQ_UINT(told(), 1);
     ph_replica_close(a);
+}
+
+/* All manifests are in memory at once: there is room for the small ones of all, and for some large ones. */
+TEST(large_manifests_keep_no_small_one_out)
+{
+    enum { LARGE = 6, HEADS = 15 << 20 >> 5 };
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    ph_id *heads = calloc(HEADS, sizeof *heads);
+    ph_buf bytes = PH_BUF_INIT;
+    ph_sync_report rep;
+    REQUIRE(heads != NULL);
+    for (uint32_t i = 0; i < HEADS; i++)
+        ph_u32be_put(heads[i].b, i);
+    write_some(a, 2);
+    (void)publish(a, "d");
+    for (size_t i = 0; i < LARGE; i++) {
+        crafter w;
+        craft_begin(&w);
+        const depot_manifest m = { .database = *ph_replica_database(a),
+                                   .replica = w.key,
+                                   .generation = 1,
+                                   .heads = heads,
+                                   .head_count = HEADS };
+        craft_signed(&w, &m, &bytes);
+        craft_put(place("d"), &w.key, "manifest", ph_buf_slice(&bytes));
+        craft_end(&w);
+    }
+    CHECK_CODE(ph_sync_pull(b, place("d"), NULL, &rep, &err), PROPHET_EBUDGET, &err);
+    CHECK_HAS(err.message, "more than 64 MiB");
+    CHECK(rep.left_out);
+    CHECK_EQ_UINT(version_of(b), 2);
+    ph_sync_report_clear(&rep);
+    ph_buf_clear(&bytes);
+    free(heads);
+    ph_replica_close(a);
+    ph_replica_close(b);
 }
