@@ -15,6 +15,7 @@ typedef struct candidates {
     conjunct c[PLAN_CONDITIONS];
     size_t conjuncts;
     bool none; /* a condition holds for nothing */
+    bool wide; /* an "or" was left out that has indexes: to read all records is less */
 } candidates;
 
 access *ph_plan_access(planner *p, access_kind kind, uint32_t type)
@@ -59,30 +60,6 @@ static void add(candidates *l, access *a)
 {
     if (a && l->count < ACCESSES)
         l->at[l->count++] = a;
-}
-
-/* "or": every one of them must be found. */
-static prophet_code plan_union(planner *p, uint32_t type, const node *n, access **out,
-                               prophet_error *err)
-{
-    access *a = ph_plan_access(p, ACCESS_UNION, type);
-
-    *out = NULL;
-    if (!a || !(a->kids = ph_arena_alloc(p->a, (n->kid_count + 1) * sizeof *a->kids)))
-        return ph_nomem(err);
-    a->exact = true;
-    for (size_t i = 0; i < n->kid_count; i++) {
-        access *kid;
-        prophet_code rc = ph_plan_condition(p, type, n->kids[i], &kid, err);
-        if (rc < 0 || !kid)
-            return rc;
-        a->kids[a->kid_count++] = kid;
-        a->exact = a->exact && kid->exact;
-        a->sure = a->sure && kid->sure;
-        a->keys += kid->keys;
-    }
-    *out = a;
-    return PROPHET_OK;
 }
 
 /* id and n, compared with values. */
@@ -154,7 +131,7 @@ static prophet_code single_conditions(planner *p, uint32_t type, candidates *l, 
         access *a = NULL;
         if (l->c[i].negated)
             continue;
-        rc = n->op == OP_OR      ? plan_union(p, type, n, &a, err)
+        rc = n->op == OP_OR      ? ph_plan_either(p, type, n, &a, err)
              : n->op == OP_MATCH ? ph_plan_match(p, type, n, &a, err)
                                  : plan_ids(p, type, n, &a, err);
         if (rc >= 0 && a) {
@@ -254,6 +231,24 @@ static prophet_code choose(planner *p, uint32_t type, candidates *l, access **be
     for (size_t i = 0; i < n; i++)
         if (!*best || better(list[i], *best))
             *best = list[i];
+    return rc;
+}
+
+/* Sides of an "or" that read more than all records would: without them, these are read unless another condition has an index. */
+static prophet_code leave_wide(planner *p, candidates *l, prophet_error *err)
+{
+    size_t kept = 0;
+    prophet_code rc = PROPHET_OK;
+
+    for (size_t i = 0; i < l->count && rc >= 0; i++) {
+        bool wide = false;
+        if (l->at[i]->kind == ACCESS_UNION && l->at[i]->either)
+            rc = ph_plan_wide(p, l->at[i], &wide, err);
+        l->wide = l->wide || wide;
+        if (!wide)
+            l->at[kept++] = l->at[i];
+    }
+    l->count = rc < 0 ? l->count : kept;
     return rc;
 }
 
@@ -369,7 +364,7 @@ static prophet_code walk_instead(planner *p, const candidates *l, access **best,
         return PROPHET_OK;
     if (!*best) {
         *best = walk;
-        out->scans = l->conjuncts > 0;
+        out->scans = l->conjuncts > 0 && !l->wide;
         return PROPHET_OK;
     }
     if ((*best)->sure && (*best)->keys <= 4 * q->limit + FEWEST)
@@ -387,7 +382,7 @@ static prophet_code walk_instead(planner *p, const candidates *l, access **best,
     return rc;
 }
 
-static prophet_code no_index(planner *p, plan *out, prophet_error *err)
+static prophet_code no_index(planner *p, bool scans, plan *out, prophet_error *err)
 {
     const ph_query *q = p->r->q;
     bool first_ones =
@@ -397,7 +392,7 @@ static prophet_code no_index(planner *p, plan *out, prophet_error *err)
     out->access = ph_plan_access(p, first_ones ? ACCESS_NUMBERS : ACCESS_SCAN, q->type);
     if (!out->access)
         return ph_nomem(err);
-    out->scans = true;
+    out->scans = scans;
     out->order = first_ones ? ORDER_NUMBER : ORDER_SORT;
     out->ordered = first_ones;
     return PROPHET_OK;
@@ -441,12 +436,14 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
     bool ordered = q->order_count > 0 && !r->counts, scored = wants_scores(r);
     out->reads_scores = scored && q->type != 0;
     if (q->deleted || q->type == 0)
-        return no_index(&p, out, err);
+        return no_index(&p, true, out, err);
     candidates *l = ph_arena_alloc(a, sizeof *l);
     if (!l)
         return ph_nomem(err);
     bool all = r->counts && !q->where; /* keys tell how many records there are */
     if ((rc = find_candidates(&p, q->type, q->where, ordered || all, l, err)) < 0)
+        return rc;
+    if ((rc = leave_wide(&p, l, err)) < 0)
         return rc;
     best = scored ? scored_access(q, l) : NULL;
     out->reads_scores = out->scans = scored && !best;
@@ -464,7 +461,7 @@ prophet_code ph_plan_make(query_run *r, ph_arena *a, plan *out, prophet_error *e
     if (!best && q->force)
         best = l->count ? l->at[0] : NULL;
     if (!best)
-        return q->force ? forced_fails(q, err) : no_index(&p, out, err);
+        return q->force ? forced_fails(q, err) : no_index(&p, !l->wide, out, err);
     out->access = best;
     out->ordered = in_order(q, best, &out->order);
     out->exact = answers_all(best, l);

@@ -49,8 +49,10 @@ prophet_code ph_plan_count(planner *p, access *a, uint64_t limit, prophet_error 
         return PROPHET_OK;
     a->keys = 0;
     a->sure = true;
-    for (size_t i = 0; i < a->kid_count && rc >= 0; i++) {
-        rc = ph_plan_count(p, a->kids[i], limit, err);
+    for (size_t i = 0; i < a->kid_count && rc >= 0;
+         i++) { /* the limit is for all of them together */
+        if (a->keys < limit)
+            rc = ph_plan_count(p, a->kids[i], limit - a->keys, err);
         a->keys += a->kids[i]->keys;
         a->sure = a->sure && a->kids[i]->sure;
     }
@@ -74,7 +76,7 @@ prophet_code ph_plan_race(planner *p, access **list, size_t count, uint64_t limi
 
 /* ---- a sample ------------------------------------------------------------------------------------------------ */
 
-static prophet_code greatest_number(planner *p, uint64_t *out, prophet_error *err)
+prophet_code ph_plan_last_number(planner *p, uint64_t *out, prophet_error *err)
 {
     ph_cursor *cur;
     prophet_slice key, value;
@@ -106,7 +108,7 @@ static prophet_code fits_all(planner *p, uint64_t covers, const conjunct *c, siz
 }
 
 /* One number of each step, at no regular distance: what was made in turns (one for ann, one for bob) would all look alike. */
-static uint64_t sampled(uint64_t k, uint64_t step)
+uint64_t ph_plan_sampled(uint64_t k, uint64_t step)
 {
     return k * step + 1 + (k + 1) * UINT64_C(0x9e3779b97f4a7c15) / 65536 % step;
 }
@@ -116,12 +118,12 @@ prophet_code ph_plan_sample(planner *p, uint32_t type, access **list, size_t cou
                             prophet_error *err)
 {
     uint64_t last, seen = 0, of_type = 0, fitting[PLAN_CONDITIONS] = { 0 };
-    prophet_code rc = greatest_number(p, &last, err);
+    prophet_code rc = ph_plan_last_number(p, &last, err);
     uint64_t step = last / SAMPLE + 1;
 
     count = count < PLAN_CONDITIONS ? count : PLAN_CONDITIONS;
     for (uint64_t k = 0; k * step < last && rc >= 0; k++) {
-        uint64_t n = sampled(k, step);
+        uint64_t n = ph_plan_sampled(k, step);
         uint32_t its_type;
         ph_uuid uuid;
         ph_row row;

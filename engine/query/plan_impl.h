@@ -41,7 +41,8 @@ struct access {
     /* ACCESS_INDEX */
     const query_index *index;
     key_range  *ranges;
-    size_t      range_count;
+    size_t      range_count, range_room;
+    bool        joined;    /* of several sides of an "or" */
     size_t      fixed;     /* fields that every range fixes to one value */
     bool        odd;       /* there are records that the index cannot tell */
     prophet_slice prefix;  /* of all keys, when one value is fixed for each of the first fields */
@@ -52,6 +53,8 @@ struct access {
     /* ACCESS_UNION, ACCESS_INTERSECT */
     access    **kids;
     size_t      kid_count;
+    const node *either;    /* the "or" that a union is of; NULL: it is of none */
+    size_t     *reads;     /* which of the kids reads each of its sides */
     /* ACCESS_MATCH */
     const node *match;
     const ph_text_head *head;
@@ -71,6 +74,7 @@ typedef struct plan {
     uint64_t   records; /* of the type, about; 0: not asked */
     access    *instead; /* of an order that is walked: what is taken when too few rows fit; NULL: nothing */
     bool       instead_exact;
+    const access *left; /* that the run began with, and turned back from */
 } plan;
 
 typedef struct planner {
@@ -92,12 +96,17 @@ access      *ph_plan_access(planner *p, access_kind kind, uint32_t type);
 
 /* explain.c: what is read, for people. */
 const char  *ph_plan_text(const plan *p, ph_arena *a);
+void         ph_plan_tell(const query_run *r, const plan *made, ph_query_plan *out);
+/* run.c: tells the plan that a run ended with, if it is another than the one it began with. */
+void         ph_query_tell_turn(const ph_query_iter *it, ph_query_plan *out);
 
 /* plan_index.c: conditions as ranges of one index. *out NULL: none of them fits. `all`: also without any, as a whole. */
 prophet_code ph_plan_index(planner *p, uint32_t type, const query_index *index, const conjunct *c, size_t count, bool all,
                            access **out, prophet_error *err);
 /* Is the index finished, and are there odd records in it? */
 prophet_code ph_plan_usable(planner *p, const query_index *index, bool *usable, bool *odd, prophet_error *err);
+/* In key order; empty ones are left out, and what several have is in one of them. How many there are. */
+size_t       ph_plan_ranges_tidy(key_range *r, size_t count);
 /* Does the access give rows in the query's order? */
 plan_order   ph_plan_order(const ph_query *q, const access *a);
 /* Which of the fixed fields a term orders by; a->fixed: none. */
@@ -117,6 +126,11 @@ prophet_code ph_plan_join(planner *p, uint32_t type, const node *n, node **as_va
 /* plan_match.c: *out NULL: the index is not there, or cannot tell. */
 prophet_code ph_plan_match(planner *p, uint32_t type, const node *n, access **out, prophet_error *err);
 
+/* plan_either.c: "or". *out NULL: not all of its sides have an index. */
+prophet_code ph_plan_either(planner *p, uint32_t type, const node *n, access **out, prophet_error *err);
+/* Would reading all records of the type cost less than what its sides read? */
+prophet_code ph_plan_wide(planner *p, access *a, bool *wide, prophet_error *err);
+
 /* plan_cost.c */
 /* Counts the keys of several accesses side by side until one is done or `limit` were read of each. */
 prophet_code ph_plan_race(planner *p, access **list, size_t count, uint64_t limit, prophet_error *err);
@@ -124,6 +138,10 @@ prophet_code ph_plan_count(planner *p, access *a, uint64_t limit, prophet_error 
 /* About how many records the type has, by a look at some numbers; how many of those looked at fit each list of conditions. */
 prophet_code ph_plan_sample(planner *p, uint32_t type, access **list, size_t count, const conjunct *c, size_t conjuncts,
                             uint64_t *records, prophet_error *err);
+
+/* The greatest number, and the one to look at of step k. */
+prophet_code ph_plan_last_number(planner *p, uint64_t *out, prophet_error *err);
+uint64_t     ph_plan_sampled(uint64_t k, uint64_t step);
 
 /* ---- sources -------------------------------------------------------------------------------------------------- */
 

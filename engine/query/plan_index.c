@@ -294,8 +294,7 @@ static int by_low(const void *a, const void *b)
     return ph_slice_cmp(((const key_range *)a)->low, ((const key_range *)b)->low);
 }
 
-/* In key order; empty ones and those met twice (1 and 1.0) are left out. */
-static size_t tidy(key_range *r, size_t count)
+size_t ph_plan_ranges_tidy(key_range *r, size_t count)
 {
     size_t kept = 0;
 
@@ -304,7 +303,7 @@ static size_t tidy(key_range *r, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (ph_slice_cmp(r[i].low, r[i].high) >= 0)
             continue;
-        if (kept && ph_slice_eq(r[kept - 1].low, r[i].low)) {
+        if (kept && ph_slice_cmp(r[i].low, r[kept - 1].high) < 0) {
             r[kept - 1].high = larger(r[kept - 1].high, r[i].high);
             continue;
         }
@@ -339,7 +338,7 @@ static prophet_code make_ranges(making *m, access *a, bool *ranged, prophet_erro
         }
         a->range_count += n;
     }
-    a->range_count = tidy(a->ranges, a->range_count);
+    a->range_count = ph_plan_ranges_tidy(a->ranges, a->range_count);
     return PROPHET_OK;
 }
 

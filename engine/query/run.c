@@ -297,6 +297,7 @@ static prophet_code read_the_rest(ph_query_iter *it, prophet_error *err)
     it->last = numbers->after;
     *all = *it->plan.access;
     all->kind = ACCESS_SCAN;
+    it->plan.left = it->plan.access;
     it->plan.access = all;
     it->plan.ordered = it->streams = false;
     it->plan.order = ORDER_SORT;
@@ -308,9 +309,10 @@ static prophet_code read_the_rest(ph_query_iter *it, prophet_error *err)
 /* Too few rows fit on the way: all that do are found and sorted. Those given already come first among them. */
 static prophet_code take_other_plan(ph_query_iter *it, prophet_error *err)
 {
+    it->plan.left = it->plan.access;
     it->plan.access = it->plan.instead;
     it->plan.exact = it->plan.instead_exact;
-    it->plan.ordered = it->streams = it->run.scans = it->run.gave_up = false;
+    it->plan.scans = it->plan.ordered = it->streams = it->run.scans = it->run.gave_up = false;
     it->plan.order = ORDER_SORT;
     it->run.patience = 0;
     it->at = (size_t)it->given;
@@ -389,6 +391,12 @@ prophet_code ph_query_here(ph_query_iter *it, ph_buf *after, prophet_error *err)
 void ph_query_stats_get(const ph_query_iter *it, ph_query_stats *out)
 {
     *out = it->run.stats;
+}
+
+void ph_query_tell_turn(const ph_query_iter *it, ph_query_plan *out)
+{
+    if (it->plan.left)
+        ph_plan_tell(&it->run, &it->plan, out);
 }
 
 void ph_query_close(ph_query_iter *it)

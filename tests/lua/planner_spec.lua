@@ -96,6 +96,57 @@ describe("a plan", function()
     places = {}
     for t in query:after(query:all()[3]):each() do places[#places + 1] = t.place end
     assert.same({ 38, 5988, 5998 }, places)
+    assert.equal("place", none:explain().index)
+    local turned = none:explain { run = true } -- what was done
+    assert.equal("kind", turned.index)
+    assert.equal("top", turned.order)
+    assert.truthy(turned.text:find("index kind, each row is tested, the first are kept; too few rows fit on the way by: index place", 1, true), turned.text)
+  end)
+
+  it("reads the sides of a choice together, and all records where the sides would be more", function()
+    local fields = {}
+    for i = 1, 6 do fields[i] = f.int("v" .. i) { index = true } end
+    fields[7] = f.int "plain"
+    db:define(f.record "part" (fields))
+    local part = db.types.part
+    db:change(function()
+      for i = 1, 4000 do
+        local new = { plain = i }
+        for k = 1, 6 do new["v" .. k] = (i * k * 7) % 1000 end
+        part:create(new)
+      end
+    end)
+    local sides = {}
+    for i = 1, 40 do sides[i] = { v1 = q.lt(500 + i) } end
+    local p = plan(part:find { q.any(sides) })
+    assert.equal("index v1", p.text)
+    assert.equal(4000 * 540 // 1000, p.rows)
+    assert.is_true(p.keys <= 2 * p.rows + 100, tostring(p))
+    assert.equal(p.rows, part:find({ q.any(sides) }):count())
+    sides = { { v1 = { 1, 2, 3 } }, { v1 = q.between(2, 9) }, { v1 = q.gt(997) }, { v1 = q.lt(0) } }
+    p = plan(part:find { q.any(sides) })
+    assert.equal("index v1 (4 ranges)", p.text)
+    assert.equal(44, p.rows)
+
+    sides = {}
+    for i = 1, 6 do sides[i] = { ["v" .. i] = q.lt(500) } end
+    local wide = part:find { q.any(sides) }
+    p = plan(wide) -- with reads = 300
+    assert.equal("scan", p.plan)
+    assert.is_false(p.scans)
+    assert.equal(#part:find({ q.any(sides), plain = q.gt(0) }):all(), p.rows)
+    assert.equal(p.rows, wide:count())
+    assert.equal("v1", plan(wide:where { v1 = 7 }).index)
+    for i = 1, 6 do sides[i] = { ["v" .. i] = 7 } end
+    p = plan(part:find { q.any(sides) })
+    assert.equal("union", p.plan)
+    assert.equal("v1 + v2 + v3 + v4 + v5 + v6", p.index)
+
+    local ids = {}
+    for i, t in ipairs(part:find({}):limit(20):scan():all()) do ids[i] = { id = t.id } end
+    ids[21] = { v1 = 7 }
+    p = plan(part:find { q.any(ids) })
+    assert.equal("1 record by id (20 times) or index v1", p.text)
   end)
 
   it("goes on behind a row without reading what comes before", function()
