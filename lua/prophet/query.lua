@@ -383,29 +383,34 @@ local function say_written(err, written, all, changesets)
   return err
 end
 
--- All rows are found first, then written: what is written may change what fits. `write` gives the bytes that it wrote, about.
+-- All rows are found first, then written: what is written may change what fits. A row that was deleted meanwhile, by another process or by what a
+-- function does, is passed over. `write` gives the bytes that it wrote, about.
 local function each_batch(query, write)
   local q = own(query)
-  local db = q.ts.state.db
+  local db, object = q.ts.state.db, q.ts.object
   local found = rows.gather(changed(query, "select", nil), q.limit)
-  local changesets, at, inside = 0, 1, q.ts[HANDLE]:depth() > 0
+  local changesets, written, at, inside = 0, 0, 1, q.ts[HANDLE]:depth() > 0
   while at <= #found do
-    local upto
+    local upto, count
     local ok, err = pcall(db.change, db, function()
       local bytes = 0
-      upto = at
+      upto, count = at, 0
       repeat
-        bytes = bytes + 128 + write(found[upto])
+        local now = object:get(found[upto].id)
+        if now then
+          bytes = bytes + 128 + write(now)
+          count = count + 1
+        end
         upto = upto + 1
-      until upto > #found or upto - at == BATCH or bytes >= BATCH_BYTES
+      until upto > #found or count == BATCH or bytes >= BATCH_BYTES
     end)
-    if not ok then error(changesets > 0 and not inside and say_written(err, at - 1, #found, changesets) or err, 0) end
-    changesets, at = changesets + 1, upto
+    if not ok then error(changesets > 0 and not inside and say_written(err, written, #found, changesets) or err, 0) end
+    changesets, written, at = changesets + (count > 0 and 1 or 0), written + count, upto
   end
-  return #found, changesets
+  return written, changesets
 end
 
---- Sets these fields in all rows; a function gives them for each row. How many rows, and in how many changesets: one, or
+--- Sets these fields in all rows; a function gives them for each row, as it is then. How many rows, and in how many changesets: one, or
 --- several when they are more than a changeset takes.
 function methods.update(query, fields)
   if type(fields) ~= "table" and type(fields) ~= "function" then

@@ -240,7 +240,7 @@ function query:snippet(record, options) end
 ---@return table<any, integer>
 function query:group(field) end
 
---- Sets fields in all rows: in one change, or several when they are more than a changeset takes.
+--- Sets fields in all rows: in one change, or several when they are more than a changeset takes. Rows that are deleted by then are passed over.
 ---@param fields table<string, any>|fun(t: prophet.Record): table<string, any>?
 ---@return integer rows, integer changesets
 function query:update(fields) end

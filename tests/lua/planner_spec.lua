@@ -436,6 +436,33 @@ describe("a plan", function()
     assert.equal(3, changesets)
   end)
 
+  it("passes over rows that are deleted before their batch is written", function()
+    local all = task:find({ tags = "t3" }):all()
+    local begun = false
+    local rows, changesets = task:find({ tags = "t3" }):update(function(t)
+      if not begun then -- of a later batch, as another process might
+        all[20]:delete()
+        task:find({ id = { all[30].id, all[40].id } }):delete()
+      end
+      begun = true
+      return { name = ("y"):rep(300000) .. t.n }
+    end)
+    assert.same({ 37, 3 }, { rows, changesets })
+    assert.equal(37, task:find({ name = q.prefix "yyy" }):scan():count())
+    rows = task:find({ tags = "t4" }):update(function(t) -- all that are left
+      task:find({ tags = "t4", id = q.ne(t.id) }):delete()
+      return { plain = t.plain }
+    end)
+    assert.equal(1, rows)
+    local seen
+    task:find({ tags = "t5" }):limit(2):update(function(t) -- each as it is by then
+      seen = t.plain
+      task:find({ tags = "t5" }):update { plain = "now" }
+      return { severity = 1 }
+    end)
+    assert.equal("now", seen)
+  end)
+
   it("says what is written already when a later batch fails", function()
     local long = ("x"):rep(500000)
     local err = raises("validation", function()
