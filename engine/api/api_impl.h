@@ -258,6 +258,9 @@ typedef struct api_changeset {
 } api_changeset;
 prophet_code api_changeset_get(ph_view *v, uint64_t version, ph_arena *a, api_changeset *out,
                                prophet_error *err);
+/* The same for what is asked of a large one again and again: `out` lives until the next call. */
+prophet_code api_changeset_look(ph_view *v, uint64_t version, ph_arena *scratch, api_changeset *out,
+                                prophet_error *err);
 /* The version of the changeset whose id starts with these digits; 0: none. EAMBIGUOUS. */
 prophet_code api_changeset_find(ph_view *v, prophet_slice hex, uint64_t *version,
                                 prophet_error *err);

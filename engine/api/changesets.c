@@ -1,13 +1,24 @@
 /* Changesets as parts of documents: who wrote them and what they did. Used by log, history, blame and conflicts. */
 #include "api/api_impl.h"
 
+static prophet_code not_in_log(uint64_t version, prophet_error *err)
+{
+    return ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
+                   (unsigned long long)version);
+}
+
 prophet_code api_changeset_get(ph_view *v, uint64_t version, ph_arena *a, api_changeset *out,
                                prophet_error *err)
 {
     prophet_code rc = ph_view_changeset(v, version, a, &out->cs, &out->row, err);
-    return rc == PROPHET_DONE ? ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
-                                        (unsigned long long)version)
-                              : rc;
+    return rc == PROPHET_DONE ? not_in_log(version, err) : rc;
+}
+
+prophet_code api_changeset_look(ph_view *v, uint64_t version, ph_arena *scratch, api_changeset *out,
+                                prophet_error *err)
+{
+    prophet_code rc = ph_kept_changeset(v, version, scratch, &out->cs, &out->row, err);
+    return rc == PROPHET_DONE ? not_in_log(version, err) : rc;
 }
 
 void api_put_writer(api_map *m, const api_changeset *c)

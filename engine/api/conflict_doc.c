@@ -50,8 +50,7 @@ static prophet_code put_candidates(api_map *m, ph_view *v, const ph_conflict *c,
         api_list all = api_list_in(m->a);
         api_changeset by;
         put_given(&f, cand->value);
-        ph_arena_reset(&scratch);
-        if ((rc = api_changeset_get(v, cand->version, &scratch, &by, err)) < 0)
+        if ((rc = api_changeset_look(v, cand->version, &scratch, &by, err)) < 0)
             break;
         api_put_writer(&f, &by);
         for (size_t k = 0; k < cand->version_count && rc >= 0; k++) {
@@ -79,8 +78,7 @@ prophet_code api_put_votes(api_map *m, ph_view *v, const ph_conflict *c, bool de
             continue;
         api_map f = api_map_in(m->a);
         api_changeset by;
-        ph_arena_reset(&scratch);
-        if ((rc = api_changeset_get(v, vote->version, &scratch, &by, err)) < 0)
+        if ((rc = api_changeset_look(v, vote->version, &scratch, &by, err)) < 0)
             break;
         api_put_text(&f, "by", ph_slice_str(vote->by_resolver ? "resolver" : "person"));
         put_given(&f, vote->choice);

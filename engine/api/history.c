@@ -71,11 +71,11 @@ static void put_steps(api_map *m, const ph_record_step *step)
 static void put_votes(api_map *m, const telling *t, const ph_changeset *cs)
 {
     api_list l = api_list_in(m->a);
-    for (size_t i = 0; cs->has_body && i < cs->body.vote_count; i++) {
-        const ph_vote *vote = &cs->body.votes[i];
+    size_t count;
+    const ph_vote *votes = ph_changeset_votes(cs, ph_slice_str(t->type), &t->id, &count);
+    for (size_t i = 0; i < count; i++) {
+        const ph_vote *vote = &votes[i];
         api_map f = api_map_in(m->a);
-        if (!ph_slice_eq(vote->type, ph_slice_str(t->type)) || !ph_uuid_eq(&vote->record, &t->id))
-            continue;
         put_field_name(&f, vote->field);
         api_put_canonical(&f, "value", vote->choice);
         api_put_text(&f, "by", ph_slice_str(vote->by_resolver ? "resolver" : "person"));
@@ -149,14 +149,10 @@ typedef struct blaming {
 
 static bool writes_field(const ph_changeset *cs, const blaming *b, prophet_slice field)
 {
-    for (size_t i = 0; i < cs->body.change_count; i++) {
-        const ph_change *ch = &cs->body.changes[i];
-        if (!ph_slice_eq(ch->type, b->type) || !ph_uuid_eq(&ch->record, &b->row.uuid))
-            continue;
-        for (size_t k = 0; k < ch->op_count; k++)
-            if (ph_slice_eq(ch->ops[k].field, field))
-                return true;
-    }
+    const ph_change *ch = ph_changeset_change(cs, b->type, &b->row.uuid);
+    for (size_t k = 0; ch && k < ch->op_count; k++)
+        if (ph_slice_eq(ch->ops[k].field, field))
+            return true;
     return false;
 }
 
@@ -170,8 +166,7 @@ static prophet_code last_write(const blaming *b, prophet_slice field, uint64_t *
         api_changeset c;
         if (b->entries[i - 1].offset_plus_1 == 0) /* only votes */
             continue;
-        ph_arena_reset(&a);
-        if ((rc = api_changeset_get(b->v, b->entries[i - 1].version, &a, &c, err)) >= 0 &&
+        if ((rc = api_changeset_look(b->v, b->entries[i - 1].version, &a, &c, err)) >= 0 &&
             c.cs.has_body && writes_field(&c.cs, b, field)) {
             *version = b->entries[i - 1].version;
             break;
@@ -209,18 +204,19 @@ static prophet_code put_decided(const blaming *b, const ph_conflict *c, api_map 
 }
 
 /* What the change that is open wrote has no changeset and no time yet. */
-static prophet_code put_author(const blaming *b, uint64_t version, ph_arena *a, api_map *m,
-                               prophet_error *err)
+static prophet_code put_author(const blaming *b, uint64_t version, api_map *m, prophet_error *err)
 {
+    ph_arena scratch = PH_ARENA_INIT;
     api_changeset c;
     if (b->v->inside && (version == 0 || version > b->v->state.version)) {
         api_put_text(m, "author", ph_slice_str(ph_replica_user(b->db->r)));
         api_put_hex(m, "replica", ph_replica_key(b->db->r)->b, 32);
         return PROPHET_OK;
     }
-    prophet_code rc = api_changeset_get(b->v, version, a, &c, err);
+    prophet_code rc = api_changeset_look(b->v, version, &scratch, &c, err);
     if (rc >= 0)
         api_put_writer(m, &c);
+    ph_arena_clear(&scratch);
     return rc;
 }
 
@@ -241,7 +237,7 @@ static prophet_code blame_field(const blaming *b, const ph_shown *shown, api_map
     if (rc >= 0) {
         api_put_canonical(&m, "value", shown->value);
         api_put(&m, "version", prophet_int((int64_t)version));
-        rc = put_author(b, version, &a, &m, err);
+        rc = put_author(b, version, &m, err);
     }
     if (rc >= 0 && contested)
         rc = put_decided(b, &c, &m, err);

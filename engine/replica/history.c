@@ -7,6 +7,7 @@ typedef struct past {
     ph_session s; /* carries the arena and the lookups of apply; writes nothing */
     ph_work_record wr;
     prophet_slice type;
+    ph_arena scratch; /* of the changeset at hand */
     PH_LIST(ph_touched) ballot_cells;
     ph_counter_story counters;
     PH_LIST(ph_ballot) ballots; /* votes so far, with the cell they are on in ballot_cells */
@@ -102,15 +103,6 @@ static prophet_code take_vote(past *p, const ph_vote *vote, const uint64_t *name
     return PH_PUSH(p->ballot_cells, at) && PH_PUSH(p->ballots, b) ? PROPHET_OK : ph_nomem(err);
 }
 
-static const ph_change *change_of(const past *p, const ph_changeset *cs)
-{
-    for (size_t i = 0; i < cs->body.change_count; i++)
-        if (ph_slice_eq(cs->body.changes[i].type, p->type) &&
-            ph_uuid_eq(&cs->body.changes[i].record, &p->wr.rec.uuid))
-            return &cs->body.changes[i];
-    return NULL;
-}
-
 static prophet_code describe_step(past *p, const ph_change *ch, ph_record_step *step, ph_arena *a,
                                   bool before, prophet_error *err)
 {
@@ -155,12 +147,13 @@ static prophet_code apply(past *p, const ph_change *ch, const uint64_t *names, u
     return rc;
 }
 
+/* The changeset itself lives until the next one is read; its part in this record as long as the record. */
 static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_step *step,
                               prophet_error *err)
 {
     ph_changeset_row row;
-    uint64_t *names;
-    prophet_code rc = ph_view_changeset(p->v, version, a, &step->changeset, &row, err);
+    ph_part part;
+    prophet_code rc = ph_kept_changeset(p->v, version, &p->scratch, &step->changeset, &row, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc
                       : ph_fail(err, PROPHET_ECORRUPT,
@@ -169,19 +162,16 @@ static prophet_code take_step(past *p, uint64_t version, ph_arena *a, ph_record_
     step->record = &p->wr.rec;
     if (!step->changeset.has_body)
         return PROPHET_OK;
-    const ph_change *ch = change_of(p, &step->changeset);
-    if ((rc = ph_view_names(p->v, &step->changeset, a, &names, err)) < 0 ||
-        (rc = describe_step(p, ch, step, a, true, err)) < 0 ||
-        (ch && (rc = apply(p, ch, names, version, err)) < 0))
+    if ((rc = ph_part_cut(p->v->replica, p->v->txn, &step->changeset, p->type, &p->wr.rec.uuid,
+                          &p->s.arena, &part, err)) < 0 ||
+        (rc = describe_step(p, part.change, step, a, true, err)) < 0 ||
+        (part.change && (rc = apply(p, part.change, part.names, version, err)) < 0))
         return rc;
-    for (size_t i = 0; i < step->changeset.body.vote_count && rc >= 0; i++) {
-        const ph_vote *vote = &step->changeset.body.votes[i];
-        if (ph_slice_eq(vote->type, p->type) && ph_uuid_eq(&vote->record, &p->wr.rec.uuid))
-            rc = take_vote(p, vote, names, &row, err);
-    }
+    for (size_t i = 0; i < part.vote_count && rc >= 0; i++)
+        rc = take_vote(p, &part.votes[i], part.names, &row, err);
     if (rc < 0 || (rc = settle_record(p, err)) < 0)
         return rc;
-    return describe_step(p, ch, step, a, false, err);
+    return describe_step(p, part.change, step, a, false, err);
 }
 
 prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, ph_arena *a,
@@ -217,5 +207,6 @@ prophet_code ph_view_history(ph_view *v, const ph_named *record, uint64_t upto, 
     ph_free(p.ballots.at);
     ph_free(p.ballot_cells.at);
     ph_arena_clear(&p.s.arena);
+    ph_arena_clear(&p.scratch);
     return rc < 0 ? rc : PROPHET_OK;
 }

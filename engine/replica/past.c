@@ -33,7 +33,15 @@ typedef struct making {
     struct ph_past *p;
     ph_session *s;
     PH_LIST(uint64_t) versions;
+    ph_work_record *only; /* one is made; NULL: several, or it was not there */
+    ph_arena scratch;
 } making;
+
+static prophet_code not_in_log(uint64_t version, prophet_error *err)
+{
+    return ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
+                   (unsigned long long)version);
+}
 
 /* Out of all tables; if it was there then, an empty record with its number waits for its changesets. */
 static prophet_code take_out(making *m, const past_key *key, prophet_error *err)
@@ -67,8 +75,10 @@ static prophet_code take_out(making *m, const past_key *key, prophet_error *err)
     if (kept == 0)
         return ph_numbers_del(s->txn, number, err);
     rc = ph_work_record_get(s, ph_u32be(key->b), &uuid, &wr, err);
-    if (rc >= 0)
+    if (rc >= 0) {
         wr->rec.number = number;
+        m->only = wr;
+    }
     return rc;
 }
 
@@ -80,31 +90,40 @@ static ph_work_record *among(making *m, prophet_slice type, const ph_uuid *uuid)
     return ph_map_get(&m->s->records, ph_slice(key.b, sizeof key.b));
 }
 
+static prophet_code inverted(making *m, const ph_changeset *cs, const uint64_t *names,
+                             uint64_t version, prophet_error *err)
+{
+    ph_changeset_row row;
+    size_t fixed = (size_t)cs->header.has_prev + cs->header.parent_count;
+    prophet_code rc = ph_changesets_get(m->s->txn, version, &row, err);
+    return rc < 0 ? rc : ph_apply_inversion(m->s, cs, names + fixed, row.lamport, err);
+}
+
+static prophet_code names_of(making *m, const ph_changeset *cs, ph_arena *a, uint64_t **names,
+                             prophet_error *err)
+{
+    ph_id missing;
+    if (!(*names = ph_arena_alloc(a, (ph_changeset_names(&cs->header) + 1) * sizeof **names)))
+        return ph_nomem(err);
+    prophet_code rc = ph_apply_names(m->s, cs, *names, &missing, err);
+    return rc == PROPHET_DONE
+               ? ph_fail(err, PROPHET_ECORRUPT, "the index lacks a changeset that another names")
+               : rc;
+}
+
 /* What this changeset did to the records that are being made. */
 static prophet_code apply_version(making *m, uint64_t version, prophet_error *err)
 {
     ph_session *s = m->s;
     const ph_changeset *cs;
-    ph_changeset_row row;
-    ph_id missing;
-    prophet_code rc;
-    if ((rc = ph_session_changeset(s, version, &cs, err)) != PROPHET_OK ||
-        (rc = ph_changesets_get(s->txn, version, &row, err)) != PROPHET_OK)
-        return rc < 0 ? rc
-                      : ph_fail(err, PROPHET_ECORRUPT, "changeset %llu is not in the log",
-                                (unsigned long long)version);
+    uint64_t *names;
+    prophet_code rc = ph_session_changeset(s, version, &cs, err);
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : not_in_log(version, err);
     if (!cs->has_body)
         return PROPHET_OK;
-    uint64_t *names =
-        ph_arena_alloc(&s->arena, (ph_changeset_names(&cs->header) + 1) * sizeof *names);
-    if (!names)
-        return ph_nomem(err);
-    size_t fixed = (size_t)cs->header.has_prev + cs->header.parent_count;
-    if ((rc = ph_apply_names(s, cs, names, &missing, err)) != PROPHET_OK)
-        return rc < 0 ? rc
-                      : ph_fail(err, PROPHET_ECORRUPT,
-                                "the index lacks a changeset that another names");
-    if ((rc = ph_apply_inversion(s, cs, names + fixed, row.lamport, err)) < 0)
+    if ((rc = names_of(m, cs, &s->arena, &names, err)) < 0 ||
+        (rc = inverted(m, cs, names, version, err)) < 0)
         return rc;
     for (size_t i = 0; i < cs->body.change_count && rc >= 0; i++) {
         const ph_change *ch = &cs->body.changes[i];
@@ -118,6 +137,30 @@ static prophet_code apply_version(making *m, uint64_t version, prophet_error *er
     return rc;
 }
 
+/* The same where one record is made: of a large changeset its part alone. */
+static prophet_code apply_part(making *m, uint64_t version, prophet_error *err)
+{
+    ph_session *s = m->s;
+    ph_work_record *wr = m->only;
+    prophet_slice type = ph_names_get(s->r->names, wr->rec.type);
+    ph_changeset cs;
+    ph_part part;
+    uint64_t *names;
+    prophet_code rc = ph_session_look(s, version, &m->scratch, &cs, err);
+    if (rc != PROPHET_OK)
+        return rc < 0 ? rc : not_in_log(version, err);
+    s->inverted = false;
+    if (cs.header.ref_count && ((rc = names_of(m, &cs, &m->scratch, &names, err)) < 0 ||
+                                (rc = inverted(m, &cs, names, version, err)) < 0))
+        return rc;
+    rc = ph_part_cut(s->r, s->txn, &cs, type, &wr->rec.uuid, &s->arena, &part, err);
+    if (rc >= 0 && part.change)
+        rc = ph_apply_to_record(s, wr, part.change, part.names, version, err);
+    for (size_t i = 0; i < part.vote_count && rc >= 0; i++)
+        rc = ph_apply_vote(s, &part.votes[i], part.names, version, err);
+    return rc;
+}
+
 static prophet_code replay(making *m, prophet_error *err)
 {
     prophet_code rc = PROPHET_OK;
@@ -126,7 +169,8 @@ static prophet_code replay(making *m, prophet_error *err)
         qsort(m->versions.at, m->versions.count, sizeof *m->versions.at, by_u64);
     for (size_t i = 0; i < m->versions.count && rc >= 0; i++) {
         if (m->versions.at[i] != last)
-            rc = apply_version(m, m->versions.at[i], err);
+            rc = m->only ? apply_part(m, m->versions.at[i], err)
+                         : apply_version(m, m->versions.at[i], err);
         last = m->versions.at[i];
     }
     m->s->history.count = 0; /* these rows are there */
@@ -144,6 +188,7 @@ static prophet_code make(struct ph_past *p, const past_key *keys, size_t count, 
     p->making = p->failed = true;
     for (size_t i = 0; i < count && rc >= 0; i++)
         rc = take_out(&m, &keys[i], err);
+    m.only = count == 1 ? m.only : NULL;
     if (rc >= 0 && (rc = ph_secondary_flush(m.s, err)) >= 0)
         rc = replay(&m, err);
     m.s->schema_touched = rules > 0;
@@ -154,6 +199,7 @@ static prophet_code make(struct ph_past *p, const past_key *keys, size_t count, 
     }
     p->making = false;
     ph_free(m.versions.at);
+    ph_arena_clear(&m.scratch);
     ph_session_over_end(m.s);
     for (size_t i = 0; i < count && rc >= 0; i++) {
         bool ok = true;
@@ -264,6 +310,7 @@ prophet_code ph_past_complete(struct ph_past *p, prophet_error *err)
         rc = make(p, &g.keys.at[i], g.keys.count - i < BATCH ? g.keys.count - i : BATCH, 0, err);
     if (rc >= 0 && (rc = ph_overlay_seal(p->r->reader, err)) >= 0)
         p->complete = true;
+    ph_kept_trim(p->r->kept);
     ph_free(g.keys.at);
     ph_map_clear(&g.seen);
     ph_arena_clear(&g.kept);

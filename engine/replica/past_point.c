@@ -12,6 +12,19 @@ static prophet_code no_such(const ph_point *point, uint64_t live, prophet_error 
     return ph_fail(err, PROPHET_ENOTFOUND, "no changeset %s", hex);
 }
 
+/* Versions of all that a decoded changeset names. */
+static prophet_code names_of(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out,
+                             prophet_error *err)
+{
+    size_t n = ph_changeset_names(&cs->header);
+    prophet_code rc = PROPHET_OK;
+    if (!(*out = ph_arena_alloc(a, (n + 1) * sizeof **out)))
+        return ph_nomem(err);
+    for (size_t i = 0; i < n && rc >= 0; i++)
+        rc = ph_changeset_named(v->replica, v->txn, cs, (uint32_t)i, &(*out)[i], err);
+    return rc;
+}
+
 /* ---- a changeset and all it had seen ---------------------------------------------------------------------------- */
 
 static void mark(struct ph_past *p, uint64_t version)
@@ -32,7 +45,7 @@ static prophet_code mark_ancestors(struct ph_past *p, ph_view *v, prophet_error 
             continue;
         ph_arena_reset(&a);
         if ((rc = ph_view_changeset(v, at, &a, &cs, &row, err)) < 0 ||
-            (rc = ph_view_names(v, &cs, &a, &names, err)) < 0)
+            (rc = names_of(v, &cs, &a, &names, err)) < 0)
             break;
         for (size_t i = 0; i < ph_changeset_names(&cs.header); i++)
             mark(p, names[i]);
@@ -96,7 +109,7 @@ static prophet_code find_frontier(struct ph_past *p, ph_view *v, uint8_t *named,
             rc = ph_nomem(err);
         ph_arena_reset(&a);
         if (rc < 0 || (rc = ph_view_changeset(v, at, &a, &cs, &row, err)) < 0 ||
-            (rc = ph_view_names(v, &cs, &a, &names, err)) < 0)
+            (rc = names_of(v, &cs, &a, &names, err)) < 0)
             break;
         size_t links = (size_t)cs.header.has_prev + cs.header.parent_count;
         for (size_t i = 0; i < links; i++)

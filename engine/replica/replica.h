@@ -117,6 +117,14 @@ prophet_code ph_view_changeset_in(ph_view *v, uint64_t version, const ph_frame_c
 /* One that is noted as lost, as far as its bytes are still where they were. PROPHET_DONE: they are not. */
 prophet_code ph_view_changeset_lost(ph_view *v, uint64_t version, const ph_changeset_row *row,
                                     ph_arena *a, ph_changeset *out, prophet_error *err);
+/* As ph_view_changeset, for what is asked of one changeset many times: *cs lives until the next one is asked for, in the scratch (which is
+ * emptied) or among those kept. PROPHET_DONE: not here. */
+prophet_code ph_kept_changeset(ph_view *v, uint64_t version, ph_arena *scratch, ph_changeset *cs,
+                               ph_changeset_row *row, prophet_error *err);
+/* Its change of a record, of a changeset with a body; NULL: none. Its votes on a record, side by side. */
+const ph_change *ph_changeset_change(const ph_changeset *cs, prophet_slice type, const ph_uuid *record);
+const ph_vote *ph_changeset_votes(const ph_changeset *cs, prophet_slice type, const ph_uuid *record,
+                                  size_t *count);
 prophet_code ph_view_version_of(ph_view *v, const ph_id *id, uint64_t *version, prophet_error *err);
 
 /* ---- schema: the declarative part of record types, from `_type` records ---------------------------------- */

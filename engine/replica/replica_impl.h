@@ -366,8 +366,6 @@ prophet_code ph_author_sign(ph_session *s, const ph_keypair *keys, const ph_id *
 /* vote.c */
 prophet_code ph_apply_vote(ph_session *s, const ph_vote *v, const uint64_t *names, uint64_t version,
                            prophet_error *err);
-/* Its change of a record, of a changeset with a body; NULL: none. */
-const ph_change *ph_changeset_change(const ph_changeset *cs, prophet_slice type, const ph_uuid *record);
 /* What a changeset wrote into a register or life cell; false: it did not. */
 bool ph_changeset_wrote(const ph_changeset *cs, prophet_slice type, const ph_uuid *record,
                         prophet_slice field, prophet_slice *value, ph_over *over);
@@ -392,10 +390,19 @@ prophet_code ph_cell_question_load(const ph_lookup *l, ph_record *rec, ph_cell *
 typedef struct ph_kept ph_kept;
 void ph_kept_free(ph_kept *k);
 void ph_kept_trim(ph_kept *k); /* lets go of what takes much memory */
-/* As ph_view_changeset, for what is asked of one changeset many times: *cs lives until the next one is asked for, in the scratch or among
- * those kept. PROPHET_DONE: not here. */
-prophet_code ph_kept_changeset(ph_view *v, uint64_t version, ph_arena *scratch, ph_changeset *cs,
-                               ph_changeset_row *row, prophet_error *err);
+
+/* part.c: what a changeset did to one record, copied: the positions in it are those of `names`, which are versions. */
+typedef struct ph_part {
+    const ph_change *change; /* NULL: none */
+    const ph_vote *votes;
+    size_t vote_count;
+    const uint64_t *names;
+} ph_part;
+prophet_code ph_part_cut(ph_replica *r, ph_txn *t, const ph_changeset *cs, prophet_slice type,
+                         const ph_uuid *record, ph_arena *a, ph_part *out, prophet_error *err);
+/* The version of the changeset at a position of its names. ECORRUPT when that is not here. */
+prophet_code ph_changeset_named(ph_replica *r, ph_txn *t, const ph_changeset *cs, uint32_t pos,
+                                uint64_t *version, prophet_error *err);
 
 /* story.c: all writes and votes a cell ever had, from the log */
 typedef struct ph_cell_story {
@@ -407,9 +414,6 @@ typedef struct ph_cell_story {
 } ph_cell_story;
 prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice type,
                            prophet_slice field, ph_arena *a, ph_cell_story *out,
-                           prophet_error *err);
-/* Versions of what a decoded changeset names. */
-prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out,
                            prophet_error *err);
 
 /* past.c, past_point.c */

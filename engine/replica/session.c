@@ -56,7 +56,7 @@ static bool is_small(const ph_session *s)
 
 void ph_session_free(ph_session *s)
 {
-    if (s)
+    if (s && !s->r->past) /* of the past each record is made in a session of its own */
         ph_kept_trim(s->r->kept);
     if (!s || s->r->spare || !is_small(s)) {
         ph_session_drop(s);

@@ -2,28 +2,6 @@
  * what is asked rarely: a conflict's base, its votes, its closed episodes. Cost follows the record's history. */
 #include "replica/replica_impl.h"
 
-prophet_code ph_view_names(ph_view *v, const ph_changeset *cs, ph_arena *a, uint64_t **out,
-                           prophet_error *err)
-{
-    size_t n = ph_changeset_names(&cs->header);
-    uint64_t *versions = ph_arena_alloc(a, (n + 1) * sizeof *versions);
-    if (!versions)
-        return ph_nomem(err);
-    for (size_t i = 0; i < n; i++) {
-        prophet_code rc =
-            ph_ids_find(v->replica->ids, v->txn, ph_changeset_name(&cs->header, (uint32_t)i),
-                        &versions[i], err);
-        if (rc != PROPHET_OK)
-            return rc < 0
-                       ? rc
-                       : ph_fail(
-                             err, PROPHET_ECORRUPT,
-                             "the index lacks a changeset that another names: run prophet rebuild");
-    }
-    *out = versions;
-    return PROPHET_OK;
-}
-
 typedef struct reading {
     ph_view *v;
     const ph_named *record;
@@ -42,8 +20,14 @@ static prophet_code copy(reading *r, prophet_slice *s, prophet_error *err)
     return ok ? PROPHET_OK : ph_nomem(err);
 }
 
+static prophet_code named(reading *r, const ph_changeset *cs, uint32_t pos, uint64_t *version,
+                          prophet_error *err)
+{
+    return ph_changeset_named(r->v->replica, r->v->txn, cs, pos, version, err);
+}
+
 static prophet_code add_write(reading *r, const ph_changeset *cs, const ph_changeset_row *row,
-                              uint64_t version, const uint64_t *names, prophet_error *err)
+                              uint64_t version, prophet_error *err)
 {
     prophet_slice value;
     ph_over over;
@@ -52,9 +36,9 @@ static prophet_code add_write(reading *r, const ph_changeset *cs, const ph_chang
     uint64_t *versions = ph_arena_alloc(r->a, (over.count + 1u) * sizeof *versions);
     if (!versions)
         return ph_nomem(err);
-    for (uint32_t i = 0; i < over.count; i++)
-        versions[i] = names[over.pos[i]];
     prophet_code rc = copy(r, &value, err);
+    for (uint32_t i = 0; i < over.count && rc >= 0; i++)
+        rc = named(r, cs, over.pos[i], &versions[i], err);
     if (rc < 0)
         return rc;
     r->out->writes[r->out->write_count++] = (ph_cell_write){ .version = version,
@@ -76,8 +60,8 @@ static bool value_of(const ph_cell_story *s, uint64_t version, prophet_slice *va
     return false;
 }
 
-static prophet_code add_vote(reading *r, const ph_vote *vote, const ph_changeset_row *row,
-                             uint64_t version, const uint64_t *names, prophet_error *err)
+static prophet_code add_vote(reading *r, const ph_changeset *cs, const ph_vote *vote,
+                             const ph_changeset_row *row, uint64_t version, prophet_error *err)
 {
     ph_cell_story *s = r->out;
     ph_ballot *b = &s->ballots[s->ballot_count];
@@ -92,8 +76,10 @@ static prophet_code add_vote(reading *r, const ph_vote *vote, const ph_changeset
                       .choice = choice,
                       .seen = seen };
     for (uint32_t i = 0; i < vote->heads.count; i++) {
-        seen[b->seen_count].version = names[vote->heads.pos[i]];
-        b->seen_count += value_of(s, names[vote->heads.pos[i]], &seen[b->seen_count].value);
+        ph_seen *at = &seen[b->seen_count];
+        if ((rc = named(r, cs, vote->heads.pos[i], &at->version, err)) < 0)
+            return rc;
+        b->seen_count += value_of(s, at->version, &at->value);
     }
     *cv = (ph_conflict_vote){
         .version = version, .by_resolver = vote->by_resolver, .choice = choice, .reason = reason
@@ -116,20 +102,17 @@ static prophet_code read_one(reading *r, uint64_t version, prophet_error *err)
 {
     ph_changeset cs;
     ph_changeset_row row;
-    uint64_t *names;
+    size_t count;
     prophet_code rc;
     if ((rc = ph_kept_changeset(r->v, version, &r->scratch, &cs, &row, err)) != PROPHET_OK ||
         !cs.has_body)
         return rc < 0 ? rc : PROPHET_OK;
-    if ((rc = ph_view_names(r->v, &cs, r->a, &names, err)) < 0 ||
-        (rc = add_write(r, &cs, &row, version, names, err)) < 0)
+    if ((rc = add_write(r, &cs, &row, version, err)) < 0)
         return rc;
-    for (size_t i = 0; i < cs.body.vote_count; i++) {
-        const ph_vote *vote = &cs.body.votes[i];
-        if (ph_slice_eq(vote->type, r->type) && ph_uuid_eq(&vote->record, &r->record->uuid) &&
-            ph_slice_eq(vote->field, r->field))
-            return add_vote(r, vote, &row, version, names, err); /* one vote a cell */
-    }
+    const ph_vote *votes = ph_changeset_votes(&cs, r->type, &r->record->uuid, &count);
+    for (size_t i = 0; i < count; i++)
+        if (ph_slice_eq(votes[i].field, r->field)) /* one vote a cell */
+            return add_vote(r, &cs, &votes[i], &row, version, err);
     return PROPHET_OK;
 }
 

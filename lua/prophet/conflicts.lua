@@ -192,7 +192,9 @@ local function cast(c, verb, v, reason)
   local kind = c.kind
   if exact and kind ~= "ref" then kind = nil end -- as it was written, whatever the kind is now
   s.handle[verb](s.handle, c.type, c.record, field, value, core.kinds[kind] and kind or nil, reason)
-  return M.get(s, c.id)
+  local now
+  for one in s.handle:conflicts({ type = c.type, record = core.ref(c.record), id = c.id }, wrap(s)) do now = one end -- of its record: all may be many
+  return now
 end
 
 --- A person's vote. options: reason. Gives the conflict as it is then.

@@ -28,6 +28,71 @@ local function create(name)
   return db
 end
 
+-- Seconds a record of what is asked of each of `count` records that two wrote differently, each in one changeset.
+local function costs(count)
+  local db <close> = place.create("ann" .. count)
+  db:define(f.record "ticket" { f.string "summary", f.counter "votes" })
+  local ticket = db.types.ticket
+  db:change(function() for i = 1, count do ticket:create { summary = "s" .. i } end end)
+  local other <close> = prophet.clone(db.path, place.path("bob" .. count), { user = "bob@example.org" })
+  for _, one in ipairs { db, other } do
+    one:change(function()
+      for t in one.types.ticket:find({}):each() do
+        t:set { summary = "by " .. one.user }
+        t:incr "votes"
+      end
+    end)
+  end
+  db:pull(other.path)
+  local seconds, asked = {}, {}
+  local function ask(what, fn)
+    local begun = os.clock()
+    asked[what] = fn()
+    seconds[what] = (os.clock() - begun) / count
+  end
+  local function each(fn)
+    return function()
+      local n = 0
+      for t in ticket:find({}):each() do n = n + fn(t) end
+      return n
+    end
+  end
+  ask("vote", function()
+    local n = 0
+    db:change(function()
+      for c in db:conflicts() do
+        c:vote "by me"
+        n = n + 1
+      end
+    end)
+    return n
+  end)
+  ask("conflicts", function()
+    local n = 0
+    for c in db:conflicts() do
+      for vote in c:votes() do n = n + (vote.author == "ann" .. count .. "@example.org" and 1 or 0) end
+    end
+    return n
+  end)
+  ask("blame", each(function(t)
+    local blame = t:blame()
+    return blame.summary.value == "by me" and blame.votes.value == 2 and 1 or 0
+  end))
+  ask("history", each(function(t)
+    local n = 0
+    for _ in t:history() do n = n + 1 end
+    return n
+  end))
+  ask("as_of", function()
+    local past <close> = db:as_of(db:version() - 1)
+    local n = 0
+    for i = 1, 100 do n = n + (past.types.ticket:get("#" .. i * count // 100).summary:find "^by %a+" and 1 or 0) end
+    return n
+  end)
+  assert.same({ vote = count, conflicts = count, blame = count, history = 4 * count, as_of = 100 }, asked)
+  return seconds
+end
+
 describe("a changeset of many records", function()
   before_each(place.enter)
   after_each(place.leave)
@@ -64,5 +129,12 @@ describe("a changeset of many records", function()
     assert.is_true(kib < LIMIT, kib .. " KiB")
     carol:pull(ann.path)
     assert.equal(ann:digest(), carol:digest())
+  end)
+
+  it("costs no more for each of them than one of fewer", function()
+    local few, many = costs(250), costs(2000)
+    for what, seconds in pairs(many) do
+      assert.is_true(seconds < 3 * few[what] + 0.0002, ("%s: %.3f ms a record, of 250: %.3f"):format(what, seconds * 1000, few[what] * 1000))
+    end
   end)
 end)
