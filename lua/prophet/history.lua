@@ -81,20 +81,21 @@ function M.diff(ts, t, from, to)
   return compare(ts, M.at(ts, t, from), new)
 end
 
--- Writes differences back: in one step, since fields may only be valid together; a counter gets an increment of its own.
+-- Writes differences back: all in one step, since fields may only be valid together.
 local function put_back(ts, now, changes)
-  local fields = {}
+  local fields, increments = {}, {}
   for _, change in ipairs(changes) do
     local kind = (ts.fields[change.field] or {}).kind
     if kind == "counter" then
-      now = now:incr(change.field, (change.old or 0) - (change.new or 0))
+      increments[change.field] = (change.old or 0) - (change.new or 0)
     elseif change.old ~= nil then
       fields[change.field] = change.old
     else
       fields[change.field] = kind == "set" and {} or core.unset
     end
   end
-  return next(fields) and now:set(fields, { force = true }) or now
+  if not next(fields) and not next(increments) then return now end
+  return require "prophet.write".update(ts, now, "put_back", fields, increments)
 end
 
 --- Writes the fields as they were: a new change over today's values. Gives the record.

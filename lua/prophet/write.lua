@@ -319,9 +319,19 @@ function verbs.incr(ts, record, name, n)
   return { [name] = record:get(name) + n }, { { "incr", name, n } }, 0
 end
 
---- set, unset, add, remove, incr for types with hooks.
+-- What a record had before: fields, and increments of counters, whatever was written since.
+function verbs.put_back(ts, record, fields, increments)
+  local values, edits = verbs.set(ts, record, fields)
+  for name, n in pairs(increments) do
+    values[name] = record:get(name) + n
+    edits[#edits + 1] = { "incr", name, n }
+  end
+  return values, edits, 0
+end
+
+--- set, unset, add, remove, incr for types with hooks; put_back for all.
 function M.update(ts, record, op, a, b)
-  if op ~= "set" and type(a) ~= "string" then
+  if op ~= "set" and op ~= "put_back" and type(a) ~= "string" then
     refuse(ts, nil, "usage", ("the name of a field is a %s, not a text"):format(type(a)))
   end
   local values, edits, since = verbs[op](ts, record, a, b)

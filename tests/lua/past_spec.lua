@@ -240,6 +240,15 @@ describe("a record's past", function()
     local v = db:version()
     t = t:set { status = "open", owner = prophet.unset }:revert(v)
     assert.equal("closed ann", t.status .. " " .. t.owner)
+    db:define(f.record "purse" { f.int "most", f.counter "spent", f.set "tags" { of = "string" }, validate = function(p, ctx)
+      if p.spent > p.most then ctx.error("spent", "too much") end
+    end })
+    local p = db.types.purse:create { most = 10, tags = { "a" } }:incr("spent", 8)
+    v = db:version()
+    local later = p:incr("spent", -8):set { most = 2, tags = { "b" } }
+    p = later:revert(v)
+    assert.same({ 10, 8, { "a" } }, { p.most, p.spent, p.tags })
+    assert.equal(2, p:revert(v + 2).most)
   end)
 end)
 
