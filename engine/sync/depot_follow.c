@@ -91,13 +91,14 @@ static prophet_code gone(const sync_depot_way *w, prophet_error *err)
     return rc;
 }
 
-/* *same: it is as it was read last. PROPHET_DONE: it was never there. */
+/* *same: it is as it was read last. Too large for a root it is as good as empty. PROPHET_DONE: it was never there. */
 static prophet_code read_root(sync_depot_way *w, ph_buf *root, char etag[PROPHET_ETAG_MAX],
                               bool *same, prophet_error *err)
 {
     prophet_net_get g = PROPHET_NET_GET_INIT;
+    bool swollen;
     g.known = w->etag[0] ? w->etag : NULL;
-    prophet_code rc = ph_net_get_bytes(w->net, DEPOT_ROOT, DEPOT_FILE_MAX, &g, root, err);
+    prophet_code rc = depot_root_get(w->net, &g, root, &swollen, err);
     if (rc != PROPHET_OK)
         return rc < 0 ? rc : gone(w, err);
     memcpy(etag, g.etag, sizeof w->etag);

@@ -121,6 +121,8 @@ prophet_code depot_open(ph_replica *r, const char *url, const ph_sync_options *o
 void depot_close(depot *d);
 /* Reads the root and the manifests. all false: where nobody can list, those of publishers of whom the root tells nothing new are not read. ENOTFOUND: there is no depot. */
 prophet_code depot_look(depot *d, bool all, prophet_error *err);
+/* The bytes of a root; *swollen: more than a root can have, none are given. PROPHET_DONE: there is none. */
+prophet_code depot_root_get(ph_net *net, prophet_net_get *g, ph_buf *out, bool *swollen, prophet_error *err);
 depot_publisher *depot_find(depot *d, const ph_id *key);
 /* As far as a listing tells: is this segment there? At its length? */
 bool depot_lists(const depot *d, const ph_id *folder, const depot_segment *s);

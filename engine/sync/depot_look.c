@@ -229,6 +229,22 @@ static prophet_code to_root(void *ctx, prophet_slice chunk, prophet_error *err)
                       : append(s->out, chunk, err);
 }
 
+prophet_code depot_root_get(ph_net *net, prophet_net_get *g, ph_buf *out, bool *swollen,
+                            prophet_error *err)
+{
+    root_sink sink = { .out = out };
+    prophet_error why = { 0 };
+    g->sink = to_root;
+    g->ctx = &sink;
+    prophet_code rc = ph_net_get(net, DEPOT_ROOT, g, &why);
+    *swollen = sink.swollen;
+    if (rc != PROPHET_OK)
+        ph_buf_reset(out);
+    if (rc < 0 && !sink.swollen && err)
+        *err = why;
+    return sink.swollen ? PROPHET_OK : rc;
+}
+
 static bool decode_root(depot *d, prophet_code *rc)
 {
     prophet_error ignored;
@@ -240,24 +256,19 @@ static bool decode_root(depot *d, prophet_code *rc)
 static prophet_code read_root(depot *d, prophet_error *err)
 {
     prophet_net_get g = PROPHET_NET_GET_INIT;
-    root_sink sink = { .out = &d->root_bytes };
+    bool swollen;
     ph_buf_reset(&d->root_bytes);
     d->has_root = d->root_good = false;
     d->root.count = 0;
     d->root_etag[0] = 0;
-    g.sink = to_root;
-    g.ctx = &sink;
-    prophet_code rc = ph_net_get(d->net, DEPOT_ROOT, &g, err);
-    if (rc != PROPHET_OK && !sink.swollen)
+    prophet_code rc = depot_root_get(d->net, &g, &d->root_bytes, &swollen, err);
+    if (rc != PROPHET_OK)
         return rc < 0 ? rc : PROPHET_OK;
     memcpy(d->root_etag, g.etag, sizeof d->root_etag);
-    if (sink.swollen) {
-        ph_buf_reset(&d->root_bytes);
-        d->has_root = true;
-        return PROPHET_OK;
-    }
-    d->bytes += d->root_bytes.len;
     d->has_root = true;
+    if (swollen)
+        return PROPHET_OK;
+    d->bytes += d->root_bytes.len;
     rc = depot_unseal(d, &d->root_bytes, err);
     if (rc == PROPHET_EUNTRUSTED && d->seal.on) { /* or another key: the manifests will tell */
         ph_buf_reset(&d->root_bytes);

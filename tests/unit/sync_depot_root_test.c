@@ -80,6 +80,28 @@ TEST(a_swollen_root_is_damaged)
     ph_replica_close(b);
 }
 
+TEST(a_swollen_root_ends_no_live_sync)
+{
+    ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
+    ph_sync_report in = { 0 }, there = { 0 };
+    ph_sync_follow *way;
+    write_some(a, 2);
+    write_some(b, 1);
+    (void)publish(a, "d");
+    REQUIRE(truncate(place("d/prophet-depot"), DEPOT_FILE_MAX + 1) == 0);
+    REQUIRE_OK(ph_sync_follow_open(b, place("d"), NULL, &way, &err), &err);
+    REQUIRE_OK(ph_sync_follow_pull(way, &in, &err), &err);
+    REQUIRE_OK(ph_sync_follow_push(way, &there, &err), &err);
+    CHECK_EQ_UINT(in.changesets, 2);
+    CHECK_EQ_UINT(there.changesets, 1);
+    CHECK_EQ_UINT(told(), 2);
+    ph_sync_follow_close(way);
+    ph_sync_report_clear(&in);
+    ph_sync_report_clear(&there);
+    ph_replica_close(a);
+    ph_replica_close(b);
+}
+
 TEST(a_swollen_manifest_keeps_no_other_out)
 {
     ph_replica *a = fresh("a", NULL), *b = fresh("b", ph_replica_database(a));
