@@ -3,7 +3,7 @@
  * Every call that can fail takes `err` last (NULL is fine) and returns a code: 0 done, > 0 a normal
  * outcome without a value, < 0 failed and *out untouched. `T **out` is yours to free; `const T *`
  * is borrowed. Handles belong to one thread at a time. A function of yours that is called back fills the err it is given, where it fails;
- * that may be NULL, if you gave NULL to the call it runs in. */
+ * that may be NULL, if you gave NULL to the call it runs in. Where it fills nothing, the name of its code is the message. */
 #ifndef PROPHET_H
 #define PROPHET_H
 #include <stdbool.h>

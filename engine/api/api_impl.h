@@ -136,6 +136,8 @@ prophet_code api_unknown_field(const ph_schema *s, prophet_slice field, prophet_
 
 /* ---- values ------------------------------------------------------------------------------------------------------- */
 
+/* Gives text to a host's sink. */
+prophet_code api_sink(prophet_sink_fn sink, void *ctx, const ph_buf *text, prophet_error *err);
 /* Appends canonical CBOR; EUSAGE names what is wrong. A nil is not allowed. */
 prophet_code api_encode(ph_buf *out, const prophet_value *v, prophet_error *err);
 /* Conditions and their values, which no record holds: as many as a caller has, and deeper. */

@@ -55,6 +55,15 @@ void api_json(ph_buf *out, const prophet_value *v)
     }
 }
 
+prophet_code api_sink(prophet_sink_fn sink, void *ctx, const ph_buf *text, prophet_error *err)
+{
+    prophet_error why = { 0 };
+    if (text->failed)
+        return ph_nomem(err);
+    prophet_code rc = sink(ctx, ph_buf_slice(text), &why);
+    return rc < 0 ? ph_fail_host(err, rc, &why) : rc;
+}
+
 prophet_code prophet_doc_json(const prophet_doc *d, prophet_sink_fn sink, void *ctx,
                               prophet_error *err)
 {
@@ -73,7 +82,7 @@ prophet_code prophet_doc_json(const prophet_doc *d, prophet_sink_fn sink, void *
         api_json(&out, &v);
     }
     ph_buf_byte(&out, d->is_list ? ']' : '}');
-    rc = out.failed ? ph_nomem(err) : sink(ctx, ph_buf_slice(&out), err);
+    rc = api_sink(sink, ctx, &out, err);
     ph_buf_clear(&out);
     return rc;
 }

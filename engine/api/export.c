@@ -81,7 +81,7 @@ static prophet_code put_type(prophet_db *db, ph_view *v, uint32_t type, prophet_
             continue;
         ph_arena_reset(&a);
         if ((rc = api_interrupted(db, err)) < 0 || (rc = put_line(v, &row, &a, &line, err)) < 0 ||
-            (rc = sink(ctx, ph_buf_slice(&line), err)) < 0)
+            (rc = api_sink(sink, ctx, &line, err)) < 0)
             break;
     }
     ph_cursor_close(cur);

@@ -82,6 +82,13 @@ static prophet_code open_wake(prophet_live *l, prophet_error *err)
 
 /* ---- one exchange ---------------------------------------------------------------------------------------------------------- */
 
+static prophet_code give(prophet_live *l, const prophet_doc *event, prophet_error *err)
+{
+    prophet_error why = { 0 };
+    prophet_code rc = l->told(l->ctx, event, &why);
+    return rc < 0 ? ph_fail_host(err, rc, &why) : rc;
+}
+
 static prophet_code tell(prophet_live *l, const ph_sync_report *in, const prophet_doc *asked,
                          const ph_sync_report *there, prophet_error *err)
 {
@@ -93,7 +100,7 @@ static prophet_code tell(prophet_live *l, const ph_sync_report *in, const prophe
     l->tell = false;
     prophet_code rc = api_both_reports(l->db, in, asked, there, &doc, err);
     if (rc >= 0)
-        rc = l->told(l->ctx, doc, err);
+        rc = give(l, doc, err);
     prophet_doc_free(doc);
     return rc;
 }
@@ -163,7 +170,7 @@ static prophet_code tell_lost(prophet_live *l, const prophet_error *why, unsigne
     api_put(&m, "seconds", prophet_float(ms / 1000.0));
     prophet_code rc = api_doc_take(&a, &m, &doc, err);
     if (rc >= 0)
-        rc = l->told(l->ctx, doc, err);
+        rc = give(l, doc, err);
     prophet_doc_free(doc);
     ph_arena_clear(&a);
     return rc;

@@ -199,7 +199,7 @@ prophet_code prophet_log_json(prophet_db *db, prophet_value spec, prophet_sink_f
             break;
         ph_json_changeset(&line, &c.cs, version, c.row.lamport);
         ph_buf_byte(&line, '\n');
-        rc = line.failed ? ph_nomem(err) : sink(ctx, ph_buf_slice(&line), err);
+        rc = api_sink(sink, ctx, &line, err);
     }
     log_filter_clear(&f);
     ph_buf_clear(&line);

@@ -139,8 +139,10 @@ static void ask_one(const api_policy *p, const prophet_doc *doc, prophet_ballot 
     prophet_error why = { 0 };
     b->given = false;
     b->reason[0] = 0;
-    if (p->fn(p->ctx, doc, b, &why) >= 0)
+    prophet_code rc = p->fn(p->ctx, doc, b, &why);
+    if (rc >= 0)
         return;
+    (void)ph_fail_host(&why, rc, &why);
     b->given = false;
     (void)snprintf(b->reason, sizeof b->reason, "%.255s", why.message);
 }

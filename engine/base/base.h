@@ -24,6 +24,8 @@ prophet_code ph_fail_sys(prophet_error *err, int sys, const char *fmt, ...)
 prophet_code ph_fail_writing(prophet_error *err, int sys, const char *what, const char *path);
 /* A file or directory that was to be made: EEXISTS where it is there, ENOTFOUND where there is no directory for it. */
 prophet_code ph_fail_create(prophet_error *err, int sys, const char *path);
+/* What a host's function that was called back failed with. It may have filled `why`, which was all zero; else the name of its code tells. */
+prophet_code ph_fail_host(prophet_error *err, prophet_code code, const prophet_error *why);
 prophet_code ph_nomem(prophet_error *err); /* out of memory */
 const char  *ph_code_name(prophet_code code); /* as prophet_code_name */
 /* Prefixes the message: "pull from x: ...". */

@@ -147,6 +147,17 @@ prophet_code ph_fail_create(prophet_error *err, int sys, const char *path)
     return rc;
 }
 
+prophet_code ph_fail_host(prophet_error *err, prophet_code code, const prophet_error *why)
+{
+    if (!why->message[0])
+        return ph_fail(err, code, "%s", ph_code_name(code));
+    if (err) {
+        *err = *why;
+        err->code = code;
+    }
+    return code;
+}
+
 prophet_code ph_nomem(prophet_error *err)
 {
     return ph_fail(err, PROPHET_EMEMORY, "out of memory");

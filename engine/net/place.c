@@ -27,6 +27,7 @@ static prophet_code open_place(ph_net *n, const char *url, prophet_error *err)
 {
     char scheme[32] = "file";
     const prophet_transport *t;
+    prophet_error why = { 0 };
     prophet_code rc;
 
     (void)ph_net_is_url(url, scheme);
@@ -34,7 +35,8 @@ static prophet_code open_place(ph_net *n, const char *url, prophet_error *err)
     if ((rc = net_scheme_find(scheme, url, &n->scheme, err)) < 0 ||
         (rc = net_scheme_use(n->scheme, &t, err)) < 0)
         return rc;
-    return t->open(t->ctx, url, &n->options, &n->place, err);
+    rc = t->open(t->ctx, url, &n->options, &n->place, &why);
+    return rc < 0 ? ph_fail_host(err, rc, &why) : rc;
 }
 
 prophet_code ph_net_open(const char *url, const prophet_net_options *o, ph_net **out,
@@ -163,6 +165,7 @@ prophet_code ph_net_get(ph_net *n, const char *name, prophet_net_get *g, prophet
 {
     const prophet_transport *t;
     reading r = { g, 0 };
+    prophet_error why = { 0 };
     prophet_code rc;
 
     g->unchanged = false;
@@ -175,7 +178,8 @@ prophet_code ph_net_get(ph_net *n, const char *name, prophet_net_get *g, prophet
     prophet_net_get inner = *g;
     inner.sink = take;
     inner.ctx = &r;
-    rc = t->get(n->place, name, &inner, err);
+    if ((rc = t->get(n->place, name, &inner, &why)) < 0)
+        rc = ph_fail_host(err, rc, &why);
     g->unchanged = inner.unchanged;
     g->total = inner.total;
     memcpy(g->etag, inner.etag, sizeof g->etag);
@@ -216,6 +220,7 @@ static prophet_code read_only(const ph_net *n, prophet_error *err)
 prophet_code ph_net_put(ph_net *n, const char *name, prophet_net_put *p, prophet_error *err)
 {
     const prophet_transport *t;
+    prophet_error why = { 0 };
     prophet_code rc;
 
     p->looked = false;
@@ -226,7 +231,9 @@ prophet_code ph_net_put(ph_net *n, const char *name, prophet_net_put *p, prophet
         return rc;
     if (!t->put)
         return read_only(n, err);
-    if ((rc = t->put(n->place, name, p, err)) == PROPHET_OK)
+    if ((rc = t->put(n->place, name, p, &why)) < 0)
+        rc = ph_fail_host(err, rc, &why);
+    else if (rc == PROPHET_OK)
         rc = check_etag(p->etag, err);
     return finish(n, "put", name, rc, err);
 }
@@ -255,12 +262,15 @@ prophet_code ph_net_put_bytes(ph_net *n, const char *name, prophet_slice bytes, 
 prophet_code ph_net_remove(ph_net *n, const char *name, prophet_error *err)
 {
     const prophet_transport *t;
+    prophet_error why = { 0 };
     prophet_code rc;
     if ((rc = ph_net_name_check(name, err)) < 0 || (rc = net_scheme_use(n->scheme, &t, err)) < 0)
         return rc;
     if (!t->remove)
         return read_only(n, err);
-    return finish(n, "remove", name, t->remove(n->place, name, err), err);
+    if ((rc = t->remove(n->place, name, &why)) < 0)
+        rc = ph_fail_host(err, rc, &why);
+    return finish(n, "remove", name, rc, err);
 }
 
 /* ---- listing ------------------------------------------------------------------------------------------------------------ */
@@ -287,6 +297,7 @@ prophet_code ph_net_list(ph_net *n, const char *prefix, prophet_net_name_fn each
     const char *slash = strrchr(prefix, '/');
     size_t len = slash ? (size_t)(slash - prefix) : 0;
     const prophet_transport *t;
+    prophet_error why = { 0 };
     prophet_code rc;
 
     if (strlen(prefix) > NET_NAME_MAX)
@@ -301,5 +312,7 @@ prophet_code ph_net_list(ph_net *n, const char *prefix, prophet_net_name_fn each
         return rc;
     if (!t->list)
         return PROPHET_DONE;
-    return finish(n, "list", "", t->list(n->place, folder, take_name, &l, err), err);
+    if ((rc = t->list(n->place, folder, take_name, &l, &why)) < 0)
+        rc = ph_fail_host(err, rc, &why);
+    return finish(n, "list", "", rc, err);
 }

@@ -81,12 +81,13 @@ prophet_code ph_index_build(ph_replica *r, const char *path, ph_store **store, p
 prophet_code ph_index_tell(ph_replica *r, const char *stage, uint64_t done, uint64_t total,
                            prophet_error *err)
 {
+    prophet_error why = { 0 };
     if (!r->progress)
         return PROPHET_OK;
     r->telling = true;
-    prophet_code rc = r->progress(r->progress_ctx, stage, done, total, err);
+    prophet_code rc = r->progress(r->progress_ctx, stage, done, total, &why);
     r->telling = false;
-    return rc;
+    return rc < 0 ? ph_fail_host(err, rc, &why) : rc;
 }
 
 prophet_code ph_replica_has_no_index(const ph_replica *r, prophet_error *err)

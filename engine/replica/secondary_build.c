@@ -318,7 +318,9 @@ static prophet_code tell(telling *w, prophet_error *err)
     w->done += w->job.drop ? PH_DROP_STEP : PH_BUILD_STEP;
     if (!w->job.drop && w->done > w->total)
         w->done = w->total;
-    return w->tell(w->ctx, w->job.drop ? "drop" : "index", w->done, w->total, err);
+    prophet_error why = { 0 };
+    prophet_code rc = w->tell(w->ctx, w->job.drop ? "drop" : "index", w->done, w->total, &why);
+    return rc < 0 ? ph_fail_host(err, rc, &why) : rc;
 }
 
 static prophet_code finish(ph_replica *r, telling *w, prophet_error *err)

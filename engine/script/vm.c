@@ -117,8 +117,7 @@ static int l_host(lua_State *L)
     prophet_code rc = f->fn(f->ctx, &call, args, (size_t)count, &err);
     box->doc = call.result;
     if (rc < 0) {
-        if (err.code >= 0)
-            (void)ph_fail(&err, rc, "a host function failed");
+        (void)ph_fail_host(&err, rc, &err);
         return script_raise(L, &err);
     }
     if (!box->doc || !prophet_doc_at(box->doc, 0, NULL, &v))

@@ -7,7 +7,9 @@ enum { CHUNK = 512 };
 prophet_code sync_progress(const ph_sync_options *o, const char *stage, uint64_t done,
                            uint64_t total, prophet_error *err)
 {
-    return o && o->progress ? o->progress(o->ctx, stage, done, total, err) : PROPHET_OK;
+    prophet_error why = { 0 };
+    prophet_code rc = o && o->progress ? o->progress(o->ctx, stage, done, total, &why) : PROPHET_OK;
+    return rc < 0 ? ph_fail_host(err, rc, &why) : rc;
 }
 
 void ph_sync_report_clear(ph_sync_report *rep)

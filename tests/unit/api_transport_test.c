@@ -92,3 +92,55 @@ TEST(progress_of_an_exchange_sees_the_way_and_can_end_it)
     take_away();
     prophet_close(db);
 }
+
+/* ---- hosts that fail without a word --------------------------------------------------------------------------- */
+
+static prophet_code mute_get(void *place, const char *name, prophet_net_get *g, prophet_error *e)
+{
+    (void)place, (void)name, (void)g, (void)e;
+    return PROPHET_EREMOTE;
+}
+
+static prophet_code mute_look(void *ctx, const char *stage, uint64_t done, uint64_t total,
+                              prophet_error *e)
+{
+    (void)ctx, (void)stage, (void)done, (void)total, (void)e;
+    return PROPHET_EFULL;
+}
+
+static prophet_code mute_sink(void *ctx, prophet_slice chunk, prophet_error *e)
+{
+    (void)ctx, (void)chunk, (void)e;
+    return PROPHET_EIO;
+}
+
+static void check_words(const char *words, prophet_code code)
+{
+    CHECK_HAS(err.message, words);
+    CHECK_EQ_INT(err.code, code);
+    memset(&err, 'x', sizeof err); /* whatever lies there is no message */
+}
+
+TEST(what_fails_without_a_word_is_told_by_its_code)
+{
+    prophet_db *db = fresh("ann");
+    prophet_transport t = {
+        .size = sizeof t, .scheme = "waits", .open = host_open, .get = mute_get
+    };
+    host h = { 0 };
+    prophet_exchange o = PROPHET_EXCHANGE_INIT;
+    t.ctx = &h;
+    REQUIRE_OK(prophet_transport_add(&t, &err), &err);
+    memset(&err, 'x', sizeof err);
+    CHECK(prophet_pull(db, "waits:x", NULL, NULL, &err) == PROPHET_EREMOTE);
+    check_words(": remote", PROPHET_EREMOTE);
+    CHECK(prophet_pull(db, "waits:x", NULL, NULL, NULL) == PROPHET_EREMOTE);
+    o.progress = mute_look;
+    CHECK(prophet_pull(db, "waits:x", &o, NULL, &err) == PROPHET_EFULL);
+    check_words("full", PROPHET_EFULL);
+    CHECK(prophet_log_json(db, prophet_nil(), mute_sink, NULL, &err) == PROPHET_EIO);
+    check_words("io", PROPHET_EIO);
+    memset(&err, 0, sizeof err);
+    take_away();
+    prophet_close(db);
+}

@@ -93,6 +93,14 @@ static prophet_code again(void *ctx, prophet_call *call, const prophet_value *ar
     return prophet_vm_run(ctx, source("return 1"), "again", NULL, err);
 }
 
+static prophet_code mute(void *ctx, prophet_call *call, const prophet_value *args, size_t count,
+                         prophet_error *err)
+{
+    (void)ctx, (void)call, (void)args, (void)count;
+    err->code = PROPHET_EBUSY; /* and no word */
+    return PROPHET_EBUSY;
+}
+
 TEST(host_functions_take_and_give_values)
 {
     prophet_vm *vm = make(NULL, 0, 0, 0);
@@ -113,6 +121,8 @@ TEST(host_functions_take_and_give_values)
     CHECK_CODE(prophet_vm_register(vm, "", add, NULL, &err), PROPHET_EUSAGE, &err);
     REQUIRE_OK(prophet_vm_register(vm, "again", again, vm, &err), &err);
     run_fails(vm, "again()", PROPHET_EUSAGE, "running");
+    REQUIRE_OK(prophet_vm_register(vm, "mute", mute, NULL, &err), &err);
+    run_fails(vm, "mute()", PROPHET_EBUSY, "busy");
     prophet_vm_free(vm);
 }
 
