@@ -44,6 +44,8 @@ bool ph_net_is_url(const char *url, char scheme[32]);
 bool ph_net_guess(const char *text, char *out, size_t size);
 /* EUSAGE: a password in the URL, or a user where HTTP is spoken: anybody may see a URL, and a token goes another way. */
 prophet_code ph_net_check_user(const char *url, prophet_error *err);
+/* EUSAGE: a URL of a scheme of the library that no exchange could take, as the exchange would say. Touches no network, needs nothing to be there. */
+prophet_code ph_net_check_url(const char *url, prophet_error *err);
 /* true: "file:..". */
 bool ph_net_is_file(const char *url);
 /* The path that a file URL names, or url itself if it is a path. out has PH_PATH_MAX bytes. EUSAGE: it names another machine, or nothing. */

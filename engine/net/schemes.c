@@ -183,3 +183,30 @@ prophet_code net_scheme_use(const net_scheme *s, const prophet_transport **out, 
     *out = &s->t;
     return PROPHET_OK;
 }
+
+/* ---- URLs before they are opened ---------------------------------------------------------------------------------------- */
+
+/* Opening tells, but not for S3: there the environment has a say as well. */
+prophet_code ph_net_check_url(const char *url, prophet_error *err)
+{
+    static const char *const opened[] = { "file", "http",  "https",    "dav",
+                                          "davs", "rsync", "rsync+ssh" };
+    char scheme[32], path[PH_PATH_MAX];
+    prophet_error why;
+    net_url parts;
+    ph_net *n = NULL;
+    prophet_code rc = PROPHET_OK;
+    if (!ph_net_is_url(url, scheme))
+        return PROPHET_OK;
+    if (strcmp(scheme, "ssh") == 0)
+        return ph_pipe_ssh_path(url, path, sizeof path, err);
+    if (strcmp(scheme, "s3") == 0)
+        return net_url_parse(url, &parts, err);
+    for (size_t i = 0; i < sizeof opened / sizeof *opened && !n; i++)
+        if (strcmp(scheme, opened[i]) == 0)
+            rc = ph_net_open(url, NULL, &n, &why);
+    ph_net_close(n);
+    if (rc == PROPHET_EUSAGE && err)
+        *err = why;
+    return rc == PROPHET_EUSAGE ? rc : PROPHET_OK;
+}

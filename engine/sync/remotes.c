@@ -330,7 +330,9 @@ prophet_code ph_sync_remote_set(const char *dir, const prophet_remote *remote, p
 {
     prophet_remote r = *remote;
     prophet_code rc = check(&r, err);
-    return rc < 0 ? rc : edit(dir, do_set, &r, err);
+    if (rc < 0 || (rc = ph_net_check_url(r.url, err)) < 0)
+        return rc;
+    return edit(dir, do_set, &r, err);
 }
 
 static prophet_code no_such(const remote_list *list, const char *name, prophet_error *err)

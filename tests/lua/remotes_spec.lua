@@ -78,6 +78,14 @@ describe("remotes", function()
     raises("usage", set, "web", { url = "http://x", tokn = "a" })
     local err = raises("usage", set, "web", { url = "http://ann:" .. SECRET .. "@example.org/" })
     assert.is_nil(tostring(err):find(SECRET, 1, true))
+    for url, why in pairs {
+      ["http://x/y?query"] = "must have no query", ["https:///x"] = "is not of the form", ["dav://x:99999/"] = "is no URL", ["ssh://x"] = "names no path",
+      ["rsync://x"] = "rsync needs", ["file://x/y"] = "names another machine", ["s3://x?y"] = "must have no query", ["rsync+ssh://-x/y"] = "cannot be",
+    } do
+      local said = raises("usage", set, "web", { url = url })
+      assert.truthy(said.message:find(why, 1, true), said.message)
+      assert.truthy(raises("usage", bob.pull, bob, url).code)
+    end
     raises("immutable", function() bob.remotes = {} end)
     raises("immutable", function() bob.remotes.origin.url = "x" end)
     raises("usage", function() return bob.remotes.origin.tokn end)
@@ -89,7 +97,7 @@ describe("remotes", function()
   end)
 
   it("keep secrets in a file of their owner, which is never shown or replicated", function()
-    bob.remotes.web = { url = "https://example.org/bugs?key=" .. SECRET, token = SECRET, proxy = "http://ann:" .. SECRET .. "@proxy.invalid:1" }
+    bob.remotes.web = { url = "rt:https://example.org/bugs?key=" .. SECRET, token = SECRET, proxy = "http://ann:" .. SECRET .. "@proxy.invalid:1" }
     assert.truthy(run("remote", "show", "web").out:find("proxy http://proxy.invalid:1", 1, true))
     assert.equal("600", mode_of(bob.path .. "/remotes"))
     assert.is_nil(tostring(bob.remotes.web):find(SECRET, 1, true))
