@@ -271,12 +271,27 @@ function methods.get(t, name, options)
   return ts[HANDLE]:get(ts, name, deleted or false)
 end
 
+-- All types share one row of numbers: "#12" may well be a record, of another type.
+local function other_by_number(ts, name)
+  if math.type(name) ~= "integer" and not tostring(name):find "^#%d+$" then return nil end
+  for _, other in each(ts.state) do
+    local found = other ~= ts.object and other:get(name, { deleted = true })
+    if found then return found end
+  end
+  return nil
+end
+
 --- The same; raises not_found.
 function methods.must(t, name)
   local record = methods.get(t, name)
   if record then return record end
   local ts = ts_of(t)
   local dead = methods.get(t, name, { deleted = true })
+  local other = not dead and other_by_number(ts, name)
+  if other then
+    e.raise { code = "not_found", type = ts[NAME], record = tostring(name), value = name,
+      message = ("#%d is %s"):format(other.n, strict.a(other.type)), hint = ("db.types.%s:must(%q)"):format(other.type, "#" .. other.n) }
+  end
   e.raise { code = "not_found", type = ts[NAME], record = tostring(name), value = name,
     message = (dead and "%s %s is deleted" or "no %s %s"):format(ts[NAME], tostring(name)),
     hint = dead and ":get(name, { deleted = true }):restore() brings it back" or nil }

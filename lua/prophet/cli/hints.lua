@@ -9,6 +9,7 @@ local said = {
   { "use incr", "FIELD+=N adds to a counter, FIELD-=N takes from it" },
   { 't:add("', "FIELD+=VALUE adds to a set, FIELD-=VALUE takes from it" },
   { 't:unset "', "FIELD= unsets it" },
+  { "db.types.", "its number alone names it, or the other type before it" },
   { "t:delete() takes it away", "prophet delete takes it away" },
   { ":get(name, { deleted = true }):restore()", "prophet history shows who did it, prophet revert brings it back" },
   { "add one, as in q.match", "name the words to look for, as in prophet search ticket crash --sort=-score" },
