@@ -54,6 +54,14 @@ describe("every command", function()
   end)
   after_each(function() cli.remove(dir) end)
 
+  it("remarks as an object, too", function()
+    local r = prophet("search ticket status=bogus --json", 1)
+    assert.equal("", r.out)
+    assert.truthy(object(r.err).warning:find('status is declared without "bogus"', 1, true), r.err)
+    assert.truthy(prophet("search ticket status=bogus", 1).err:find("prophet: status is declared", 1, true))
+    assert.equal("", prophet("search ticket status=bogus --json --quiet", 1).err)
+  end)
+
   it("says as an object what a dry run would do, and writes nothing", function()
     prophet "remote add there there.depot"
     prophet "digest"

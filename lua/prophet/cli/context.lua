@@ -154,10 +154,12 @@ function Context:say(text)
   if not self.options.quiet and not self.options.json then self.stdout:write(text, "\n") end
 end
 
---- A line on standard error.
+--- A line on standard error; an object with --json.
 ---@param text string
 function Context:warn(text)
-  if not self.options.quiet then self.stderr:write("prophet: ", text, "\n") end
+  if self.options.quiet then return end
+  if self.options.json then return self.stderr:write(self.prophet.json.encode { warning = text }, "\n") end
+  self.stderr:write("prophet: ", text, "\n")
 end
 
 --- An error that does not end the command, on standard error.
