@@ -351,7 +351,7 @@ PROPHET_API prophet_code prophet_txn_rollback(prophet_txn *t, prophet_error *err
 /* Records. Values are checked against the type: ETYPE, EFIELD, EVALIDATION, EIMMUTABLE fill type, field and value of err. A failed call
  * wrote nothing, and the change goes on. doc (NULL is fine): the record as it is now. A type nobody defined takes any field: its values are registers. */
 
-/* A new record of `fields` (values of set fields are lists; of counters not allowed: EUSAGE; nil: left out). id NULL: a new one, or the natural key's.
+/* A new record of `fields` (values of set fields are lists; of counters not allowed: EUSAGE, as is a field given twice; nil: left out). id NULL: a new one, or the natural key's.
  * EEXISTS: a living record has it; a dead one is revived. */
 PROPHET_API prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_uuid *id, const prophet_field *fields,
                                             size_t count, prophet_doc **doc, prophet_error *err);
@@ -371,7 +371,8 @@ typedef struct prophet_edit {
     prophet_value value;
 } prophet_edit;
 /* Edits a living record. Setting what is there already writes nothing. since: the version of the document the caller has read; if a field that is
- * set or unset was written after it, ESTALE; 0: no such check. ENOTFOUND: there is none, or it is deleted. */
+ * set or unset was written after it, ESTALE; 0: no such check. ENOTFOUND: there is none, or it is deleted. EUSAGE: a field that is set or unset has another
+ * edit, too; elements of one set and increments of one counter may be several. */
 PROPHET_API prophet_code prophet_txn_update(prophet_txn *t, const char *type, const prophet_uuid *id, uint64_t since,
                                             const prophet_edit *edits, size_t count, prophet_doc **doc, prophet_error *err);
 /* ENOTFOUND: there never was such a record. Deleting a dead or restoring a living one writes nothing. */

@@ -157,6 +157,25 @@ static prophet_code refused(prophet_txn *t, const char *type, prophet_code rc, p
     return rc;
 }
 
+/* A field that is set or unset has one edit: of two the last would count without a word. Elements and increments of one field are as many as there are. */
+static prophet_code check_once(const prophet_txn *t, size_t count, const char *type,
+                               prophet_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const ph_edit *e = &t->edits[i];
+        bool alone = e->kind == PH_E_SET || e->kind == PH_E_UNSET;
+        for (size_t k = 0; alone && k < count; k++) {
+            if (k == i || !ph_slice_eq(e->field, t->edits[k].field))
+                continue;
+            prophet_code rc =
+                ph_fail(err, PROPHET_EUSAGE, "field \"%.*s\" is given twice", PH_FMT(e->field));
+            ph_error_at(err, ph_slice_str(type), e->field);
+            return rc;
+        }
+    }
+    return PROPHET_OK;
+}
+
 static prophet_code give_doc(prophet_txn *t, const char *type, const ph_uuid *id, prophet_doc **doc,
                              prophet_error *err)
 {
@@ -181,7 +200,7 @@ prophet_code prophet_txn_create(prophet_txn *t, const char *type, const prophet_
     for (size_t i = 0; i < count && rc >= 0; i++)
         if (fields[i].value.kind != PROPHET_NIL)
             rc = put_edit(t, n++, PH_E_SET, fields[i].name, &fields[i].value, type, err);
-    if (rc < 0)
+    if (rc < 0 || (rc = check_once(t, n, type, err)) < 0)
         return rc;
     settle_edits(t, n);
     if (id)
@@ -262,7 +281,7 @@ prophet_code prophet_txn_update(prophet_txn *t, const char *type, const prophet_
         rc = put_edit(t, i, unset ? PH_E_UNSET : kinds[edits[i].op], edits[i].field,
                       &edits[i].value, type, err);
     }
-    if (rc < 0)
+    if (rc < 0 || (rc = check_once(t, count, type, err)) < 0)
         return rc;
     settle_edits(t, count);
     memcpy(uuid.b, id->b, sizeof uuid.b);

@@ -204,6 +204,7 @@ describe("the command line", function()
     assert.truthy(fails(2, "create", "ticket", "summary=Third", "--format", "{n").err:find("without its }", 1, true))
     assert.truthy(fails(3, "create", "ticket", "summary=Third", "--format", "{nmae}").err:find('no field "nmae"', 1, true))
     assert.truthy(fails(3, "update", "#2", "summary=Third", "--format", "{nmae}").err:find('no field "nmae"', 1, true))
+    assert.truthy(fails(2, "update", "#2", "summary=a", "status=open", "summary=b").err:find('field "summary" is given twice', 1, true))
     assert.equal("", fails(3, "delete", "#2", "#99").out)
     assert.equal(before, ok("digest"))
 

@@ -122,8 +122,40 @@ TEST(what_does_not_fit_is_refused_by_name)
     refused(db, kind, 1, PROPHET_EVALIDATION, "summary", "string");
     refused(db, utf8, 1, PROPHET_EVALIDATION, "summary", "bytes");
     refused(db, missing, 1, PROPHET_EVALIDATION, "summary", "required");
+    prophet_field twice[] = { P("summary", T("x")), P("status", T("new")), P("status", T("open")) };
+    refused(db, twice, 3, PROPHET_EUSAGE, "status", "given twice");
     refused(db, counter, 2, PROPHET_EUSAGE, "votes", "incr");
     refused(db, nan, 2, PROPHET_EVALIDATION, "extra", "finite");
+    prophet_close(db);
+}
+
+TEST(an_update_sets_a_field_once_and_takes_many_elements)
+{
+    prophet_db *db = fresh("one");
+    prophet_uuid id = make(db, "a", "new", 1);
+    prophet_edit twice[] = { { PROPHET_SET, T("status").as.bytes, T("open") },
+                             { PROPHET_ADD, T("tags").as.bytes, T("x") },
+                             { PROPHET_UNSET, T("status").as.bytes, prophet_nil() } };
+    prophet_edit whole[] = { { PROPHET_ADD, T("tags").as.bytes, T("x") },
+                             { PROPHET_SET, T("tags").as.bytes, L(T("y")) } };
+    prophet_edit many[] = { { PROPHET_ADD, T("tags").as.bytes, T("x") },
+                            { PROPHET_ADD, T("tags").as.bytes, T("y") },
+                            { PROPHET_REMOVE, T("tags").as.bytes, T("z") },
+                            { PROPHET_INCR, T("votes").as.bytes, prophet_int(1) },
+                            { PROPHET_INCR, T("votes").as.bytes, prophet_int(2) } };
+    prophet_txn *t;
+    prophet_doc *doc;
+    prophet_value v;
+    REQUIRE_OK(prophet_txn_begin(db, NULL, &t, &err), &err);
+    CHECK_CODE(prophet_txn_update(t, "ticket", &id, 0, twice, 3, NULL, &err), PROPHET_EUSAGE, &err);
+    CHECK_EQ_STR(err.field, "status");
+    CHECK_CODE(prophet_txn_update(t, "ticket", &id, 0, whole, 2, NULL, &err), PROPHET_EUSAGE, &err);
+    CHECK_EQ_STR(err.field, "tags");
+    REQUIRE_OK(prophet_txn_update(t, "ticket", &id, 0, many, 5, &doc, &err), &err);
+    CHECK(prophet_doc_get(doc, "tags", &v) && v.as.list.count == 2);
+    CHECK(prophet_doc_get(doc, "votes", &v) && v.as.integer == 3);
+    prophet_doc_free(doc);
+    REQUIRE_OK(prophet_txn_commit(t, NULL, NULL, &err), &err);
     prophet_close(db);
 }
 

@@ -29,6 +29,16 @@ local function apply(record, ctx, db, by_name, text)
   return record
 end
 
+-- As create: of two values the last would count without a word.
+local function check_once(args)
+  local seen = {}
+  for i = 2, #args do
+    local name, op = values.assignment(args[i])
+    if op == "=" and seen[name] then e.raise { code = "usage", message = ("field %q is given twice"):format(name), field = name } end
+    seen[name] = seen[name] or op == "="
+  end
+end
+
 return {
   name = "update", args = "ID FIELD=VALUE ...", min = 2, summary = "change fields of a record",
   about = "FIELD=VALUE sets, FIELD= unsets, FIELD+=VALUE and FIELD-=VALUE add to and take from sets and counters.",
@@ -41,6 +51,7 @@ return {
     records.write(ctx, db, "update", function()
       local now = lookup.record(db, nil, ctx.args[1])
       local by_name = values.fields(db.types[now.type])
+      check_once(ctx.args)
       for i = 2, #ctx.args do now = apply(now, ctx, db, by_name, ctx.args[i]) end
       return now
     end)
