@@ -65,10 +65,11 @@ static void drop_library(char *words)
     memcpy(words, what, n);
 }
 
-/* What stands before the last "@" of a proxy's URL, which libcurl repeats where it is none. */
+/* What stands before the last "@" of a proxy's URL, which libcurl repeats where it is none; of one that it cut off, all. */
 static void scrub_proxy(char *words)
 {
-    char *at = strrchr(words, '@'), *quote = strchr(words, '\'');
+    char *end = words + strlen(words), *quote = strchr(words, '\'');
+    char *at = end > words && end[-1] == '\'' ? strrchr(words, '@') : end;
     if (!at || !quote || quote > at || !strstr(words, "proxy"))
         return;
     char *slashes = strstr(quote, "://");

@@ -312,6 +312,12 @@ TEST(no_message_holds_the_token)
     o.proxy = "odd://ann:s3cret@127.0.0.1:1";
     CHECK(get("http://127.0.0.1:1/x", &o, &r, &b) < 0);
     CHECK(!strstr(err.message, "s3cret"));
+    char cut[400];
+    (void)snprintf(cut, sizeof cut, "odd://ann:s3cret@%0300d@127.0.0.1:1", 7);
+    o.proxy = cut;
+    CHECK(get("http://127.0.0.1:1/x", &o, &r, &b) < 0);
+    CHECK_HAS(err.message, "odd://***"); /* libcurl's words end in the middle */
+    CHECK(!strstr(err.message, "s3cret") && !strstr(err.message, "000"));
     o.proxy = NULL;
     o.token = "two\r\nX-Evil: 1";
     ph_http *h;
