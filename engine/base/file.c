@@ -328,11 +328,13 @@ prophet_code ph_dir_remove(const char *path, prophet_error *err)
 
 void ph_std_hold(void)
 {
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-            (void)open("/dev/null", fd == STDIN_FILENO
-                                        ? O_WRONLY
-                                        : O_RDONLY); /* gets the number fd: the least */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        int got = open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+        if (got > fd) /* the least free number is fd, but for another thread that was faster */
+            (void)close(got);
+    }
 }
 
 /* ---- paths --------------------------------------------------------------------------------------- */
