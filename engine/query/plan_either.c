@@ -54,7 +54,7 @@ static void put_together(access *a)
         a->repeats = a->repeats || def->kinds[i] == PH_IX_SET;
     a->unique = !a->repeats && !a->odd;
     a->by_number = a->sure = a->counted = a->estimated = false;
-    a->keys = a->fixed = 0;
+    a->keys = a->fixed = a->cut = 0;
     a->prefix = ph_slice(NULL, 0);
     a->ends = NULL;
 }

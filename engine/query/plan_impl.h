@@ -46,6 +46,7 @@ struct access {
     size_t      fixed;     /* fields that every range fixes to one value */
     bool        odd;       /* there are records that the index cannot tell */
     prophet_slice prefix;  /* of all keys, when one value is fixed for each of the first fields */
+    size_t      cut;       /* so much of it is before the mark of its first value that was cut; 0: none was */
     const size_t *ends;    /* where in it the value of field i begins; ends[fixed]: its length. NULL: several prefixes */
     /* ACCESS_IDS */
     ph_uuid    *ids;

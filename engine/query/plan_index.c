@@ -54,6 +54,7 @@ typedef struct making {
     bool repeats;            /* a record may be met twice */
     prophet_slice *prefixes; /* of the ranges so far: all their fields are fixed */
     size_t prefix_count;
+    size_t cut; /* of a single prefix: where its first value ends that was cut; 0: none was */
 } making;
 
 /* prefix, then what `put` appends. */
@@ -230,6 +231,7 @@ static prophet_code fix_field(making *m, size_t field, size_t which, prophet_err
             if (!bound_of(m, m->prefixes[i], field, value, true, &b))
                 return ph_nomem(err);
             m->exact = m->exact && !b.cut;
+            m->cut = m->cut ? m->cut : b.cut ? b.key.len - PH_IX_CUT : 0;
             next[n++] = b.key;
         }
     m->prefixes = next;
@@ -391,6 +393,7 @@ prophet_code ph_plan_index(planner *p, uint32_t type, const query_index *index, 
     a->index = index;
     if (m.prefix_count == 1) {
         a->prefix = m.prefixes[0];
+        a->cut = m.cut;
         a->ends = ends;
     }
     a->covers = m.covers;

@@ -217,8 +217,8 @@ static bool after_key(const ph_query *q, const access *a, ph_buf *key, bool *who
     ph_buf one = PH_BUF_INIT;
     bool same = true;
 
-    *whole = true;
-    ph_buf_put(key, a->prefix.data, a->prefix.len);
+    *whole = a->cut == 0;
+    ph_buf_put(key, a->prefix.data, a->cut ? a->cut : a->prefix.len);
     for (size_t i = 0; i < q->order_count && *whole && same; i++) {
         const order_term *o = &q->order[i];
         if (o->path.count == 1 && o->path.steps[0].kind == STEP_NUMBER)

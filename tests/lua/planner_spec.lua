@@ -161,6 +161,26 @@ describe("a plan", function()
     raises("usage", function() return task:find({}):using("name"):all() end)
   end)
 
+  it("goes on behind a row where the value that is asked for is longer than a key", function()
+    local long = ("p"):rep(520)
+    db:define(f.record "part" { f.string "name", f.string "place", indexes = { { "-name", "-place" }, { "place", "name" } } })
+    local part = db.types.part
+    for i = 1, 9 do part:create { name = long .. (i % 3 == 0 and "b" or "a"), place = i % 2 == 0 and "p" .. i // 4 or nil } end
+    for _, order in ipairs { "place", "-place" } do
+      local query = part:find({ name = long .. "a" }):order(order)
+      assert.equal("-name,-place", query:explain().index)
+      local all = query:all()
+      assert.equal(6, #all)
+      for i = 1, #all do
+        local rest = {}
+        for t in query:after(all[i]):each() do rest[#rest + 1] = t.n end
+        local want = {}
+        for k = i + 1, #all do want[#want + 1] = all[k].n end
+        assert.same(want, rest)
+      end
+    end
+  end)
+
   it("counts from an index alone", function()
     assert.equal(100, task:count { status = "open" })
     assert.is_true(plan(task:find { status = "open" }).tests == false)
