@@ -114,6 +114,14 @@ static bool has_all(const node *n, const ph_item *list)
     return true;
 }
 
+static bool all_equal(const node *n, prophet_slice value)
+{
+    for (size_t i = 0; i < n->value_count; i++)
+        if (!equal(value, n->values[i]))
+            return false;
+    return true;
+}
+
 /* eq of a set and a list: the same elements, in whatever order the list tells them. */
 static bool same_elements(const ph_item *set, prophet_slice value)
 {
@@ -141,8 +149,11 @@ static bool test_value(const node *n, prophet_slice value, bool set)
         return true;
     if (!set && !has)
         return test_one(n, value);
-    if (!ph_value_open(value, &x) || x.kind != PH_LIST)
+    if (!ph_value_open(value, &x))
         return false;
+    if (x.kind != PH_LIST) /* written where the field was declared otherwise: the only element */
+        return n->path->kind == PH_Q_SET &&
+               (n->op == OP_HAS_ALL ? all_equal(n, value) : test_one(n, value));
     if (n->op == OP_HAS_ALL)
         return has_all(n, &x);
     return any_element(n, &x) || (n->op == OP_EQ && same_elements(&x, n->values[0]));

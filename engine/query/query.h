@@ -17,7 +17,7 @@
  *
  * Conditions. Values compare in index order: kind, then value; 1 equals 1.0; text bytewise. All conditions but missing, ne, not_in, none and
  * not fail where the field shows nothing; ne and not_in are the opposites of eq and in. On a set each comparison holds if it holds for an element
- * (has_all: every value is an element; eq with a list: exactly these elements). has.. looks into sets and lists. An empty set shows nothing;
+ * (has_all: every value is an element; eq with a list: exactly these elements; a value that was written where it is declared otherwise is its only one). has.. looks into sets and lists. An empty set shows nothing;
  * a counter never incremented shows 0. {} of in matches nothing; "and" of none holds, "or" of none does not.
  * A field is a name, a path along references ("milestone.due"; many-fields lead backwards: "comments.author"; sets and lists of references to
  * each), or one of id, n, version where the type has no such field. Along a path a condition holds if it holds for one of the

@@ -51,13 +51,22 @@ local function wants_hooks(field)
     or type(field.values) == "string" or field.open
 end
 
+-- Another replica declared it otherwise, and that was merged: the stored kind is what is checked and asked by.
+local function other_kind(stored, own)
+  local element = own.kind == "set" or own.kind == "list"
+  return stored ~= nil and (stored.kind ~= own.kind or element and stored.of ~= nil and own.of ~= nil and stored.of ~= own.of)
+end
+
 local function fill(ts, descriptor, local_type)
   local fields, kinds, names, defaults, hooked = {}, {}, {}, {}, false
   for _, list in ipairs { descriptor.fields, local_type and local_type.fields or {} } do
     for _, field in ipairs(list) do
-      if not fields[field.name] then names[#names + 1] = field.name end
-      fields[field.name] = field
-      kinds[field.name] = kind_number(field)
+      local name = field.name
+      if not fields[name] then names[#names + 1] = name end
+      if not other_kind(fields[name], field) then
+        fields[name] = field
+        kinds[name] = kind_number(field)
+      end
     end
   end
   for _, name in ipairs(names) do

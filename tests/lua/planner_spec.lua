@@ -606,3 +606,37 @@ describe("a plan", function()
     assert.equal(0, db:check().faults)
   end)
 end)
+
+describe("a field that two replicas declared differently", function()
+  before_each(place.enter)
+  after_each(place.leave)
+
+  it("is written and asked by the kind that came of it, and found by what it shows", function()
+    for round = 1, 8 do -- which kind that is, ids decide
+      local ann <close> = place.create("ann" .. round)
+      ann:define(f.record "note" { f.int "w" })
+      local bob <close> = prophet.clone(ann.path, place.path("bob" .. round), { user = "bob@example.org" })
+      ann:define(f.record "note" { f.int "w", f.set "level" { of = "int", index = round % 3 == 0 } })
+      bob:define(f.record "note" { f.int "w", f.int "level" { index = round % 2 == 0 } })
+      ann.types.note:create { level = { 3, 4 } }
+      bob.types.note:create { level = 3 }
+      ann:pull(bob.path)
+      bob:pull(ann.path)
+      for _, db in ipairs { ann, bob } do
+        local note = db.types.note
+        local set = note:schema().fields[2].kind == "set"
+        assert.equal(set and "set" or "int", note:schema().fields[2].kind)
+        local new = note:create { level = set and { 3 } or 3 }
+        assert.equal(3, note:find({ level = 3 }):count())
+        assert.equal(3, note:find({ level = { 3, 5 } }):count())
+        assert.equal(3, note:find({ level = q.between(2, 3) }):count())
+        assert.equal(3, note:find({ level = q.present() }):count())
+        if set then
+          assert.equal(3, note:find({ level = q.has(3) }):count())
+          assert.equal(1, note:find({ level = q.has_all { 3, 4 } }):count())
+        end
+        new:delete()
+      end
+    end
+  end)
+end)
