@@ -37,8 +37,8 @@ void ph_text_writer_free(ph_text_writer *w)
     if (!w)
         return;
     ph_cursor_close(w->cursor);
-    ph_free(w->changes);
-    ph_free(w->entries);
+    ph_free(w->changes.at);
+    ph_free(w->entries.at);
     ph_buf_clear(&w->old);
     ph_buf_clear(&w->row);
     ph_arena_clear(&w->arena);
@@ -52,17 +52,7 @@ const ph_text_head *ph_text_writer_head(const ph_text_writer *w)
 
 static bool note(ph_text_writer *w, prophet_slice term, uint64_t number, prophet_slice posting)
 {
-    if (w->change_count == w->change_cap) {
-        size_t cap = w->change_cap ? 2 * w->change_cap : 256;
-        text_change *at = ph_realloc(w->changes, cap * sizeof *at);
-        if (!at)
-            return false;
-        w->changes = at;
-        w->change_cap = cap;
-    }
-    text_change c = { term, number, posting };
-    w->changes[w->change_count++] = c;
-    return true;
+    return PH_PUSH(w->changes, ((text_change){ term, number, posting }));
 }
 
 /* Postings in blocks that differ. NULL: none were or will be there. */
@@ -183,16 +173,16 @@ prophet_code ph_text_writer_flush(ph_text_writer *w, prophet_error *err)
 
     if (rc >= 0 && w->settled > w->head.settled)
         rc = settle(w, err);
-    if (w->change_count > 1)
-        qsort(w->changes, w->change_count, sizeof *w->changes, by_term);
-    for (size_t i = 0; i < w->change_count && rc >= 0;) {
+    if (w->changes.count > 1)
+        qsort(w->changes.at, w->changes.count, sizeof *w->changes.at, by_term);
+    for (size_t i = 0; i < w->changes.count && rc >= 0;) {
         size_t k = i;
-        while (k < w->change_count && ph_slice_eq(w->changes[k].term, w->changes[i].term))
+        while (k < w->changes.count && ph_slice_eq(w->changes.at[k].term, w->changes.at[i].term))
             k++;
-        rc = text_change_term(w, w->changes + i, k - i, err);
+        rc = text_change_term(w, w->changes.at + i, k - i, err);
         i = k;
     }
-    w->change_count = 0;
+    w->changes.count = 0;
     w->head.settled = w->settled;
     ph_arena_reset(&w->arena);
     return rc < 0 ? rc : text_head_put(w->txn, &w->head, err);

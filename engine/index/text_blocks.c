@@ -20,17 +20,7 @@ prophet_code text_del_row(ph_text_writer *w, const text_key *key, prophet_error 
 
 static bool push_entry(ph_text_writer *w, uint64_t number, prophet_slice posting)
 {
-    if (w->entry_count == w->entry_cap) {
-        size_t cap = w->entry_cap ? 2 * w->entry_cap : 512;
-        block_entry *at = ph_realloc(w->entries, cap * sizeof *at);
-        if (!at)
-            return false;
-        w->entries = at;
-        w->entry_cap = cap;
-    }
-    w->entries[w->entry_count].number = number;
-    w->entries[w->entry_count++].posting = posting;
-    return true;
+    return PH_PUSH(w->entries, ((block_entry){ number, posting }));
 }
 
 static size_t size_of(const block_entry *at, size_t count)
@@ -91,7 +81,7 @@ static prophet_code merge(ph_text_writer *w, prophet_slice row, uint64_t start,
 
     ph_buf_reset(&w->old);
     ph_buf_put(&w->old, row.data, row.len);
-    w->entry_count = 0;
+    w->entries.count = 0;
     *before = 0;
     if (w->old.failed)
         return ph_nomem(err);
@@ -114,7 +104,7 @@ static prophet_code merge(ph_text_writer *w, prophet_slice row, uint64_t start,
             has = text_block_next(&in, &e);
         i++;
     }
-    *more += (int64_t)w->entry_count;
+    *more += (int64_t)w->entries.count;
     return in.damaged ? text_damaged(w->head.layout.index, err) : ok ? PROPHET_OK : ph_nomem(err);
 }
 
@@ -212,7 +202,7 @@ static prophet_code sibling(ph_text_writer *w, const text_key *term, const range
 static prophet_code join(ph_text_writer *w, prophet_slice row, uint64_t start, const range *r,
                          prophet_error *err)
 {
-    size_t mine = w->entry_count;
+    size_t mine = w->entries.count;
     block_in in;
     block_entry e;
     bool ok = true;
@@ -227,14 +217,14 @@ static prophet_code join(ph_text_writer *w, prophet_slice row, uint64_t start, c
     if (!ok || in.damaged)
         return ok ? text_damaged(w->head.layout.index, err) : ph_nomem(err);
     if (start < r->start) { /* the sibling's come first */
-        size_t more = w->entry_count - mine;
+        size_t more = w->entries.count - mine;
         for (size_t i = 0; i < more && ok; i++)
             ok = push_entry(w, 0, ph_slice(NULL, 0));
         if (!ok)
             return ph_nomem(err);
-        memmove(w->entries + more, w->entries, (mine + more) * sizeof *w->entries);
-        memcpy(w->entries, w->entries + mine + more, more * sizeof *w->entries);
-        w->entry_count = mine + more;
+        memmove(w->entries.at + more, w->entries.at, (mine + more) * sizeof *w->entries.at);
+        memcpy(w->entries.at, w->entries.at + mine + more, more * sizeof *w->entries.at);
+        w->entries.count = mine + more;
     }
     return PROPHET_OK;
 }
@@ -244,7 +234,7 @@ static prophet_code join(ph_text_writer *w, prophet_slice row, uint64_t start, c
 static prophet_code write_joined(ph_text_writer *w, const text_key *term, range r, bool shrunk,
                                  bool *root, prophet_error *err)
 {
-    size_t size = size_of(w->entries, w->entry_count), more;
+    size_t size = size_of(w->entries.at, w->entries.count), more;
     prophet_slice row;
     uint64_t start;
     bool fits = true;
@@ -264,10 +254,10 @@ static prophet_code write_joined(ph_text_writer *w, const text_key *term, range 
         r.level++;
     }
     *root = r.level == TEXT_ROOT;
-    if (*root && w->entry_count > 0)
-        return put_block(w, term, w->entries, w->entry_count, 0, TEXT_ROOT, err);
+    if (*root && w->entries.count > 0)
+        return put_block(w, term, w->entries.at, w->entries.count, 0, TEXT_ROOT, err);
     return *root ? text_del_row(w, term, err)
-                 : put_range(w, term, w->entries, w->entry_count, r.start, r.level, err);
+                 : put_range(w, term, w->entries.at, w->entries.count, r.start, r.level, err);
 }
 
 /* Changes of one term that has several blocks, up to the end of the first one's range. */
@@ -290,13 +280,13 @@ static prophet_code change_range(ph_text_writer *w, const text_key *term, const 
     if ((rc = merge(w, row, r.start, c, n, &before, &more, err)) < 0)
         return rc;
     *records = (uint64_t)((int64_t)*records + more);
-    after = size_of(w->entries, w->entry_count);
+    after = size_of(w->entries.at, w->entries.count);
     text_key key = text_block_key(term, r.start);
     if (there && (after > TEXT_BLOCK || after < before) && (rc = text_del_row(w, &key, err)) < 0)
         return rc;
     if (after <= TEXT_BLOCK)
         return write_joined(w, term, r, after < before, root, err);
-    return put_range(w, term, w->entries, w->entry_count, r.start, r.level, err);
+    return put_range(w, term, w->entries.at, w->entries.count, r.start, r.level, err);
 }
 
 /* Changes of a term whose postings are one block, or that is new. */
@@ -310,13 +300,13 @@ static prophet_code change_root(ph_text_writer *w, const text_key *term, prophet
 
     if (rc < 0)
         return rc;
-    if (w->entry_count == 0)
+    if (w->entries.count == 0)
         return there ? text_del_row(w, term, err) : PROPHET_OK;
-    if (size_of(w->entries, w->entry_count) <= TEXT_BLOCK)
-        return put_block(w, term, w->entries, w->entry_count, 0, TEXT_ROOT, err);
-    if ((rc = put_split(w, term, w->entry_count, err)) < 0)
+    if (size_of(w->entries.at, w->entries.count) <= TEXT_BLOCK)
+        return put_block(w, term, w->entries.at, w->entries.count, 0, TEXT_ROOT, err);
+    if ((rc = put_split(w, term, w->entries.count, err)) < 0)
         return rc;
-    return put_range(w, term, w->entries, w->entry_count, 0, TEXT_ROOT, err);
+    return put_range(w, term, w->entries.at, w->entries.count, 0, TEXT_ROOT, err);
 }
 
 prophet_code text_change_term(ph_text_writer *w, const text_change *c, size_t count,

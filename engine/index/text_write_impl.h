@@ -13,10 +13,8 @@ struct ph_text_writer {
     ph_txn *txn;
     ph_text_head head;
     uint64_t settled; /* after this write */
-    text_change *changes;
-    size_t change_count, change_cap;
-    block_entry *entries; /* of the block at hand */
-    size_t entry_count, entry_cap;
+    PH_LIST(text_change) changes;
+    PH_LIST(block_entry) entries; /* of the block at hand */
     ph_buf old, row;
     ph_cursor *cursor;
     ph_arena arena; /* late records that settle */
@@ -25,6 +23,7 @@ struct ph_text_writer {
 prophet_code text_put_row(ph_text_writer *w, const text_key *key, prophet_error *err); /* w->row */
 prophet_code text_del_row(ph_text_writer *w, const text_key *key, prophet_error *err);
 /* Makes changes that are all of one term, by number; w->cursor is open. */
-prophet_code text_change_term(ph_text_writer *w, const text_change *c, size_t count, prophet_error *err);
+prophet_code text_change_term(ph_text_writer *w, const text_change *c, size_t count,
+                              prophet_error *err);
 
 #endif
