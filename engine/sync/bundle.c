@@ -9,19 +9,6 @@
 
 /* ---- making one ----------------------------------------------------------------------------------------------------- */
 
-typedef struct out_file {
-    int fd;
-    uint64_t at;
-} out_file;
-
-static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
-{
-    out_file *f = ctx;
-    prophet_code rc = ph_file_write(f->fd, bytes.data, bytes.len, f->at, err);
-    f->at += bytes.len;
-    return rc;
-}
-
 /* Only a bundle is replaced: a slip of the hand must not cost another file. */
 static prophet_code check_place(const char *path, prophet_error *err)
 {
@@ -46,11 +33,11 @@ static prophet_code write_file(ph_view *v, const sync_pick *pick, ph_arena *a, c
                                const char *path, sync_made *made, prophet_error *err)
 {
     char parent[PH_PATH_MAX];
-    out_file f = { open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), 0 };
+    sync_out_file f = { open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666), 0 };
     prophet_code rc;
     if (f.fd < 0)
         return ph_fail_create(err, errno, path);
-    if ((rc = sync_segment_write(v, pick, a, to_file, &f, made, err)) >= 0)
+    if ((rc = sync_segment_write(v, pick, a, sync_to_file, &f, made, err)) >= 0)
         rc = ph_file_sync(f.fd, err);
     if (close(f.fd) != 0 && rc >= 0)
         rc = ph_fail_sys(err, errno, "close %s", tmp);

@@ -20,27 +20,14 @@ prophet_code depot_merge(publish *p, prophet_error *err)
     return rc;
 }
 
-typedef struct out_file {
-    int fd;
-    uint64_t at;
-} out_file;
-
-static prophet_code to_file(void *ctx, prophet_slice bytes, prophet_error *err)
-{
-    out_file *f = ctx;
-    prophet_code rc = ph_file_write(f->fd, bytes.data, bytes.len, f->at, err);
-    f->at += bytes.len;
-    return rc;
-}
-
 static prophet_code write_segment(publish *p, const char *tmp, prophet_error *err)
 {
-    out_file f = { open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
-                   0 }; /* under the lock: nobody else's */
+    sync_out_file f = { open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+                        0 }; /* under the lock: nobody else's */
     prophet_code rc = f.fd < 0 ? ph_fail_sys(err, errno, "create %s", tmp) : PROPHET_OK;
     const sync_pick pick = { p->spans.at, p->spans.count, NULL, 0 };
     sync_sealer w = { .begun = false };
-    if (rc >= 0 && (rc = sync_sealer_begin(&w, &p->d->seal, to_file, &f, err)) >= 0 &&
+    if (rc >= 0 && (rc = sync_sealer_begin(&w, &p->d->seal, sync_to_file, &f, err)) >= 0 &&
         (rc = sync_segment_write(p->v, &pick, &p->a, sync_sealer_put, &w, &p->made, err)) >= 0)
         rc = sync_sealer_end(&w, err);
     sync_sealer_clear(&w);

@@ -49,6 +49,12 @@ extern const size_t sync_dictionary_size;
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 
 typedef prophet_code (*sync_write_fn)(void *ctx, prophet_slice bytes, prophet_error *err);
+/* One that writes into an open file: the bytes follow each other from `at` on. */
+typedef struct sync_out_file {
+    int fd;
+    uint64_t at;
+} sync_out_file;
+prophet_code sync_to_file(void *ctx, prophet_slice bytes, prophet_error *err);
 
 typedef struct sync_pick {     /* what goes into a segment */
     const ph_sync_span *spans; /* of the replica that writes: ascending, not touching */

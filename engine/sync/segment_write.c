@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <zstd.h>
 
+prophet_code sync_to_file(void *ctx, prophet_slice bytes, prophet_error *err)
+{
+    sync_out_file *f = ctx;
+    prophet_code rc = ph_file_write(f->fd, bytes.data, bytes.len, f->at, err);
+    f->at += bytes.len;
+    return rc;
+}
+
 enum { LEVEL = 9, CHUNK = 1024 };
 
 /* ---- the head: which runs --------------------------------------------------------------------------------------- */
