@@ -77,9 +77,9 @@ static prophet_code read_manifest(depot *d, depot_publisher *p, prophet_error *e
     p->read = false;
     prophet_code rc = read_bytes(d, p, &bytes, err);
     if (rc == PROPHET_OK && !has_room(d, p, bytes.len))
-        rc =
-            ph_fail(err, PROPHET_EBUDGET, "manifests of more than %u MiB that are larger than most",
-                    MANIFESTS_MOST >> 20);
+        rc = ph_fail(err, PROPHET_EBUDGET,
+                     "manifests that are larger than their share take more than %u MiB in all",
+                     MANIFESTS_MOST >> 20);
     if (rc == PROPHET_OK)
         rc = take_manifest(d, p, ph_buf_slice(&bytes), err);
     p->read = rc == PROPHET_OK;

@@ -164,6 +164,8 @@ static bool says_more(prophet_slice old, prophet_slice new)
 {
     static const char *const members[] = { "path", "digest", "beyond", "heads" };
     ph_item a, b;
+    if (sync_member(old, "last", &a) && sync_member(new, "last", &b) && !ph_slice_eq(a.s, b.s))
+        return true; /* versions were counted anew */
     size_t count = sizeof members / sizeof *members - sync_member(old, "version", &a);
     for (size_t i = 0; i < count; i++) {
         bool had = sync_member(old, members[i], &a), has = sync_member(new, members[i], &b);

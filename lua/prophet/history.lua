@@ -95,7 +95,8 @@ local function put_back(ts, now, changes)
     end
   end
   if not next(fields) and not next(increments) then return now end
-  return require "prophet.write".update(ts, now, "put_back", fields, increments)
+  local write = require "prophet.write" -- here: it needs types, and they history, by way of records
+  return write.update(ts, now, "put_back", fields, increments)
 end
 
 --- Writes the fields as they were: a new change over today's values. Gives the record.

@@ -178,3 +178,33 @@ TEST(whatever_a_depot_has_is_told_in_few_bytes_and_read_again)
     ph_free(ids.at);
     ph_replica_close(r);
 }
+
+/* A log that was damaged and lost its index counts its versions anew: what a note says by a version holds while that is the changeset it names. */
+TEST(a_version_tells_heads_while_it_is_the_same_changeset)
+{
+    ph_replica *a = fresh("a", NULL);
+    write_some(a, 3);
+    const ph_id head = head_of(a);
+    for (unsigned wrong = 0; wrong < 2; wrong++) {
+        ph_buf note = PH_BUF_INIT;
+        ph_arena arena = PH_ARENA_INIT;
+        prophet_slice heads = ph_slice(NULL, 0);
+        ph_id last = head;
+        ph_view *v;
+        last.b[31] = (uint8_t)(last.b[31] ^ wrong);
+        ph_put_map(&note, 2);
+        ph_put_text(&note, ph_slice_str("last"));
+        ph_put_bytes(&note, ph_slice(last.b, sizeof last.b));
+        ph_put_text(&note, ph_slice_str("version"));
+        ph_put_uint(&note, version_of(a));
+        REQUIRE_OK(ph_view_begin(a, &v, &err), &err);
+        CHECK_CODE(sync_note_heads(v, ph_buf_slice(&note), &arena, &heads, &err),
+                   wrong ? PROPHET_DONE : PROPHET_OK, &err);
+        CHECK_EQ_UINT(heads.len, wrong ? 0 : sizeof head);
+        CHECK(wrong || memcmp(heads.data, head.b, sizeof head.b) == 0);
+        ph_view_end(v);
+        ph_arena_clear(&arena);
+        ph_buf_clear(&note);
+    }
+    ph_replica_close(a);
+}
