@@ -416,7 +416,7 @@ prophet_code ph_story_read(ph_view *v, const ph_named *record, prophet_slice typ
                            prophet_slice field, ph_arena *a, ph_cell_story *out,
                            prophet_error *err);
 
-/* past.c, past_point.c */
+/* past.c, past_open.c, past_point.c */
 bool ph_past_has(const struct ph_past *p, uint64_t version);
 prophet_code ph_past_complete(struct ph_past *p, prophet_error *err); /* all records, before a scan */
 prophet_code ph_past_frontier(ph_view *v, prophet_error *err);        /* fills v->state.frontier */
